@@ -1,0 +1,18 @@
+"""Image U-Nets: Stable Diffusion 1.x, 2.x, SDXL and all that share `UNet2DConditionModel`."""
+
+from mmcache.adapter import Adapter
+from mmcache.forecast import Taylor
+from mmcache.plan import Plan
+from mmcache.policy import Uniform
+from mmcache.registry import register
+from mmcache.unet import branches, cut
+
+register(
+    Adapter(
+        name="image U-Net",
+        denoisers=("UNet2DConditionModel",),
+        cut=cut,
+        branches=branches,
+        default_plan=Plan(Uniform(3), Taylor(1), branch=0),
+    )
+)

@@ -1,0 +1,183 @@
+"""The one engine for all architectures: decides each step once, keeps features and hands them out.
+
+It stands around the denoiser's forward. Per call it asks the clock where sampling stands and, on the
+first call of a step, the policy whether the step is full; then it runs the model whole (with taps) or
+only its skip branch (with the forecast feature in the slot).
+"""
+
+import inspect
+import warnings
+from collections.abc import Callable, Hashable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from mmcache.adapter import Adapter
+from mmcache.clock import Clock, StepClock
+from mmcache.cut import Cut
+from mmcache.history import DenoiserChange, Lane, signature
+from mmcache.macs import Shapes
+from mmcache.plan import Plan
+from mmcache.record import CallRecord, Stopwatch
+from mmcache.shadow import is_compiled, own_model
+
+FEW_STEPS = 8
+
+
+@dataclass
+class Run:
+    """All state of one sampling run."""
+
+    number: int
+    cuts: dict[int, Cut]
+    step: int = -1
+    full: bool = True
+    lane: int = -1
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    calls: list[CallRecord] = field(default_factory=list)
+    shapes: dict[Hashable, Shapes] = field(default_factory=dict)
+    change: DenoiserChange = field(default_factory=DenoiserChange)
+
+    def drop(self) -> None:
+        """Hold nothing more; what was recorded stays. A step that goes on with this run will be full."""
+        self.lanes, self.change = {}, DenoiserChange()
+
+    def bytes_held(self) -> int:
+        tensors = [tensor for lane in self.lanes.values() for tensor in lane.tensors()]
+        tensors += self.change.tensors()
+        return sum(tensor.nbytes for tensor in tensors)
+
+
+class CachingScheduler:
+    """Drives one denoiser of one pipeline by one plan.
+
+    Args:
+        model: the denoiser; may be a compiled one.
+        adapter: describes it.
+        plan: what to do.
+        clock: tells the steps.
+
+    Attributes:
+        run: the current or last sampling run.
+        enabled: False passes every call through unchanged.
+    """
+
+    def __init__(self, model: nn.Module, adapter: Adapter, plan: Plan, clock: Clock) -> None:
+        self.model = own_model(model)
+        self.entrance = model
+        self.compiled = is_compiled(model)
+        self.adapter = adapter
+        self.plan = plan
+        self.clock = clock
+        self.enabled = True
+        self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
+        self._cuts = self._make_cuts()
+        self.run = Run(0, self._cuts)
+        self._warned = False
+
+    def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Stands around the denoiser's forward; returns what it returns."""
+        call = dict(zip(self.parameters, args, strict=False)) | kwargs
+        if not self.enabled or wants_gradients(call):
+            return forward(*args, **kwargs)
+        clock = self.clock.tick(call[self.adapter.timestep])
+        if clock is None:
+            return forward(*args, **kwargs)
+        run = self._run_of(clock)
+        self._decide(run, clock, call)
+        try:
+            return self._compute(run, clock, forward, call)
+        except BaseException:
+            run.drop()  # also on Ctrl-C: nobody may come back for it
+            raise
+
+    def _make_cuts(self) -> dict[int, Cut]:
+        return {branch: self.adapter.cut(self.model, branch) for branch in self.plan.branches}
+
+    def _run_of(self, clock: StepClock) -> Run:
+        if self.run.number == clock.run:
+            return self.run
+        self.plan.check_total(clock.total)
+        self._warn_of_few_steps(clock.total)
+        fresh = self._make_cuts()
+        # The same cuts, unless the owner has exchanged layers: a compiled graph is made for its modules.
+        if not all(cut.same_layers(fresh[branch]) for branch, cut in self._cuts.items()):
+            self._cuts = fresh
+        self.run = Run(clock.run, self._cuts)
+        return self.run
+
+    def _warn_of_few_steps(self, total: int | None) -> None:
+        if total is None or total > FEW_STEPS or self._warned:
+            return
+        self._warned = True
+        warnings.warn(
+            f"{total} steps leave little to reuse: neighbouring steps differ much, so cached steps save time "
+            f"at a visible cost. Expect different pictures; interval=2 or no cache is the safe choice here.",
+            stacklevel=2,
+        )
+
+    def _decide(self, run: Run, clock: StepClock, call: dict[str, Any]) -> None:
+        """Once per step, at its first call; the further calls of a step are its other lanes."""
+        if clock.step == run.step:
+            run.lane += 1
+            return
+        run.step, run.lane = clock.step, 0
+        sample = call[self.adapter.sample]
+        run.full = self.plan.policy.is_full(clock, lambda: run.change.since_full(sample))
+
+    def _compute(self, run: Run, clock: StepClock, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
+        lane = run.lanes.setdefault(run.lane, Lane())
+        fits = signature(call)
+        branch = None if run.full else self.plan.branch_at(clock.step)
+        unusable = branch is not None and (
+            branch not in lane.past or lane.signature != fits or lane.step != clock.step - 1
+        )
+        if unusable:
+            branch, lane.past = None, {}  # of another shape, or of a lane that was not called last step
+        lane.step, lane.signature = clock.step, fits
+
+        is_last = clock.total is not None and clock.step >= clock.total - 1
+        refreshed = [cut for cut in run.cuts.values() if branch is None or cut.branch < branch]
+        refreshed = [] if is_last else refreshed
+        watch = Stopwatch(call[self.adapter.sample])
+        with ExitStack() as stack:
+            for cut in refreshed:
+                stack.enter_context(cut.tapped())
+            if branch is None:
+                given = call
+            else:
+                feature = lane.forecast(branch, clock.time, self.plan.forecast)
+                stack.enter_context(run.cuts[branch].cached(feature))
+                given = run.cuts[branch].arguments(call)
+            if is_last:
+                lane.past = {}  # nothing is held when the run is over
+            result = forward(**given)
+        seconds = watch.stop()
+
+        for cut in refreshed:
+            feature = cut.tap.take()
+            if self.compiled:  # CUDA graphs use the memory of their outputs again
+                feature = tuple(tensor.clone() for tensor in feature)
+            lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
+        if self.plan.policy.needs_change and run.lane == 0 and not is_last:
+            run.change.seen(branch is None, call[self.adapter.sample], first_tensor(result))
+        elif is_last:
+            run.change = DenoiserChange()
+        run.calls.append(CallRecord(clock, run.lane, branch, unusable, fits, seconds, run.bytes_held()))
+        if fits not in run.shapes:
+            run.shapes[fits] = Shapes(call)
+        return result
+
+
+def wants_gradients(call: dict[str, Any]) -> bool:
+    """Calls that are differentiated (Attend-and-Excite) run whole and are no step of their own."""
+    return torch.is_grad_enabled() and any(
+        isinstance(value, torch.Tensor) and value.requires_grad for value in call.values()
+    )
+
+
+def first_tensor(result: Any) -> torch.Tensor:
+    return result[0] if isinstance(result, tuple) else result.sample

@@ -1,0 +1,34 @@
+"""Where sampling stands: what every policy, forecast and report is told about a step."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class StepClock:
+    """One evaluation of the denoiser within one sampling run.
+
+    Attributes:
+        run: counts the sampling runs; a new run means new state.
+        step: 0-based, counted from where this run starts (img2img starts in the middle of the sampler's
+            timesteps). A second-order sampler (Heun, KDPM2) has two steps per sigma.
+        total: how many steps this run has; None if nobody can know (a bare model in someone's own loop).
+        time: the sampler's timestep, the time over which features are extrapolated.
+    """
+
+    run: int
+    step: int
+    total: int | None
+    time: float
+
+
+class Clock(Protocol):
+    """Tells a denoiser call its step. The two kinds: a pipeline's scheduler, or the timesteps alone."""
+
+    knows_total: bool
+
+    def tick(self, timestep: Any) -> StepClock | None:
+        """The step of a denoiser call with this timestep; None if the call is not of this clock's run."""
+
+    def release(self) -> None:
+        """Stop watching; whatever was watched is as before."""

@@ -1,0 +1,158 @@
+"""The mechanism: while one step runs, some entries of the model's own tables are exchanged.
+
+A cached step exchanges children (the deep part goes, a `Slot` with the kept feature comes in); a full
+step adds forward hooks that keep that feature (a `Tap`). Both are lists of `Swap`s, undone in a
+`finally`, so outside a denoiser call the model is exactly what its owner made it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+Feature = tuple[torch.Tensor, ...]
+"""What a cut keeps of a full step: the hidden state that enters the skip branch, first; then, where an
+architecture carries more than one stream across the cut, the others."""
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True, eq=False)
+class Swap:
+    """One entry of one table (`_modules`, `__dict__`, `_forward_hooks`, ...) and what it becomes."""
+
+    table: MutableMapping[Any, Any]
+    key: Any
+    value: Any
+
+
+def swap_child(module: nn.Module, name: str, replacement: nn.Module | None) -> Swap:
+    """Exchange the child `name` of `module`.
+
+    A child set to None in a constructor (`mid_block=None`) is a plain attribute, not a registered child,
+    and would hide a registered one: it has to be exchanged where it stands.
+    """
+    table = module._modules if name in module._modules else module.__dict__
+    return Swap(table, name, replacement)
+
+
+@contextmanager
+def swapped(swaps: Iterable[Swap]) -> Iterator[None]:
+    """Exchange the entries, and put the old ones back, last first, whatever happens."""
+    undone = []
+    try:
+        for swap in swaps:
+            undone.append((swap, swap.table.get(swap.key, _ABSENT)))
+            swap.table[swap.key] = swap.value
+        yield
+    finally:
+        for swap, old in reversed(undone):
+            if old is _ABSENT:
+                swap.table.pop(swap.key, None)
+            else:
+                swap.table[swap.key] = old
+
+
+class Slot(nn.Module):
+    """Stands where the deep part stood: ignores its inputs and returns the kept feature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feature: Feature = ()
+
+    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return self.feature[0]
+
+
+class Tap:
+    """Keeps the feature that passes a cut during a full step.
+
+    It keeps copies: FreeU scales the hidden state in place right behind the cut, and T2I-Adapter adds to
+    it in place, so a reference would be changed before it is used.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._seen: dict[int, torch.Tensor] = {}
+
+    def keep(self, position: int, tensor: torch.Tensor) -> None:
+        self._seen[position] = tensor.detach().clone()
+
+    def take(self) -> Feature:
+        """Hand the feature over; the tap itself holds nothing afterwards."""
+        seen, self._seen = self._seen, {}
+        return tuple(seen[position] for position in sorted(seen))
+
+    def on_output(self, module: nn.Module, position: int = 0) -> list[Swap]:
+        """Keep what `module` returns (the first element, where it returns a tuple)."""
+
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            self.keep(position, output[0] if isinstance(output, tuple) else output)
+
+        return [Swap(module._forward_hooks, self.name, hook)]
+
+    def on_input(self, module: nn.Module, *arguments: tuple[int, str, int]) -> list[Swap]:
+        """Keep inputs of `module`, each given as (position in the feature, keyword, place in the call)."""
+
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            for position, keyword, place in arguments:
+                value = kwargs[keyword] if keyword in kwargs else args[place] if place < len(args) else None
+                if value is not None:
+                    self.keep(position, value)
+
+        return [
+            Swap(module._forward_pre_hooks, self.name, hook),
+            Swap(module._forward_pre_hooks_with_kwargs, self.name, True),
+        ]
+
+
+def unchanged(call: dict[str, Any]) -> dict[str, Any]:
+    return call
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One branch of one model: how it becomes smaller, what is kept, where the kept feature goes in.
+
+    Attributes:
+        branch: which skip connections stay, 0-based from the outermost.
+        shrink: the swaps of a cached step; among them the slot.
+        slot: receives the feature before a cached step.
+        tap: keeps the feature during a full step (or one at a deeper branch).
+        listen: the swaps that put the tap in place.
+        arguments: turns the arguments of the call (by name) into those that the smaller model needs.
+        layers: the modules that the cut was made from; if the owner of the model has exchanged one of
+            them since, the cut is stale.
+    """
+
+    branch: int
+    shrink: tuple[Swap, ...]
+    slot: Slot
+    tap: Tap
+    listen: tuple[Swap, ...]
+    arguments: Callable[[dict[str, Any]], dict[str, Any]] = unchanged
+    layers: tuple[nn.Module, ...] = ()
+
+    @contextmanager
+    def cached(self, feature: Feature) -> Iterator[None]:
+        """The model runs only its skip branch, on `feature`."""
+        self.slot.feature = feature
+        try:
+            with swapped(self.shrink):
+                yield
+        finally:
+            self.slot.feature = ()
+
+    @contextmanager
+    def tapped(self) -> Iterator[None]:
+        """The model keeps the feature of this cut while it runs; `tap.take()` hands it over."""
+        with swapped(self.listen):
+            yield
+
+    def same_layers(self, other: "Cut") -> bool:
+        return len(self.layers) == len(other.layers) and all(
+            mine is theirs for mine, theirs in zip(self.layers, other.layers, strict=True)
+        )

@@ -1,0 +1,20 @@
+"""What mmcache raises, and how it names what was probably meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UnsupportedPipelineError(ValueError):
+    """The pipeline or model cannot be cached; the message says what was found and what to do instead."""
+
+
+class PlanFileError(ValueError):
+    """A plan file is missing, empty, unreadable, or says something that a plan does not know."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
+    """A sentence that refuses `name` and offers the nearest known one."""
+    known = sorted(known)
+    nearest = get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}."

@@ -1,0 +1,95 @@
+"""What instead: the feature of a cached step, from those of the full steps before it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from mmcache.cut import Feature
+from mmcache.policy import whole_number
+
+
+class Observation(NamedTuple):
+    """A feature and the sampler's time at which it was computed."""
+
+    time: float
+    feature: Feature
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """How a feature is carried to another time.
+
+    A forecast returns tensors of its own, never those it was given: layers such as FreeU write to them.
+    """
+
+    @property
+    def memory(self) -> int:
+        """How many past features are kept per lane and branch."""
+        raise NotImplementedError
+
+    def at(self, time: float, past: Sequence[Observation]) -> Feature:
+        """The feature at `time`, from at most `memory` observations, newest last, at distinct times."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Hold(Forecast):
+    """Reuse the last feature as it is (DeepCache, arXiv 2312.00858)."""
+
+    @property
+    def memory(self) -> int:
+        return 1
+
+    def at(self, time: float, past: Sequence[Observation]) -> Feature:
+        return tuple(tensor.clone() for tensor in past[-1].feature)
+
+
+@dataclass(frozen=True)
+class Taylor(Forecast):
+    """Extrapolate over the sampler's time: the polynomial of degree `order` through the last full steps.
+
+    Over time, not over the step index: samplers space their steps unevenly and a policy spaces its full
+    steps unevenly, and the polynomial is the same curve either way. The idea of extrapolating features is
+    TaylorSeer's (arXiv 2503.06923, for transformers); inside a U-Net, see the model card for its gain.
+    With fewer observations the degree is lower; with one, it is `Hold`.
+    """
+
+    order: int = 1
+
+    def __post_init__(self) -> None:
+        whole_number(self, "order", self.order, 1, "Hold() is order 0")
+
+    @property
+    def memory(self) -> int:
+        return self.order + 1
+
+    def at(self, time: float, past: Sequence[Observation]) -> Feature:
+        weights = lagrange_weights(time, [observation.time for observation in past])
+        return tuple(
+            weighted_sum(weights, tensors)
+            for tensors in zip(*(observation.feature for observation in past), strict=True)
+        )
+
+
+def lagrange_weights(time: float, nodes: Sequence[float]) -> list[float]:
+    """How much each node's value counts in the interpolating polynomial at `time`; they sum to 1."""
+    weights = []
+    for i, node in enumerate(nodes):
+        weight = 1.0
+        for j, other in enumerate(nodes):
+            if i != j:
+                weight *= (time - other) / (node - other)
+        weights.append(weight)
+    return weights
+
+
+def weighted_sum(weights: Sequence[float], tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """In float32 for half precision, where a difference of near-equal features would lose its digits."""
+    kind = tensors[0].dtype
+    wide = torch.float32 if kind in (torch.float16, torch.bfloat16) else kind
+    total = tensors[0].to(wide) * weights[0]
+    for weight, tensor in zip(weights[1:], tensors[1:], strict=True):
+        total.add_(tensor.to(wide), alpha=weight)
+    return total.to(kind)

@@ -1,0 +1,76 @@
+"""What one sampling run remembers. New for every run, so nothing can be left over from another."""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from mmcache.cut import Feature
+from mmcache.forecast import Forecast, Observation
+
+
+def signature(call: dict[str, Any]) -> Hashable:
+    """Shapes, types and devices of everything a denoiser is called with: its features fit no other call."""
+    return tuple(
+        (leaf.shape, leaf.dtype, leaf.device) if isinstance(leaf, torch.Tensor) else type(leaf)
+        for leaf in tree_leaves(call)
+    )
+
+
+@dataclass
+class Lane:
+    """One of several denoiser calls per step, and the features of its full steps, by branch."""
+
+    step: int = -1
+    signature: Hashable = None
+    past: dict[int, list[Observation]] = field(default_factory=dict)
+
+    def keep(self, branch: int, time: float, feature: Feature, memory: int) -> None:
+        """Add an observation; a time that a sampler repeats replaces the older one."""
+        past = [seen for seen in self.past.get(branch, []) if seen.time != time]
+        self.past[branch] = [*past, Observation(time, feature)][-memory:]
+
+    def forecast(self, branch: int, time: float, forecast: Forecast) -> Feature:
+        return forecast.at(time, self.past[branch])
+
+    def tensors(self) -> Iterator[torch.Tensor]:
+        for past in self.past.values():
+            for observation in past:
+                yield from observation.feature
+
+
+@dataclass
+class DenoiserChange:
+    """How far the denoiser's input and output have moved since the last full step, for `Adaptive`.
+
+    Holds three tensors of the latent's size. Judged on the first lane.
+    """
+
+    full_input: torch.Tensor | None = None
+    full_output: torch.Tensor | None = None
+    last_output: torch.Tensor | None = None
+
+    def seen(self, full: bool, given: torch.Tensor, returned: torch.Tensor) -> None:
+        """Remember a call of the first lane."""
+        self.last_output = returned
+        if full:
+            self.full_input, self.full_output = given.clone(), returned
+
+    def since_full(self, given: torch.Tensor) -> float:
+        """The larger of the two relative changes; infinite where there is nothing to compare with."""
+        if self.full_input is None or self.full_input.shape != given.shape:
+            return float("inf")
+        of_input = relative_change(given, self.full_input)
+        of_output = relative_change(self.last_output, self.full_output)  # type: ignore[arg-type]
+        return torch.maximum(of_input, of_output).item()
+
+    def tensors(self) -> Iterator[torch.Tensor]:
+        distinct = {id(t): t for t in (self.full_input, self.full_output, self.last_output) if t is not None}
+        yield from distinct.values()
+
+
+def relative_change(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
+    """L2 norm of the difference over the norm of what was: 0-d float32."""
+    return (now.float() - then.float()).norm() / then.float().norm().clamp_min(1e-12)

@@ -1,0 +1,135 @@
+"""Plans as files: the presets in `configs/`, and whatever a user or a calibration writes.
+
+policy: {name: Uniform, interval: 3}
+forecast: {name: Taylor, order: 1}
+branch: 0
+evidence: where the figures come from
+"""
+
+import dataclasses
+import importlib.resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmcache import forecast, policy
+from mmcache.errors import PlanFileError, unknown_name
+from mmcache.plan import Plan
+
+POLICIES = {
+    cls.__name__: cls for cls in (policy.Uniform, policy.NonUniform, policy.StepMask, policy.Adaptive)
+}
+FORECASTS = {cls.__name__: cls for cls in (forecast.Hold, forecast.Taylor)}
+PLAN_KEYS = ("policy", "forecast", "branch", "evidence")
+
+
+def presets() -> dict[str, Path]:
+    """The named plans that ship with mmcache, and their files."""
+    folder = Path(str(importlib.resources.files("mmcache.configs")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_plan(name_or_path: str | Path) -> Plan:
+    """A preset by its name, or a plan file by its path.
+
+    Raises:
+        PlanFileError: no such preset or file (with the nearest known name), or not a plan.
+    """
+    known = presets()
+    if str(name_or_path) in known:
+        return load_plan(known[str(name_or_path)])
+    path = Path(name_or_path)
+    looks_like_a_path = path.suffix or len(path.parts) > 1
+    if not looks_like_a_path and not path.exists():
+        raise PlanFileError(
+            unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
+        )
+    return load_plan(path)
+
+
+def load_plan(path: str | Path) -> Plan:
+    """Read a plan file.
+
+    Raises:
+        PlanFileError: missing, empty, not YAML, an unknown key (with the nearest known one) or a wrong value.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlanFileError(f"{path}: no such plan file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanFileError(f"{path}: cannot be read as a plan file: {error}") from None
+    except yaml.YAMLError as error:
+        raise PlanFileError(f"{path}: not YAML: {error}") from None
+    if data is None:
+        raise PlanFileError(f"{path}: is empty; a plan file has the keys {', '.join(PLAN_KEYS)}")
+    try:
+        return plan_from(data)
+    except (ValueError, TypeError) as error:
+        raise PlanFileError(f"{path}: {error}") from None
+
+
+def save_plan(plan: Plan, path: str | Path) -> None:
+    """Write a plan file, whole or not at all."""
+    path = Path(path)
+    text = yaml.safe_dump(plan_as_dict(plan), sort_keys=False, allow_unicode=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def plan_from(data: Any) -> Plan:
+    """A plan from the contents of a plan file.
+
+    Raises:
+        ValueError: a key or name that is not known, a missing or wrong value.
+    """
+    keys_must_be_known(data, PLAN_KEYS, "a plan")
+    if "policy" not in data:
+        raise ValueError("a plan needs a policy, such as {name: Uniform, interval: 3}")
+    chosen = {"policy": setting(data["policy"], POLICIES, "policy")}
+    if "forecast" in data:
+        chosen["forecast"] = setting(data["forecast"], FORECASTS, "forecast")
+    return Plan(**chosen, **{key: data[key] for key in ("branch", "evidence") if key in data})
+
+
+def setting(data: Any, known: dict[str, type], kind: str) -> Any:
+    """A policy or forecast from `{name: ..., option: value}`."""
+    if not isinstance(data, dict) or "name" not in data:
+        raise ValueError(f"{kind}: {data!r}: wanted {{name: ..., ...}} with one of {', '.join(known)}")
+    options = {key: value for key, value in data.items() if key != "name"}
+    cls = known.get(data["name"])
+    if cls is None:
+        raise ValueError(unknown_name(kind, data["name"], known))
+    keys_must_be_known(options, [field.name for field in dataclasses.fields(cls)], data["name"])
+    return cls(**options)
+
+
+def keys_must_be_known(data: Any, known: Any, where: str) -> None:
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} is written as keys and values, not as {type(data).__name__}")
+    for key in data:
+        if key not in known:
+            raise ValueError(f"in {where}: {unknown_name('key', key, known)}")
+
+
+def plan_as_dict(plan: Plan) -> dict[str, Any]:
+    """The contents of the plan's file: plain values only."""
+    return {
+        "policy": setting_as_dict(plan.policy),
+        "forecast": setting_as_dict(plan.forecast),
+        "branch": plain(plan.branch),
+        **({"evidence": plan.evidence} if plan.evidence else {}),
+    }
+
+
+def setting_as_dict(chosen: Any) -> dict[str, Any]:
+    values = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
+    defaults = {field.name: field.default for field in dataclasses.fields(chosen)}
+    return {"name": type(chosen).__name__} | {k: plain(v) for k, v in values.items() if v != defaults[k]}
+
+
+def plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,202 @@
+"""When: which steps run in full.
+
+A policy is a frozen setting, checked when it is made. It answers for one step at a time and remembers
+nothing; what `Adaptive` looks at is measured by the caching scheduler and handed in.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mmcache.clock import StepClock
+
+
+def whole_number(owner: object, name: str, value: Any, least: int, meaning: str = "") -> None:
+    """Refuse a setting that is no integer or too small, showing the code that was written."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        why = f" ({meaning})" if meaning else ""
+        raise ValueError(
+            f"{type(owner).__name__}({name}={value!r}): {name} must be a whole number of at least {least}{why}"
+        )
+
+
+def number(owner: object, name: str, value: Any, above: float) -> None:
+    """Refuse a setting that is no finite number or not above the bound."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < math.inf:
+        raise ValueError(f"{type(owner).__name__}({name}={value!r}): {name} must be a number above {above}")
+
+
+Change = Callable[[], float]
+"""How much the denoiser's input and output have changed since the last full step, relative to their
+size; a call, because only a policy that asks pays for the answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Which steps are full. The first step always is: there is nothing to reuse.
+
+    Attributes:
+        warmup: so many steps at the start are full.
+        cooldown: so many steps at the end are full; needs to know how many steps there are.
+    """
+
+    warmup: int = field(default=1)
+    cooldown: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        whole_number(self, "warmup", self.warmup, 1, "the first step has nothing to reuse")
+        whole_number(self, "cooldown", self.cooldown, 0)
+
+    @property
+    def needs_total(self) -> bool:
+        """Whether the policy works only where the number of steps is known beforehand."""
+        return self.cooldown > 0
+
+    @property
+    def needs_change(self) -> bool:
+        """Whether the policy asks how much the denoiser has changed."""
+        return False
+
+    def is_full(self, clock: StepClock, change: Change) -> bool:
+        """Whether this step runs in full."""
+        if clock.step < self.warmup:
+            return True
+        if clock.total is not None and clock.step >= clock.total - self.cooldown:
+            return True
+        return self.chooses_full(clock, change)
+
+    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+        """The policy's own choice for a step between warm-up and cool-down."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Uniform(Policy):
+    """Every `interval`-th step is full: DeepCache's 1:N (arXiv 2312.00858, section 3.2).
+
+    The count begins at the last warm-up step. `Uniform(1)` computes every step.
+    """
+
+    interval: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole_number(self, "interval", self.interval, 1, "1 computes every step")
+
+    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+        return (clock.step - (self.warmup - 1)) % self.interval == 0
+
+
+@functools.lru_cache
+def nonuniform_steps(total: int, interval: int, center: int, power: float) -> frozenset[int]:
+    """The full steps of DeepCache's non-uniform 1:N strategy (arXiv 2312.00858, section 3.3).
+
+    With k = ceil(total / interval) full steps, l_0..l_k evenly spaced between (-c)^(1/p) and
+    (T - c)^(1/p), the full steps are 0 and the distinct integers of l_i^p + c. For c > 0 the first root
+    is complex; the published code interpolates in the complex plane and takes the real part of the
+    power, towards zero, and where integers coincide it lowers p by 0.02 until k distinct ones are left.
+    That is what is done here, so that the published settings mean the same steps. It stops at p = 1,
+    which is uniform spacing, where the published code gives up.
+    """
+    wanted = math.ceil(total / interval)
+    if wanted == total:
+        return frozenset(range(total))
+    while True:
+        start, end = complex(-center) ** (1 / power), complex(total - center) ** (1 / power)
+        real = np.trunc((np.linspace(start, end, wanted + 1) ** power).real).astype(int)
+        steps = {0, *(int(step) + center for step in np.unique(real)[1:-1])}
+        if len(steps) == wanted or power <= 1:
+            break
+        power = max(1.0, power - 0.02)
+    return frozenset(step for step in steps if 0 <= step < total)
+
+
+@dataclass(frozen=True)
+class NonUniform(Policy):
+    """As many full steps as `Uniform(interval)`, closest together around step `center`.
+
+    DeepCache's non-uniform 1:N strategy; `nonuniform_steps` states the formula. `center` and `power` are
+    the paper's c and p: for Stable Diffusion at 50 steps 15 and 1.5, 1.3, 1.4 at N = 2, 3, 4 (appendix);
+    for LDM-4-G at 250 steps 120 and 1.2.
+    """
+
+    interval: int
+    center: int = 15
+    power: float = 1.4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole_number(self, "interval", self.interval, 1, "1 computes every step")
+        whole_number(self, "center", self.center, 0)
+        number(self, "power", self.power, above=0)
+
+    @property
+    def needs_total(self) -> bool:
+        return True
+
+    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+        if clock.total is None:
+            raise ValueError("NonUniform needs to know the number of steps")
+        return clock.step in nonuniform_steps(clock.total, self.interval, self.center, float(self.power))
+
+
+@dataclass(frozen=True)
+class StepMask(Policy):
+    """The full steps, named one by one: `StepMask([0, 1, 5, 12])`, 0-based.
+
+    Every other step is cached, also beyond the last one named.
+    """
+
+    full: Iterable[int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        steps = list(self.full)
+        for step in steps:
+            whole_number(self, "full", step, 0)
+        if not steps:
+            raise ValueError("StepMask([]): names no full step; the first step (0) at least must be full")
+        if 0 not in steps:
+            raise ValueError(
+                f"StepMask({steps}): step 0 must be among the full steps, it has nothing to reuse"
+            )
+        if len(set(steps)) < len(steps):
+            raise ValueError(f"StepMask({steps}): names a step twice")
+        object.__setattr__(self, "full", tuple(sorted(steps)))
+
+    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+        return clock.step in self.full  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class Adaptive(Policy):
+    """A step is full when the denoiser has changed by more than `threshold` since the last full step.
+
+    Decided before the call, without an extra forward, from the larger of two relative changes (L2 norm of
+    the difference over the norm): of the input, now against the last full step, and of the output, the
+    last one against that of the last full step. Asking reads one number from the device per step.
+
+    Attributes:
+        threshold: 0.1 means a tenth of the norm.
+        longest: at most so many cached steps in a row; None for no limit.
+    """
+
+    threshold: float
+    longest: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number(self, "threshold", self.threshold, above=0)
+        if self.longest is not None:
+            whole_number(self, "longest", self.longest, 1)
+
+    @property
+    def needs_change(self) -> bool:
+        return True
+
+    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+        return change() > self.threshold

@@ -1,0 +1,61 @@
+"""What is noted of each denoiser call, for the report."""
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from mmcache.clock import StepClock
+
+
+class Stopwatch:
+    """Times one denoiser call where it runs; on a GPU by events, so that nobody waits for the device."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if tensor.is_cuda else []
+        self._started = time.perf_counter()
+        if self._events:
+            self._events[0].record()
+
+    def stop(self) -> Callable[[], float]:
+        """Returns the seconds, as a call: on a GPU they are known only when the device has come so far."""
+        if not self._events:
+            seconds = time.perf_counter() - self._started
+            return lambda: seconds
+        start, end = self._events
+        end.record()
+
+        def elapsed() -> float:
+            end.synchronize()
+            return start.elapsed_time(end) / 1000
+
+        return elapsed
+
+
+@dataclass(frozen=True, eq=False)
+class CallRecord:
+    """One denoiser call.
+
+    Attributes:
+        clock: its step.
+        lane: which call of the step it was.
+        branch: the skip branch that ran; None for a full call.
+        unplanned: full although the step was to be cached, since no feature fitted.
+        signature: what the call's tensors looked like.
+        measured: returns the seconds.
+        bytes_held: bytes of all kept features after the call.
+    """
+
+    clock: StepClock
+    lane: int
+    branch: int | None
+    unplanned: bool
+    signature: Hashable
+    measured: Callable[[], float]
+    bytes_held: int
+
+    @cached_property
+    def seconds(self) -> float:
+        return self.measured()

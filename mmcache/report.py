@@ -1,0 +1,153 @@
+"""What a sampling run did: full and cached steps, multiply-adds, seconds, bytes."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mmcache.record import CallRecord
+
+MacsOf = Callable[[Hashable, int | None], int | None]
+"""Multiply-adds of a call with this signature at this branch (None: full); None if not known."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One denoiser call: a step, or a lane of it where a step has several calls.
+
+    Attributes:
+        step: 0-based.
+        lane: which call of the step.
+        time: the sampler's timestep.
+        branch: the skip branch that ran; None for a full call.
+        unplanned: full only because no kept feature fitted (another batch size, a new lane).
+        macs: multiply-adds; None where they cannot be counted.
+        full_macs: what the whole denoiser would have taken.
+        seconds: wall time of the call.
+        bytes_held: bytes of all kept features after the call.
+    """
+
+    step: int
+    lane: int
+    time: float
+    branch: int | None
+    unplanned: bool
+    macs: int | None
+    full_macs: int | None
+    seconds: float
+    bytes_held: int
+
+
+@dataclass(frozen=True)
+class DenoiserReport:
+    """What was done for one denoiser in the last run."""
+
+    name: str
+    adapter: str
+    plan: str
+    steps: tuple[Step, ...]
+
+    @property
+    def full_steps(self) -> int:
+        return sum(step.branch is None for step in self.steps)
+
+    @property
+    def cached_steps(self) -> int:
+        return len(self.steps) - self.full_steps
+
+    @property
+    def seconds(self) -> float:
+        return sum(step.seconds for step in self.steps)
+
+    @property
+    def macs(self) -> int | None:
+        return total([step.macs for step in self.steps])
+
+    @property
+    def full_macs(self) -> int | None:
+        """What the run would have taken without caching."""
+        return total([step.full_macs for step in self.steps])
+
+    @property
+    def bytes_held(self) -> int:
+        """The most that was held at any time of the run."""
+        return max((step.bytes_held for step in self.steps), default=0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        sums = ("full_steps", "cached_steps", "seconds", "macs", "full_macs", "bytes_held")
+        return asdict(self) | {name: getattr(self, name) for name in sums}
+
+    def __str__(self) -> str:
+        if not self.steps:
+            return f"{self.name} ({self.adapter}): {self.plan}. No run yet."
+        saved = ""
+        if self.macs and self.full_macs:
+            saved = f", {giga(self.macs)} of {giga(self.full_macs)} MACs ({self.full_macs / self.macs:.2f}x fewer)"
+        lines = [
+            f"{self.name} ({self.adapter}): {self.plan}",
+            f"  {self.full_steps} full and {self.cached_steps} cached calls{saved}, {self.seconds:.2f} s, "
+            f"at most {mebi(self.bytes_held)} held",
+            "  step lane     time  ran          MACs   seconds      held",
+        ]
+        for step in self.steps:
+            ran = "full" if step.branch is None else f"branch {step.branch}"
+            ran += " (no fitting feature)" if step.unplanned else ""
+            macs = "?" if step.macs is None else giga(step.macs)
+            lines.append(
+                f"  {step.step:4d} {step.lane:4d} {step.time:8.1f}  {ran:9s} {macs:>9s} {step.seconds:8.4f} s "
+                f"{mebi(step.bytes_held):>9s}"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The last run of a session: one part per denoiser, and what the session has to say."""
+
+    denoisers: tuple[DenoiserReport, ...]
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"denoisers": [part.as_dict() for part in self.denoisers], "notes": list(self.notes)}
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.denoisers), *(f"note: {note}" for note in self.notes)])
+
+
+def steps_of(calls: list[CallRecord], macs_of: MacsOf) -> tuple[Step, ...]:
+    """The records of a run with their multiply-adds."""
+    return tuple(
+        Step(
+            step=call.clock.step,
+            lane=call.lane,
+            time=call.clock.time,
+            branch=call.branch,
+            unplanned=call.unplanned,
+            macs=macs_of(call.signature, call.branch),
+            full_macs=macs_of(call.signature, None),
+            seconds=call.seconds,
+            bytes_held=call.bytes_held,
+        )
+        for call in calls
+    )
+
+
+def total(values: list[int | None]) -> int | None:
+    return None if None in values else sum(value for value in values if value is not None)
+
+
+def giga(macs: int) -> str:
+    """338.83G, 1.24T, 5.1M: three or four digits that mean something."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6)):
+        if macs >= size:
+            return f"{macs / size:.2f}{unit}"
+    return str(macs)
+
+
+def mebi(count: int) -> str:
+    """Bytes as people read them: 5.0 MiB, 64.0 KiB."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

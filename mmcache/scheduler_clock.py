@@ -1,0 +1,148 @@
+"""The clock of a pipeline: its own scheduler, watched.
+
+`set_timesteps` starts a run and `step` ends a step. Where the timestep that reaches the denoiser is still
+a view into the scheduler's table of timesteps, as in nearly all pipelines, its place in that table's
+memory is the exact index: no value is compared (samplers such as Heun and PNDM repeat values) and no
+device is waited for. That also tells tiles (MultiDiffusion calls `step` once per tile) from steps.
+"""
+
+import functools
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from mmcache.caller import calling_pipeline
+from mmcache.clock import StepClock
+
+
+def index_in_table(timestep: Any, table: torch.Tensor) -> int | None:
+    """Which entry of `table` the tensor `timestep` is a view of; None if it is not one."""
+    if not isinstance(timestep, torch.Tensor) or timestep.dtype != table.dtype or table.dim() != 1:
+        return None
+    if timestep.device != table.device or table.stride(0) == 0:
+        return None
+    if timestep.untyped_storage().data_ptr() != table.untyped_storage().data_ptr():
+        return None
+    index, rest = divmod(timestep.storage_offset() - table.storage_offset(), table.stride(0))
+    return index if rest == 0 and 0 <= index < len(table) else None
+
+
+def watch(scheduler: Any, on_run: Callable[[], None], on_step: Callable[[], None]) -> Callable[[], None]:
+    """Call back when a run of `scheduler` starts and when a step ends; returns the undo.
+
+    The instance is given a subclass of its own class. A method shadowed on the instance would be copied
+    along by pipelines that deep-copy their scheduler, and would then step the original.
+    """
+    plain = type(scheduler)
+
+    @functools.wraps(plain.set_timesteps)
+    def set_timesteps(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = plain.set_timesteps(self, *args, **kwargs)
+        if self is scheduler:
+            on_run()
+        return result
+
+    @functools.wraps(plain.step)
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = plain.step(self, *args, **kwargs)
+        if self is scheduler:
+            on_step()
+        return result
+
+    names = {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__doc__": plain.__doc__}
+    scheduler.__class__ = type(
+        plain.__name__, (plain,), {**names, "set_timesteps": set_timesteps, "step": step}
+    )
+
+    def undo() -> None:
+        scheduler.__class__ = plain
+
+    return undo
+
+
+class SchedulerClock:
+    """The clock of everything in `owner` (a pipeline) that is driven by `owner.scheduler`.
+
+    Args:
+        owner: has the attribute `scheduler`; it may be replaced at any time.
+        on_run: called when a run starts.
+    """
+
+    knows_total = True
+
+    def __init__(self, owner: Any, on_run: Callable[[], None] = lambda: None) -> None:
+        self.owner = owner
+        self.on_run = on_run
+        self.run = 0
+        self._undo = ExitStack()
+        self._watch()
+
+    def _watch(self) -> None:
+        self._undo.close()
+        self.scheduler = self.owner.scheduler
+        self._undo.callback(watch(self.scheduler, self._start_run, self._end_step))
+        self._new_run()
+
+    def _start_run(self) -> None:
+        self._new_run()
+        self.on_run()
+
+    def _new_run(self) -> None:
+        self.run += 1
+        self._table: torch.Tensor | None = None  # read at the first tick: pipelines adjust it until then
+        self._times: list[float] = []
+        self._first = 0
+        self._index = -1
+        self._steps_ended = 0
+        self._total = 0
+
+    def _end_step(self) -> None:
+        self._steps_ended += 1
+
+    def tick(self, timestep: Any) -> StepClock | None:
+        caller = calling_pipeline()
+        if caller is not None and caller is not self.owner:
+            return None  # another pipeline shares the denoiser
+        if self.owner.scheduler is not self.scheduler:
+            self._watch()
+        if getattr(self.scheduler, "timesteps", None) is None:
+            return None
+        index = self._locate(timestep)
+        if index is None or index < self._index:  # someone's own loop begins again without set_timesteps
+            self._new_run()
+            index = self._locate(timestep) or 0
+        if self._index < 0:
+            self._first = index
+            self._total = self._count(caller)
+        self._index = index
+        return StepClock(self.run, index - self._first, self._total, self._times[index])
+
+    def _locate(self, timestep: Any) -> int | None:
+        """The index of this call in the scheduler's timesteps; None if the run is over."""
+        if self._table is None:
+            self._table = torch.as_tensor(self.scheduler.timesteps)
+            self._times = [float(time) for time in self._table.tolist()]
+            self._begin = self._first_index(timestep)
+        index = index_in_table(timestep, self._table)
+        if index is None:
+            index = self._begin + self._steps_ended
+        return index if index < len(self._times) else None
+
+    def _first_index(self, timestep: Any) -> int:
+        """Where the run starts, for pipelines whose timesteps do not show it: one look at the value."""
+        begin = getattr(self.scheduler, "begin_index", None)
+        if begin is not None:
+            return int(begin)
+        value = float(torch.as_tensor(timestep).flatten()[0])
+        return self._times.index(value) if value in self._times else 0
+
+    def _count(self, caller: Any) -> int:
+        """Steps from the first one on; fewer if the pipeline stops early (`denoising_end`)."""
+        left = len(self._times) - self._first
+        declared = getattr(caller, "_num_timesteps", None)
+        return min(left, declared) if isinstance(declared, int) and declared > 0 else left
+
+    def release(self) -> None:
+        self._undo.close()

@@ -1,0 +1,106 @@
+"""What `accelerate` returns: the pipeline's acceleration, which can be reported on, paused and undone."""
+
+from contextlib import ExitStack
+from typing import Any
+
+from torch import nn
+
+from mmcache.adapter import Adapter
+from mmcache.caching_scheduler import CachingScheduler
+from mmcache.clock import Clock
+from mmcache.macs import count_macs
+from mmcache.plan import Plan
+from mmcache.registry import adapter_for
+from mmcache.report import DenoiserReport, Report, steps_of
+from mmcache.shadow import is_compiled, own_model, shadow_forward
+
+
+class Session:
+    """An accelerated pipeline (or model).
+
+    Attributes:
+        owner: the pipeline, or the bare model.
+        plan: how it is cached.
+        notes: what there is to say about the acceleration, also in the report.
+
+    Use it as a context manager to restore at the end of the block.
+    """
+
+    def __init__(self, owner: Any, plan: Plan, clock: Clock, notes: list[str]) -> None:
+        self.owner = owner
+        self.plan = plan
+        self.notes = notes
+        self._clock = clock
+        self._denoisers: dict[str, CachingScheduler] = {}
+        self._undo: dict[str, ExitStack] = {}
+
+    def bind(self, name: str, model: nn.Module, adapter: Adapter) -> None:
+        """Put the caching scheduler around one denoiser."""
+        scheduler = CachingScheduler(model, adapter, self.plan, self._clock)
+        stack = ExitStack()
+        stack.callback(shadow_forward(model, scheduler, owner=self))
+        self._denoisers[name], self._undo[name] = scheduler, stack
+
+    def rebind(self) -> None:
+        """Follow the owner: a denoiser that was compiled or replaced after `accelerate` is bound anew."""
+        for name, scheduler in list(self._denoisers.items()):
+            model = getattr(self.owner, name, None)
+            if not isinstance(model, nn.Module):
+                continue
+            same = model is scheduler.entrance and is_compiled(model) == scheduler.compiled
+            adapter = adapter_for(own_model(model))
+            if same or adapter is None:
+                continue
+            self._undo[name].close()
+            self.bind(name, model, adapter)
+            self._denoisers[name].enabled = scheduler.enabled
+
+    @property
+    def enabled(self) -> bool:
+        """Set to False to run the pipeline in full for a while, without undoing anything."""
+        return all(scheduler.enabled for scheduler in self._denoisers.values())
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        for scheduler in self._denoisers.values():
+            scheduler.enabled = value
+            scheduler.run.drop()
+
+    @property
+    def active(self) -> bool:
+        """False once restored."""
+        return bool(self._undo)
+
+    def report(self) -> Report:
+        """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
+        return Report(
+            tuple(self._denoiser_report(name, scheduler) for name, scheduler in self._denoisers.items()),
+            tuple(self.notes),
+        )
+
+    def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:
+        run = scheduler.run
+        counted: dict[Any, int | None] = {}
+
+        def macs_of(signature: Any, branch: int | None) -> int | None:
+            if (signature, branch) not in counted:
+                cut = None if branch is None else run.cuts[branch]
+                counted[signature, branch] = count_macs(scheduler.model, run.shapes[signature], cut)
+            return counted[signature, branch]
+
+        return DenoiserReport(name, scheduler.adapter.name, str(self.plan), steps_of(run.calls, macs_of))
+
+    def restore(self) -> None:
+        """Undo everything; the pipeline is bit for bit what it was. Doing it twice is fine."""
+        for stack in self._undo.values():
+            stack.close()
+        self._undo.clear()
+        self._clock.release()
+        for scheduler in self._denoisers.values():
+            scheduler.run.drop()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.restore()
