@@ -8,7 +8,6 @@ only its skip branch (with the forecast feature in the slot).
 import inspect
 import warnings
 from collections.abc import Callable, Hashable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import nn
 
 from mmcache.adapter import Adapter
 from mmcache.clock import Clock, StepClock
-from mmcache.cut import Cut
+from mmcache.cut import Cut, cached, tapped
 from mmcache.history import DenoiserChange, Lane, signature
 from mmcache.macs import Shapes
 from mmcache.plan import Plan
@@ -139,29 +138,26 @@ class CachingScheduler:
             branch, lane.past = None, {}  # of another shape, or of a lane that was not called last step
         lane.step, lane.signature = clock.step, fits
 
-        is_last = clock.total is not None and clock.step >= clock.total - 1
-        refreshed = [cut for cut in run.cuts.values() if branch is None or cut.branch < branch]
-        refreshed = [] if is_last else refreshed
+        # Always the same taps, even where nothing will reuse them: one compiled graph for all full steps.
+        taps = [cut for cut in run.cuts.values() if branch is None or cut.branch < branch]
         watch = Stopwatch(call[self.adapter.sample])
-        with ExitStack() as stack:
-            for cut in refreshed:
-                stack.enter_context(cut.tapped())
-            if branch is None:
-                given = call
-            else:
-                feature = lane.forecast(branch, clock.time, self.plan.forecast)
-                stack.enter_context(run.cuts[branch].cached(feature))
-                given = run.cuts[branch].arguments(call)
-            if is_last:
-                lane.past = {}  # nothing is held when the run is over
-            result = forward(**given)
+        if branch is None:
+            with tapped(taps):
+                result = forward(**call)
+        else:
+            cut, feature = run.cuts[branch], lane.forecast(branch, clock.time, self.plan.forecast)
+            with cached(cut, feature, taps):
+                result = forward(**cut.arguments(call))
         seconds = watch.stop()
 
-        for cut in refreshed:
+        is_last = clock.total is not None and clock.step >= clock.total - 1
+        for cut in taps:
             feature = cut.tap.take()
             if self.compiled:  # CUDA graphs use the memory of their outputs again
                 feature = tuple(tensor.clone() for tensor in feature)
             lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
+        if is_last:
+            lane.past = {}  # nothing is held when the run is over
         if self.plan.policy.needs_change and run.lane == 0 and not is_last:
             run.change.seen(branch is None, call[self.adapter.sample], first_tensor(result))
         elif is_last:

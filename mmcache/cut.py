@@ -5,7 +5,7 @@ step adds forward hooks that keep that feature (a `Tap`). Both are lists of `Swa
 `finally`, so outside a denoiser call the model is exactly what its owner made it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,9 +62,31 @@ class Slot(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.feature: Feature = ()
+        self.taps = ""
 
     def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        _ = self.taps == ""  # read, so that a compiled graph is bound to it
         return self.feature[0]
+
+
+class Mark(nn.Module):
+    """Stands around a child that every full step runs, and names the taps that are in place.
+
+    A compiled graph is not bound to the absence of hooks: one that was made without taps would be used
+    for a step with taps, and nothing would be kept. It is bound to the type of a child and to what that
+    child reads.
+    """
+
+    def __init__(self, child: nn.Module | None) -> None:
+        super().__init__()
+        self.child = child
+        self.taps = ""
+        if hasattr(child, "has_cross_attention"):
+            self.has_cross_attention = child.has_cross_attention  # type: ignore[union-attr]
+
+    def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        _ = self.taps == ""
+        return hidden_states if self.child is None else self.child(hidden_states, *args, **kwargs)
 
 
 class Tap:
@@ -84,6 +106,8 @@ class Tap:
     def take(self) -> Feature:
         """Hand the feature over; the tap itself holds nothing afterwards."""
         seen, self._seen = self._seen, {}
+        if not seen:
+            raise RuntimeError(f"{self.name}: a full step ran past the tap and left nothing to reuse")
         return tuple(seen[position] for position in sorted(seen))
 
     def on_output(self, module: nn.Module, position: int = 0) -> list[Swap]:
@@ -109,10 +133,6 @@ class Tap:
         ]
 
 
-def unchanged(call: dict[str, Any]) -> dict[str, Any]:
-    return call
-
-
 @dataclass(frozen=True, eq=False)
 class Cut:
     """One branch of one model: how it becomes smaller, what is kept, where the kept feature goes in.
@@ -123,6 +143,7 @@ class Cut:
         slot: receives the feature before a cached step.
         tap: keeps the feature during a full step (or one at a deeper branch).
         listen: the swaps that put the tap in place.
+        mark: of a full step with taps, and the swap that puts it in place.
         arguments: turns the arguments of the call (by name) into those that the smaller model needs.
         layers: the modules that the cut was made from; if the owner of the model has exchanged one of
             them since, the cut is stale.
@@ -133,26 +154,35 @@ class Cut:
     slot: Slot
     tap: Tap
     listen: tuple[Swap, ...]
-    arguments: Callable[[dict[str, Any]], dict[str, Any]] = unchanged
-    layers: tuple[nn.Module, ...] = ()
-
-    @contextmanager
-    def cached(self, feature: Feature) -> Iterator[None]:
-        """The model runs only its skip branch, on `feature`."""
-        self.slot.feature = feature
-        try:
-            with swapped(self.shrink):
-                yield
-        finally:
-            self.slot.feature = ()
-
-    @contextmanager
-    def tapped(self) -> Iterator[None]:
-        """The model keeps the feature of this cut while it runs; `tap.take()` hands it over."""
-        with swapped(self.listen):
-            yield
+    mark: tuple[Mark, Swap]
+    arguments: Callable[[dict[str, Any]], dict[str, Any]]
+    layers: tuple[nn.Module, ...]
 
     def same_layers(self, other: "Cut") -> bool:
         return len(self.layers) == len(other.layers) and all(
             mine is theirs for mine, theirs in zip(self.layers, other.layers, strict=True)
         )
+
+
+@contextmanager
+def tapped(cuts: Sequence[Cut]) -> Iterator[None]:
+    """The whole model, with the taps of these cuts in place; `cut.tap.take()` hands a feature over."""
+    mark, swap = cuts[0].mark
+    mark.taps = tap_names(cuts)
+    with swapped([swap, *(swap for cut in cuts for swap in cut.listen)]):
+        yield
+
+
+@contextmanager
+def cached(cut: Cut, feature: Feature, taps: Sequence[Cut] = ()) -> Iterator[None]:
+    """The model runs only the skip branch of `cut`, on `feature`; taps of shallower cuts may listen."""
+    cut.slot.feature, cut.slot.taps = feature, tap_names(taps)
+    try:
+        with swapped([*cut.shrink, *(swap for cut in taps for swap in cut.listen)]):
+            yield
+    finally:
+        cut.slot.feature = ()
+
+
+def tap_names(cuts: Sequence[Cut]) -> str:
+    return " ".join(cut.tap.name for cut in cuts)

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from mmcache.cut import Cut
+from mmcache.cut import Cut, cached, tapped
 
 
 def cpu_attention_flops(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
@@ -47,8 +47,8 @@ def count_macs(model: nn.Module, shapes: Shapes, cut: Cut | None = None) -> int 
             with counter:
                 forward(model, **shapes.call)
         else:
-            with cut.tapped():
+            with tapped([cut]):
                 forward(model, **shapes.call)
-            with cut.cached(cut.tap.take()), counter:
+            with cached(cut, cut.tap.take()), counter:
                 forward(model, **cut.arguments(shapes.call))
     return counter.get_total_flops() // 2

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmcache.cut import Cut, Slot, Swap, Tap, swap_child
+from mmcache.cut import Cut, Mark, Slot, Swap, Tap, swap_child
 
 # The lists of a block that have one entry per layer, in the order in which a layer runs them.
 LAYER_LISTS = ("resnets", "temp_convs", "attentions", "temp_attentions", "motion_modules")
@@ -172,9 +172,19 @@ def cut(model: nn.Module, branch: int) -> Cut:
     def arguments(call: dict[str, Any]) -> dict[str, Any]:
         return arguments_of_skip_branch(call, whole_blocks)
 
+    mark = Mark(model.mid_block)  # type: ignore[arg-type]
+    middle = [] if model.mid_block is None else [model.mid_block]
     layers = [m for block in (*down, *up) for _, modules in per_layer_lists(block) for m in modules]
-    middle = [model.mid_block] if model.mid_block is not None else []
-    return Cut(branch, tuple(shrink), slot, tap, tuple(listen), arguments, tuple([*layers, *middle]))  # type: ignore[arg-type]
+    return Cut(
+        branch,
+        tuple(shrink),
+        slot,
+        tap,
+        tuple(listen),
+        (mark, swap_child(model, "mid_block", mark)),
+        arguments,
+        (*layers, *middle),  # type: ignore[arg-type]
+    )
 
 
 def residual_still_fits(block: nn.Module, skip: Skip) -> bool:

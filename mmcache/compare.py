@@ -1,0 +1,161 @@
+"""`compare(pipe, prompt)`: run a pipeline in full and cached from the same seed, and measure both."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+
+from mmcache.acceleration import accelerate, find_denoisers, sessions_of
+from mmcache.caching_scheduler import FEW_STEPS
+from mmcache.comparison import Comparison, Sampling
+from mmcache.denoiser_timer import DenoiserTimer, timed
+from mmcache.errors import UnsupportedPipelineError
+from mmcache.metrics import likeness, require_torchmetrics
+from mmcache.plan import Plan
+from mmcache.sampling_settings import check_counts, check_prompt, described, settings_of
+
+FULL_WARMUP = 2  # steps
+CACHED_WARMUP = FEW_STEPS + 1  # steps: enough for cached ones, and not so few that the engine warns
+
+
+def compare(
+    pipe: Any,
+    prompt: str | list[str] | None = None,
+    plan: Plan | str | Path | None = None,
+    *,
+    interval: int | None = None,
+    branch: int | None = None,
+    steps: int = 50,
+    seed: int = 0,
+    guidance_scale: float | None = None,
+    repeats: int = 1,
+    progress: bool = False,
+    **call: Any,
+) -> Comparison:
+    """Run a pipeline in full, then cached, from the same seed.
+
+    Before the timed runs there is a short untimed one of each kind. The pipe is afterwards what it was,
+    also after an exception or Ctrl-C.
+
+    Args:
+        pipe: a diffusers pipeline that returns pictures.
+        prompt: one or several; None for a pipeline that takes none, or with `prompt_embeds=...`.
+        plan: a `Plan`, a preset's name or a plan file; without it the default plan of the architecture.
+        interval: full step every so many steps, in place of the plan's policy.
+        branch: in place of the plan's branch.
+        steps: sampling steps of both runs (`num_inference_steps`).
+        seed: of the noise, drawn on the CPU, so that it is the same on every device.
+        guidance_scale: None for the pipeline's own default.
+        repeats: timed runs of each kind, in turns. The shortest counts: other programs only ever add time.
+        progress: show a bar per run, if stderr is a terminal.
+        **call: more arguments of the pipeline, such as `negative_prompt`, `height`, `prompt_embeds`.
+
+    Returns:
+        The `Comparison`: pictures (N, H, W, C) in [0, 1], seconds, MACs, PSNR in dB, SSIM; `save(folder)`.
+
+    Raises:
+        UnsupportedPipelineError: no denoiser that mmcache knows, or the pipeline returns no pictures.
+        PlanFileError: no such preset or file, or not a plan.
+        MissingExtraError: torchmetrics is not installed.
+        ValueError: an empty prompt, fewer steps or repeats than 1, an argument that the pipeline does not
+            have, a branch that the model does not have, a pipe that is already accelerated, or pictures
+            that are not finite numbers. All but the last are found before anything is sampled.
+    """
+    require_torchmetrics()
+    denoisers = [model for model, _ in find_denoisers(pipe).values()]
+    for session in sessions_of(pipe):
+        raise ValueError(
+            f"this pipe is already accelerated ({session.plan}), so its full run would not be full: "
+            f"call mmcache.restore(pipe) first"
+        )
+    check_counts(steps, seed, repeats)
+    check_prompt(prompt)
+    settings = settings_of(pipe, prompt, guidance_scale, call)
+    options = {"interval": interval, "branch": branch}
+    options = {name: value for name, value in options.items() if value is not None}
+
+    with timed(denoisers) as timer, accelerate(pipe, plan, **options) as session, own_progress_bar(pipe):
+
+        def sample(label: str, count: int, cached: bool) -> Sampling:
+            session.enabled = cached
+            pipe.set_progress_bar_config(
+                desc=f"{label:>7s}", leave="warm-up" not in label, disable=None if progress else True
+            )
+            return one_call(pipe, settings | {"num_inference_steps": count}, seed, timer)
+
+        # A plan with a branch per step fits no other number of steps.
+        cached_warmup = steps if isinstance(session.plan.branch, tuple) else min(steps, CACHED_WARMUP)
+        full_warmup = min(steps, FULL_WARMUP)
+        sample("warm-up", full_warmup, cached=False)
+        sample("warm-up", cached_warmup, cached=True)
+        runs = [(sample("full", steps, False), sample("cached", steps, True)) for _ in range(repeats)]
+        report = session.report()
+
+    full, cached = (min(kind, key=lambda run: run.seconds) for kind in zip(*runs, strict=True))
+    shortest = "one run each" if repeats == 1 else f"the shortest of {repeats} runs each"
+    return Comparison(
+        pipeline=type(pipe).__name__,
+        plan=session.plan,
+        settings={"steps": steps, "seed": seed} | described(pipe, settings),
+        environment=environment(pipe),
+        timing=f"{shortest}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)",
+        full=full,
+        cached=cached,
+        report=report,
+        likeness=likeness(cached.pictures, full.pictures),
+    )
+
+
+@contextmanager
+def own_progress_bar(pipe: Any) -> Iterator[None]:
+    """Put the pipe's settings of its progress bar back at the end of the block."""
+    before = pipe.__dict__.get("_progress_bar_config")
+    try:
+        yield
+    finally:
+        if before is None:
+            pipe.__dict__.pop("_progress_bar_config", None)
+        else:
+            pipe._progress_bar_config = before
+
+
+def one_call(pipe: Any, settings: Mapping[str, Any], seed: int, timer: DenoiserTimer) -> Sampling:
+    """Call the pipe once. The clock stops when the pictures are in the CPU's memory."""
+    timer.take()
+    started = time.perf_counter()
+    result = pipe(**settings, generator=torch.Generator().manual_seed(seed), output_type="np")
+    seconds = time.perf_counter() - started
+    pictures = getattr(result, "images", None)
+    if pictures is None:
+        raise UnsupportedPipelineError(
+            f"compare() needs pictures, and {type(pipe).__name__} returns a "
+            f"{type(result).__name__} without `images`"
+        )
+    pictures = np.asarray(pictures)
+    if not np.isfinite(pictures).all():
+        raise ValueError(
+            f"{type(pipe).__name__} gave pictures that are not finite numbers; in half precision that is "
+            f"an overflow, so try float32 or bfloat16"
+        )
+    return Sampling(pictures, seconds, timer.take())
+
+
+def environment(pipe: Any) -> dict[str, Any]:
+    """What the figures depend on besides the settings."""
+    on_gpu = pipe.device.type == "cuda"
+    return {
+        "mmcache": version("mmcache"),
+        "diffusers": diffusers.__version__,
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(pipe.device) if on_gpu else str(pipe.device),
+        "dtype": str(pipe.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "processors": os.cpu_count(),
+    }

@@ -1,0 +1,88 @@
+"""A comparison as a person reads it in a terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from mmcache.comparison import Comparison, psnr_text
+from mmcache.report import DenoiserReport, giga, mebi
+
+NOT_COUNTED = "not counted"
+DOUBTFUL = 1.25  # times the ratio of MACs: shallow layers are no faster per multiply-add than deep ones
+
+
+def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
+    """The figures as a table, with what they mean below it."""
+    table = Table()
+    table.add_column("")
+    table.add_column("full", justify="right")
+    table.add_column("cached", justify="right")
+    table.add_column("gain", justify="right", style="green")
+    full, cached = result.full, result.cached
+    table.add_row("seconds, whole call", *seconds(full.seconds, cached.seconds))
+    table.add_row("seconds, denoiser", *seconds(full.denoiser_seconds, cached.denoiser_seconds))
+    for part in result.report.denoisers:
+        several = f", {part.name}" if len(result.report.denoisers) > 1 else ""
+        rows_of(table, part, several)
+    table.add_section()
+    table.add_row("PSNR to full", "", psnr_text(result.likeness.psnr), "")
+    ssim = result.likeness.ssim
+    table.add_row("SSIM to full", "", "too small" if ssim is None else f"{ssim:.4f}", "")
+
+    title = Text(f"{result.pipeline}: {result.plan}", style="bold")
+    lines = [
+        f"{picture_words(result)}. PSNR and SSIM: data range 0 to 1. Seconds: {result.timing}, "
+        f"{result.environment['dtype']} on {result.environment['device']}.",
+        *(f"note: {note}" for note in notes_of(result)),
+    ]
+    below = [Text(line, style="dim") for line in lines]
+    return Group(title, table, *below, *file_lines(files))
+
+
+def rows_of(table: Table, part: DenoiserReport, several: str) -> None:
+    """What one denoiser did."""
+    steps = part.full_steps + part.cached_steps
+    if part.macs and part.full_macs:
+        macs = giga(part.full_macs), giga(part.macs), f"{part.full_macs / part.macs:.2f}x fewer"
+    else:
+        macs = NOT_COUNTED, NOT_COUNTED, ""
+    table.add_row(f"MACs{several}", *macs)
+    table.add_row(f"full steps{several}", str(steps), str(part.full_steps), "")
+    table.add_row(f"cached steps{several}", "0", str(part.cached_steps), "")
+    table.add_row(f"cache held, at most{several}", "0 B", mebi(part.bytes_held), "")
+
+
+def seconds(full: float, cached: float) -> tuple[str, str, str]:
+    return f"{full:.2f}", f"{cached:.2f}", f"{full / cached:.2f}x faster"
+
+
+def notes_of(result: Comparison) -> list[str]:
+    """What the session has to say, and a doubt about the clock where there is reason for one."""
+    notes = list(result.report.notes)
+    if (
+        result.macs
+        and result.full_macs
+        and result.denoiser_speed_up > DOUBTFUL * result.full_macs / result.macs
+    ):
+        notes.append(
+            "the speed-up is larger than the saved MACs explain, so something else was using the processor "
+            "during the full run; `--repeats 3` takes the shortest of three runs"
+        )
+    return notes
+
+
+def picture_words(result: Comparison) -> str:
+    """1 picture 64 wide and 64 high, seed 0, guidance scale 7.5."""
+    count, height, width, _ = result.full.pictures.shape
+    pictures = "1 picture" if count == 1 else f"{count} pictures"
+    words = f"{pictures} {width} wide and {height} high, seed {result.settings['seed']}"
+    scale = result.settings.get("guidance_scale")
+    return words if scale is None else f"{words}, guidance scale {scale:g}"
+
+
+def file_lines(files: Sequence[Path]) -> list[Text]:
+    """One line for each file, which a terminal does not break."""
+    return [Text(str(path), style="cyan", no_wrap=True, overflow="ignore") for path in files]

@@ -1,0 +1,93 @@
+"""From what a person types after `--model` to a pipeline on a device."""
+
+import os
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class ModelNotFoundError(ValueError):
+    """There is no pipeline under this name; the message says where it was looked for."""
+
+
+def load_pipeline(model: str | Path, device: str = "auto", dtype: str = "auto") -> DiffusionPipeline:
+    """Load a pipeline.
+
+    Args:
+        model: a folder as `save_pretrained` writes it, or an id on the Hugging Face hub.
+        device: of torch, such as "cuda:1"; "auto" takes the first of cuda, mps and cpu that is there.
+        dtype: "float32", "float16", "bfloat16"; "auto" is float32 on a CPU and float16 elsewhere.
+
+    Raises:
+        ModelNotFoundError: no such folder, not a pipeline, or no such id (or no way to the hub).
+        ValueError: a device that is not there, an unknown dtype.
+    """
+    place = find_device(device)
+    kind = find_dtype(dtype, place)
+    source = Path(model).expanduser()
+    if os.path.lexists(source):
+        if not (source / "model_index.json").is_file():
+            raise ModelNotFoundError(
+                f"{model}: is not a diffusers pipeline, there is no model_index.json in it "
+                f"(wanted a folder as pipe.save_pretrained(folder) writes it)"
+            )
+        return _load(source, kind, f"{model}: cannot be loaded as a diffusers pipeline").to(place)
+    if not is_hub_id(str(model)):
+        raise ModelNotFoundError(f"{model}: there is no such folder ({source.absolute()})")
+    return _load(
+        str(model), kind, f"{model}: there is no such folder here, and the Hugging Face hub did not give it"
+    ).to(place)
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether it can only be meant for the hub: `owner/name`, nothing that looks like a path."""
+    parts = model.split("/")
+    return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
+
+
+def _load(source: str | Path, dtype: torch.dtype, failed: str) -> Any:
+    try:
+        return DiffusionPipeline.from_pretrained(source, torch_dtype=dtype)
+    except Exception as error:  # what three libraries raise for broken folders and a missing network
+        raise ModelNotFoundError(f"{failed}: {beginning(error)}") from error
+
+
+def beginning(error: BaseException) -> str:
+    """The beginning of what the error says; its type if it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return textwrap.shorten(lines[0], 160, placeholder=" ...") if lines else type(error).__name__
+
+
+def find_device(device: str) -> torch.device:
+    """The torch device of this name, if it is there.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if device == "auto":
+        kinds = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        return torch.device(next(kind for kind, there in kinds.items() if there))
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device {device!r} cannot be used: {beginning(error)}") from None
+    return place
+
+
+def find_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """The torch dtype of this name.
+
+    Raises:
+        ValueError: it is not one that pipelines run in.
+    """
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}. Known: auto, {', '.join(DTYPES)}.")
+    return DTYPES[dtype]

@@ -1,0 +1,70 @@
+"""How close a cached picture is to the full one: PSNR and SSIM."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from mmcache.extras import MissingExtraError
+
+SSIM_WINDOW = 11  # pixels: the Gaussian window of Wang et al. 2004; smaller pictures have no SSIM
+
+
+class Likeness(NamedTuple):
+    """How close two stacks of pictures are.
+
+    Attributes:
+        psnr: peak signal-to-noise ratio in dB, from the mean squared error over all pictures; infinite if
+            they are identical.
+        ssim: structural similarity (Wang et al. 2004), mean over the pictures, 1 if they are identical;
+            None for pictures of less than 11 pixels.
+    """
+
+    psnr: float
+    ssim: float | None
+
+
+def require_torchmetrics() -> None:
+    """Find out beforehand whether `likeness` can work.
+
+    Raises:
+        MissingExtraError: torchmetrics is not installed.
+    """
+    try:
+        import torchmetrics.functional.image  # noqa: F401
+    except ImportError:
+        raise MissingExtraError(
+            'PSNR and SSIM need torchmetrics, which is not installed: pip install "mmcache[metrics]"'
+        ) from None
+
+
+def likeness(pictures: np.ndarray, reference: np.ndarray) -> Likeness:
+    """Compare pictures with their references.
+
+    Args:
+        pictures: (N, H, W, C), values in [0, 1]; the data range of both figures is 1.
+        reference: of the same shape.
+
+    Raises:
+        MissingExtraError: torchmetrics is not installed.
+        ValueError: the shapes differ.
+    """
+    require_torchmetrics()
+    from torchmetrics.functional.image import (
+        peak_signal_noise_ratio,
+        structural_similarity_index_measure,
+    )
+
+    if pictures.shape != reference.shape:
+        raise ValueError(f"pictures of shape {pictures.shape} cannot be compared with {reference.shape}")
+    ours, theirs = channels_first(pictures), channels_first(reference)
+    psnr = peak_signal_noise_ratio(ours, theirs, data_range=1.0)
+    ssim = None
+    if min(ours.shape[-2:]) >= SSIM_WINDOW:
+        ssim = float(structural_similarity_index_measure(ours, theirs, data_range=1.0))  # type: ignore[arg-type]
+    return Likeness(float(psnr), ssim)
+
+
+def channels_first(pictures: np.ndarray) -> torch.Tensor:
+    """(N, H, W, C) to (N, C, H, W), in float64: the error of nearly equal pictures is a tiny number."""
+    return torch.from_numpy(np.asarray(pictures)).permute(0, 3, 1, 2).double()
