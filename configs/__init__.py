@@ -1,0 +1,1 @@
+"""Named plans as files; `mmcache.presets()` lists them."""

@@ -54,7 +54,7 @@ def accelerate(pipe: Any, plan: Plan | str | Path | None = None, **options: Any)
     denoisers = find_denoisers(pipe)
     chosen = choose_plan(plan, next(iter(denoisers.values()))[1], options)
     check_fits(chosen, denoisers)
-    clock_owner = pipe if isinstance(pipe, DiffusionPipeline) else SimpleNamespace(scheduler=scheduler)
+    clock_owner: Any = pipe if isinstance(pipe, DiffusionPipeline) else SimpleNamespace(scheduler=scheduler)
     check_clock(chosen, clock_owner)
 
     notes = [f"replaces the plan {old.plan}" for old in sessions_of(pipe)]
@@ -96,16 +96,17 @@ def find_denoisers(pipe: Any) -> dict[str, tuple[nn.Module, Adapter]]:
     if not isinstance(pipe, DiffusionPipeline):
         raise UnsupportedPipelineError(
             f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: "
-            f"pass the object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)"
+            f"pass the object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained()"
         )
-    models = {name: part for name, part in pipe.components.items() if isinstance(part, nn.Module)}
+    parts_of: Any = pipe  # its loader replaces the class when it is imported, so it has no type
+    models = {name: part for name, part in parts_of.components.items() if isinstance(part, nn.Module)}
     found = {name: (model, adapter_for(own_model(model))) for name, model in models.items()}
     denoisers = {name: (model, adapter) for name, (model, adapter) in found.items() if adapter is not None}
     if not denoisers:
         parts = ", ".join(f"{name} ({type(model).__name__})" for name, model in models.items()) or "no models"
         raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} has no denoiser that mmcache knows: it has {parts}; mmcache knows {known}. "
-            f"To add one, see adapters/README.md."
+            f"{type(pipe).__name__} has no denoiser that mmcache knows: it has {parts}; mmcache knows "
+            f"{known}. To add one, see adapters/README.md."
         )
     return denoisers
 

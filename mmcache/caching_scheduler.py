@@ -17,8 +17,8 @@ from torch import nn
 from mmcache.adapter import Adapter
 from mmcache.clock import Clock, StepClock
 from mmcache.cut import Cut, cached, tapped
-from mmcache.history import DenoiserChange, Lane, signature
-from mmcache.macs import Shapes
+from mmcache.history import DenoiserChange, Lane, first_tensor, signature
+from mmcache.macs import Shapes, count_macs
 from mmcache.plan import Plan
 from mmcache.record import CallRecord, Stopwatch
 from mmcache.shadow import is_compiled, own_model
@@ -75,6 +75,7 @@ class CachingScheduler:
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self._cuts = self._make_cuts()
         self.run = Run(0, self._cuts)
+        self._macs: dict[Hashable, int | None] = {}
         self._warned = False
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -92,6 +93,15 @@ class CachingScheduler:
         except BaseException:
             run.drop()  # also on Ctrl-C: nobody may come back for it
             raise
+
+    def macs(self, signature: Hashable, branch: int | None) -> int | None:
+        """Multiply-adds of a call of the last run, by its signature; None if they cannot be counted."""
+        size = sum(1 for _ in self.model.modules())  # an adapter such as LoRA adds modules
+        key = (size, signature, branch)
+        if key not in self._macs:
+            cut = None if branch is None else self.run.cuts[branch]
+            self._macs[key] = count_macs(self.model, self.run.shapes[signature], cut)
+        return self._macs[key]
 
     def _make_cuts(self) -> dict[int, Cut]:
         return {branch: self.adapter.cut(self.model, branch) for branch in self.plan.branches}
@@ -173,7 +183,3 @@ def wants_gradients(call: dict[str, Any]) -> bool:
     return torch.is_grad_enabled() and any(
         isinstance(value, torch.Tensor) and value.requires_grad for value in call.values()
     )
-
-
-def first_tensor(result: Any) -> torch.Tensor:
-    return result[0] if isinstance(result, tuple) else result.sample

@@ -12,6 +12,10 @@ class PlanFileError(ValueError):
     """A plan file is missing, empty, unreadable, or says something that a plan does not know."""
 
 
+class MissingExtraError(ImportError):
+    """A package is missing that only an optional part of mmcache needs; the message says how to get it."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """A sentence that refuses `name` and offers the nearest known one."""
     known = sorted(known)

@@ -74,3 +74,8 @@ class DenoiserChange:
 def relative_change(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
     """L2 norm of the difference over the norm of what was: 0-d float32."""
     return (now.float() - then.float()).norm() / then.float().norm().clamp_min(1e-12)
+
+
+def first_tensor(result: Any) -> torch.Tensor:
+    """The tensor that a denoiser returns, with `return_dict` or without."""
+    return result[0] if isinstance(result, tuple) else result.sample

@@ -68,7 +68,7 @@ def concise(setting: Policy | Forecast) -> str:
     """`Uniform(interval=3)`: as one would write it, without warm-up and cool-down where they are usual."""
     shown = [
         f"{f.name}={getattr(setting, f.name)!r}"
-        for f in sorted(fields(setting), key=lambda f: f.kw_only)
+        for f in sorted(fields(setting), key=lambda f: bool(f.kw_only))
         if not f.kw_only or getattr(setting, f.name) != f.default
     ]
     return f"{type(setting).__name__}({', '.join(shown)})"

@@ -8,6 +8,7 @@ evidence: where the figures come from
 
 import dataclasses
 import importlib.resources
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def plan_from(data: Any) -> Plan:
     return Plan(**chosen, **{key: data[key] for key in ("branch", "evidence") if key in data})
 
 
-def setting(data: Any, known: dict[str, type], kind: str) -> Any:
+def setting(data: Any, known: Mapping[str, type], kind: str) -> Any:
     """A policy or forecast from `{name: ..., option: value}`."""
     if not isinstance(data, dict) or "name" not in data:
         raise ValueError(f"{kind}: {data!r}: wanted {{name: ..., ...}} with one of {', '.join(known)}")

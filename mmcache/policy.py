@@ -20,7 +20,8 @@ def whole_number(owner: object, name: str, value: Any, least: int, meaning: str 
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         why = f" ({meaning})" if meaning else ""
         raise ValueError(
-            f"{type(owner).__name__}({name}={value!r}): {name} must be a whole number of at least {least}{why}"
+            f"{type(owner).__name__}({name}={value!r}): {name} must be a whole number "
+            f"of at least {least}{why}"
         )
 
 
@@ -155,6 +156,8 @@ class StepMask(Policy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.full, Iterable) or isinstance(self.full, str):
+            raise ValueError(f"StepMask({self.full!r}): wanted the full steps one by one, such as [0, 4, 9]")
         steps = list(self.full)
         for step in steps:
             whole_number(self, "full", step, 0)

@@ -82,7 +82,8 @@ class DenoiserReport:
             return f"{self.name} ({self.adapter}): {self.plan}. No run yet."
         saved = ""
         if self.macs and self.full_macs:
-            saved = f", {giga(self.macs)} of {giga(self.full_macs)} MACs ({self.full_macs / self.macs:.2f}x fewer)"
+            ratio = self.full_macs / self.macs
+            saved = f", {giga(self.macs)} of {giga(self.full_macs)} MACs ({ratio:.2f}x fewer)"
         lines = [
             f"{self.name} ({self.adapter}): {self.plan}",
             f"  {self.full_steps} full and {self.cached_steps} cached calls{saved}, {self.seconds:.2f} s, "
@@ -94,8 +95,8 @@ class DenoiserReport:
             ran += " (no fitting feature)" if step.unplanned else ""
             macs = "?" if step.macs is None else giga(step.macs)
             lines.append(
-                f"  {step.step:4d} {step.lane:4d} {step.time:8.1f}  {ran:9s} {macs:>9s} {step.seconds:8.4f} s "
-                f"{mebi(step.bytes_held):>9s}"
+                f"  {step.step:4d} {step.lane:4d} {step.time:8.1f}  {ran:9s} {macs:>9s} "
+                f"{step.seconds:8.4f} s {mebi(step.bytes_held):>9s}"
             )
         return "\n".join(lines)
 

@@ -25,7 +25,7 @@ def index_in_table(timestep: Any, table: torch.Tensor) -> int | None:
         return None
     if timestep.untyped_storage().data_ptr() != table.untyped_storage().data_ptr():
         return None
-    index, rest = divmod(timestep.storage_offset() - table.storage_offset(), table.stride(0))
+    index, rest = divmod(int(timestep.storage_offset()) - int(table.storage_offset()), table.stride(0))
     return index if rest == 0 and 0 <= index < len(table) else None
 
 

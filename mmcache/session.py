@@ -8,7 +8,6 @@ from torch import nn
 from mmcache.adapter import Adapter
 from mmcache.caching_scheduler import CachingScheduler
 from mmcache.clock import Clock
-from mmcache.macs import count_macs
 from mmcache.plan import Plan
 from mmcache.registry import adapter_for
 from mmcache.report import DenoiserReport, Report, steps_of
@@ -79,16 +78,9 @@ class Session:
         )
 
     def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:
-        run = scheduler.run
-        counted: dict[Any, int | None] = {}
-
-        def macs_of(signature: Any, branch: int | None) -> int | None:
-            if (signature, branch) not in counted:
-                cut = None if branch is None else run.cuts[branch]
-                counted[signature, branch] = count_macs(scheduler.model, run.shapes[signature], cut)
-            return counted[signature, branch]
-
-        return DenoiserReport(name, scheduler.adapter.name, str(self.plan), steps_of(run.calls, macs_of))
+        return DenoiserReport(
+            name, scheduler.adapter.name, str(self.plan), steps_of(scheduler.run.calls, scheduler.macs)
+        )
 
     def restore(self) -> None:
         """Undo everything; the pipeline is bit for bit what it was. Doing it twice is fine."""

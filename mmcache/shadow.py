@@ -20,11 +20,14 @@ Around = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 class Shadow:
     """Stands in for `inner`; `around` decides what becomes of a call, on behalf of `owner`."""
 
-    def __init__(self, inner: Callable[..., Any], around: Around, owner: object) -> None:
+    def __init__(
+        self, inner: Callable[..., Any], around: Around, owner: object = None, had_forward: bool = False
+    ) -> None:
         functools.update_wrapper(self, inner, updated=())  # signature and name, as pipelines look for them
         self.inner = inner
         self.around = around
         self.owner = owner
+        self.had_forward = had_forward
 
     # Compiled after it was shadowed, the model's own forward is what the compiler gets to see.
     @functools.partial(torch.compiler.disable, recursive=False)
@@ -77,21 +80,24 @@ def is_own_forward(function: Any, model: nn.Module) -> bool:
     return getattr(function, "__self__", None) is model and function.__func__ is type(model).forward
 
 
-def shadow_forward(model: nn.Module, around: Around, owner: object) -> Callable[[], None]:
+def shadow_forward(model: nn.Module, around: Around, owner: object = None) -> Callable[[], None]:
     """Place a shadow; returns the undo, which finds it wherever it then stands."""
     table, name = compiled_place(model) or next(
         ((table, name) for table, name in places(model) if is_own_forward(table[name], model)),
         (model.__dict__, "forward"),
     )
-    was_there = name in table
-    shadow = Shadow(table[name] if was_there else model.forward, around, owner)
+    outermost = model.__dict__.get("forward")
+    # Whether the instance has a forward of its own, left there by somebody else.
+    had_forward = outermost.had_forward if isinstance(outermost, Shadow) else outermost is not None
+    shadow = Shadow(table.get(name) or model.forward, around, owner, had_forward)
     table[name] = shadow
 
     def undo() -> None:
         for table, name in places(model):
             if table[name] is shadow:
                 table[name] = shadow.inner
-                if not was_there and table is model.__dict__ and name == "forward":
+                stands_alone = table is model.__dict__ and name == "forward"
+                if stands_alone and not had_forward and is_own_forward(shadow.inner, model):
                     del table[name]  # the class's own again
                 return
 

@@ -14,12 +14,12 @@ import torch
 
 from mmcache.acceleration import accelerate, find_denoisers, sessions_of
 from mmcache.caching_scheduler import FEW_STEPS
-from mmcache.comparison import Comparison, Sampling
-from mmcache.denoiser_timer import DenoiserTimer, timed
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.metrics import likeness, require_torchmetrics
+from mmcache.measuring.comparison import Comparison, Sampling
+from mmcache.measuring.denoiser_timer import DenoiserTimer, timed
+from mmcache.measuring.metrics import likeness, require_torchmetrics
+from mmcache.measuring.sampling_settings import check_counts, check_prompt, described, settings_of
 from mmcache.plan import Plan
-from mmcache.sampling_settings import check_counts, check_prompt, described, settings_of
 
 FULL_WARMUP = 2  # steps
 CACHED_WARMUP = FEW_STEPS + 1  # steps: enough for cached ones, and not so few that the engine warns
@@ -70,6 +70,10 @@ def compare(
     """
     require_torchmetrics()
     denoisers = [model for model, _ in find_denoisers(pipe).values()]
+    if isinstance(pipe, torch.nn.Module):
+        raise UnsupportedPipelineError(
+            f"compare() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
+        )
     for session in sessions_of(pipe):
         raise ValueError(
             f"this pipe is already accelerated ({session.plan}), so its full run would not be full: "
@@ -149,12 +153,12 @@ def one_call(pipe: Any, settings: Mapping[str, Any], seed: int, timer: DenoiserT
 
 def environment(pipe: Any) -> dict[str, Any]:
     """What the figures depend on besides the settings."""
-    on_gpu = pipe.device.type == "cuda"
+    device = pipe._execution_device  # with CPU offload, `pipe.device` is where the weights wait
     return {
         "mmcache": version("mmcache"),
         "diffusers": diffusers.__version__,
         "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(pipe.device) if on_gpu else str(pipe.device),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "dtype": str(pipe.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "processors": os.cpu_count(),

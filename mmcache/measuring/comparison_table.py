@@ -7,11 +7,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mmcache.comparison import Comparison, psnr_text
+from mmcache.measuring.comparison import Comparison, psnr_text
 from mmcache.report import DenoiserReport, giga, mebi
 
 NOT_COUNTED = "not counted"
-DOUBTFUL = 1.25  # times the ratio of MACs: shallow layers are no faster per multiply-add than deep ones
 
 
 def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
@@ -62,14 +61,10 @@ def seconds(full: float, cached: float) -> tuple[str, str, str]:
 def notes_of(result: Comparison) -> list[str]:
     """What the session has to say, and a doubt about the clock where there is reason for one."""
     notes = list(result.report.notes)
-    if (
-        result.macs
-        and result.full_macs
-        and result.denoiser_speed_up > DOUBTFUL * result.full_macs / result.macs
-    ):
+    if result.clock_is_doubtful:
         notes.append(
             "the speed-up is larger than the saved MACs explain, so something else was using the processor "
-            "during the full run; `--repeats 3` takes the shortest of three runs"
+            "during the full run: try --repeats 3, or --threads 1"
         )
     return notes
 

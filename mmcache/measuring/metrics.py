@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mmcache.extras import MissingExtraError
+from mmcache.errors import MissingExtraError
 
 SSIM_WINDOW = 11  # pixels: the Gaussian window of Wang et al. 2004; smaller pictures have no SSIM
 

@@ -1,0 +1,1 @@
+"""What caching saves and what it costs, measured."""

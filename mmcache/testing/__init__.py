@@ -1,0 +1,29 @@
+"""The laws that every adapter obeys, for whoever writes one.
+
+from mmcache.testing import check_adapter
+check_adapter(make_pipe, sample)
+"""
+
+from mmcache.testing.laws import (
+    check_adapter,
+    check_cheaper,
+    check_fresh,
+    check_independent,
+    check_interval_one,
+    check_one_feature,
+    check_restore,
+    check_same_input,
+)
+from mmcache.testing.probes import LawBroken
+
+__all__ = [
+    "LawBroken",
+    "check_adapter",
+    "check_cheaper",
+    "check_fresh",
+    "check_independent",
+    "check_interval_one",
+    "check_one_feature",
+    "check_restore",
+    "check_same_input",
+]

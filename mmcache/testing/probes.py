@@ -1,0 +1,190 @@
+"""What the laws look at: a pipeline's anatomy, a denoiser's calls, what a session holds, MACs by module."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline, SchedulerMixin
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map_only
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmcache.acceleration import find_denoisers
+from mmcache.adapter import Adapter
+from mmcache.cut import Cut, Slot, swapped
+from mmcache.history import first_tensor as first_tensor
+from mmcache.macs import FORMULAS
+from mmcache.session import Session
+from mmcache.shadow import own_model, shadow_forward
+
+
+class LawBroken(AssertionError):
+    """A law does not hold; the message says which, where, and by how much."""
+
+
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise LawBroken(message)
+
+
+def must_equal(what: str, one: Any, other: Any) -> None:
+    """Bit for bit."""
+    one, other = torch.as_tensor(one), torch.as_tensor(other)
+    require(one.shape == other.shape, f"{what}: shapes {tuple(one.shape)} and {tuple(other.shape)}")
+    if not torch.equal(one, other):
+        raise LawBroken(f"{what}: differ by up to {(one.float() - other.float()).abs().max().item():.3g}")
+
+
+def copied(call: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call with tensors of their own: models write to some."""
+    return tree_map_only(torch.Tensor, torch.clone, call)
+
+
+def denoiser_calls(pipe: Any, sample: Any) -> Iterator[tuple[str, nn.Module, Adapter, dict[str, Any]]]:
+    """Each denoiser of a pipeline, and the arguments (by name) of its first call in a run."""
+    for name, (model, adapter) in find_denoisers(pipe).items():
+        model = own_model(model)
+        with recorded_calls(model) as calls:
+            sample(pipe)
+        require(bool(calls), f"{name}: the sampling run did not call it")
+        with torch.no_grad():
+            yield name, model, adapter, calls[0]
+
+
+@contextmanager
+def recorded_calls(model: nn.Module) -> Iterator[list[dict[str, Any]]]:
+    """The arguments of every call of a model, by name."""
+    code = type(model).forward
+    while hasattr(code, "__wrapped__"):
+        code = code.__wrapped__
+    names = code.__code__.co_varnames[1 : code.__code__.co_argcount]
+    calls: list[dict[str, Any]] = []
+
+    def note(forward: Any, args: Any, kwargs: Any) -> Any:
+        calls.append(copied(dict(zip(names, args, strict=False)) | kwargs))
+        return forward(*args, **kwargs)
+
+    undo = shadow_forward(model, note)
+    try:
+        yield calls
+    finally:
+        undo()
+
+
+@contextmanager
+def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[None]:
+    """The denoisers raise in the middle of their `at_call`-th call (counted from 1)."""
+    handles = []
+    for model, _ in find_denoisers(pipe).values():
+        count = iter(range(1, 1_000_000))
+
+        def fail(module: nn.Module, args: Any, output: Any, count: Any = count) -> None:
+            if next(count) == at_call:
+                raise error
+
+        # The last layer that every step runs, so that the call fails with everything in place.
+        handles.append(list(own_model(model).children())[-1].register_forward_hook(fail))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def anatomy(pipe: Any) -> dict[str, Any]:
+    """Everything that an acceleration could leave behind: classes, attributes, children, hooks, weights."""
+    found: dict[str, Any] = {f"pipe.{name}": True for name in vars(pipe)}
+    for part, component in pipe.components.items():
+        found[f"{part} class"] = type(component)
+        if isinstance(component, SchedulerMixin):
+            found |= {f"{part}.{name}": True for name in vars(component)}
+        if isinstance(component, nn.Module):
+            for name, module in component.named_modules():
+                found |= anatomy_of_module(f"{part}.{name}", module)
+    return found
+
+
+def anatomy_of_module(where: str, module: nn.Module) -> dict[str, Any]:
+    found: dict[str, Any] = {f"{where} class": type(module)}
+    for name, value in vars(module).items():
+        found[f"{where}.{name}"] = id(value)
+        if isinstance(value, dict):
+            found |= {f"{where}.{name}[{key}]": id(entry) for key, entry in value.items()}
+    versions = {f"{where} weight {name}": p._version for name, p in module.named_parameters(recurse=False)}
+    return found | versions
+
+
+@contextmanager
+def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[int]]]:
+    """How many bytes a session holds at the beginning of every call, by denoiser."""
+    held: dict[str, list[int]] = {}
+    handles = []
+    for name, (model, _) in find_denoisers(pipe).items():
+        seen = held.setdefault(name, [])
+
+        def note(module: nn.Module, args: Any, seen: list[int] = seen) -> None:
+            seen.append(bytes_reachable(session))
+
+        handles.append(model.register_forward_pre_hook(note))
+    try:
+        yield held
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def bytes_reachable(session: Session) -> int:
+    """Bytes of all pictures, latents and features that a session refers to, directly or not.
+
+    Found by following references, past the models, the pipeline and its scheduler.
+    """
+    skipped = (nn.Module, DiffusionPipeline, SchedulerMixin, FakeTensorMode, type, ModuleType, FunctionType)
+    seen: set[int] = set()
+    tensors: dict[int, int] = {}
+    waiting: list[Any] = [session]
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, Slot):
+            waiting.append(thing.feature)
+        elif type(thing) is torch.Tensor and thing.dim() > 1:
+            tensors[thing.data_ptr()] = thing.nbytes
+        elif not isinstance(thing, (*skipped, torch.Tensor)):
+            waiting += gc.get_referents(thing)
+    return sum(tensors.values())
+
+
+def macs_by_module(model: nn.Module, call: dict[str, Any]) -> dict[nn.Module, int]:
+    """Multiply-adds of every module in a full call, its children's included."""
+    counter = FlopCounterMode(display=False, custom_mapping=FORMULAS)
+    with counter:
+        model(**copied(call))
+    counts = {name: sum(flops.values()) // 2 for name, flops in counter.get_flop_counts().items()}
+    names = {module: f"{type(model).__name__}.{name}" for name, module in model.named_modules()}
+
+    def macs(module: nn.Module) -> int:  # a list of modules is never called itself
+        own = counts.get(names[module])
+        return own if own is not None else sum(macs(child) for child in module.children())
+
+    return {module: macs(module) for module in names}
+
+
+def dead_modules(model: nn.Module, cut: Cut) -> list[nn.Module]:
+    """The outermost modules of which nothing runs on a cached step."""
+    with swapped(cut.shrink):
+        alive = set(model.modules())
+
+    def dead(module: nn.Module) -> Iterator[nn.Module]:
+        for child in module.children():
+            if alive.isdisjoint(child.modules()):
+                yield child
+            else:
+                yield from dead(child)
+
+    return list(dead(model))

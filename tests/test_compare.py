@@ -1,0 +1,308 @@
+"""`compare` measures what it says it measures, and leaves the pipe as it was."""
+
+import io
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+import mmcache
+from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
+from mmcache.measuring.compare import compare
+from mmcache.measuring.comparison import FILES
+from mmcache.measuring.comparison_table import comparison_table
+from mmcache.measuring.metrics import likeness
+from mmcache.measuring.output_folder import check_output, write_files
+from mmcache.measuring.pictures import Panel, amplified_difference, as_images, side_by_side
+from mmcache.testing.probes import anatomy, failing_denoiser
+from tests.tiny import ddpm
+from tests.tiny_prompted import prompted
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*leave little to reuse")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Tiny models are slower on several threads, much slower if other programs run."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def result():
+    """Ten steps, every third one full."""
+    return compare(prompted(), "a person", steps=10, interval=3, branch=0, guidance_scale=3.0)
+
+
+def plain_pictures(pipe, steps=10, **call):
+    pipe.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(0)
+    return pipe(num_inference_steps=steps, generator=generator, output_type="np", **call).images
+
+
+def counted(pipe) -> list[int]:
+    """Counts the calls of the denoiser."""
+    calls = []
+    pipe.unet.register_forward_hook(lambda *_: calls.append(1))
+    return calls
+
+
+def called_before():
+    """A pipe with the attributes that a call of its own leaves on it."""
+    pipe = prompted()
+    plain_pictures(pipe, prompt="a person", steps=1)
+    del pipe._progress_bar_config
+    return pipe
+
+
+def test_psnr_and_ssim_of_a_known_difference():
+    reference = np.full((1, 64, 64, 3), 0.5, dtype=np.float32)
+    psnr, ssim = likeness(reference + 0.1, reference)
+    assert psnr == pytest.approx(-20 * math.log10(0.1), abs=1e-4)  # mean squared error 0.01, range 1
+    # Without variance, SSIM is its luminance term (2 a b + c1) / (a^2 + b^2 + c1), c1 = 0.01^2.
+    assert ssim == pytest.approx((2 * 0.6 * 0.5 + 1e-4) / (0.6**2 + 0.5**2 + 1e-4), abs=1e-4)
+
+
+def test_identical_pictures():
+    pictures = np.random.default_rng(0).random((2, 16, 16, 3), dtype=np.float32)
+    assert likeness(pictures, pictures) == (math.inf, pytest.approx(1.0))
+
+
+def test_pictures_too_small_for_ssim():
+    small = np.zeros((1, 10, 10, 3), dtype=np.float32)
+    assert likeness(small, small).ssim is None
+
+
+def test_missing_torchmetrics_is_named_before_sampling(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torchmetrics.functional.image", None)
+    pipe = prompted()
+    calls = counted(pipe)
+    with pytest.raises(MissingExtraError, match=r'pip install "mmcache\[metrics\]"'):
+        compare(pipe, "a person", steps=2)
+    assert not calls
+
+
+def test_full_and_cached_run_are_those_of_the_pipe_itself(result):
+    call = {"prompt": "a person", "guidance_scale": 3.0}
+    assert np.array_equal(result.full.pictures, plain_pictures(prompted(), **call))
+    pipe = prompted()
+    with mmcache.accelerate(pipe, interval=3, branch=0):
+        assert np.array_equal(result.cached.pictures, plain_pictures(pipe, **call))
+
+
+def test_counts(result):
+    assert (result.full_steps, result.cached_steps) == (4, 6)
+    assert 0 < result.macs < result.full_macs
+    assert result.bytes_held > 0
+    assert 0 < result.cached.denoiser_seconds < result.cached.seconds
+    assert math.isfinite(result.likeness.psnr)
+    assert not result.identical
+
+
+def test_interval_1_is_identical_and_valid_json():
+    same = compare(prompted(), "a person", steps=3, interval=1)
+    assert same.identical
+    report = json.loads(same.as_json())
+    assert (report["identical"], report["psnr_db"]) == (True, None)
+    assert report["ssim"] == pytest.approx(1.0)
+    assert report["steps"] == {"full": 3, "cached": 0}
+    same.sheet()
+
+
+def test_report_says_what_was_done(result):
+    report = json.loads(result.as_json())
+    assert report["settings"]["prompt"] == "a person"
+    assert report["settings"]["guidance_scale"] == 3.0
+    assert report["plan"]["policy"] == {"name": "Uniform", "interval": 3}
+    assert report["macs"]["ratio"] == pytest.approx(result.full_macs / result.macs)
+    assert report["data_range"] == 1.0
+    assert len(report["cached_run"]["denoisers"][0]["steps"]) == 10
+
+
+def test_a_speed_up_that_the_macs_do_not_explain_is_not_put_on_the_picture(result):
+    saved = result.full_macs / result.macs
+    honest = replace(
+        result, full=replace(result.full, denoiser_seconds=result.cached.denoiser_seconds * saved)
+    )
+    assert not honest.clock_is_doubtful
+    disturbed = replace(honest, full=replace(result.full, denoiser_seconds=1e3))
+    assert disturbed.clock_is_doubtful
+    assert disturbed.sheet().tobytes() != honest.sheet().tobytes()
+
+
+def test_macs_that_cannot_be_counted(result):
+    (denoiser,) = result.report.denoisers
+    steps = tuple(replace(step, macs=None, full_macs=None) for step in denoiser.steps)
+    uncounted = replace(result, report=replace(result.report, denoisers=(replace(denoiser, steps=steps),)))
+    assert json.loads(uncounted.as_json())["macs"] == {"full": None, "cached": None, "ratio": None}
+    printed = io.StringIO()
+    Console(file=printed, width=100).print(comparison_table(uncounted))
+    assert "not counted" in printed.getvalue()
+    assert not uncounted.clock_is_doubtful
+
+
+def test_default_guidance_scale_is_reported():
+    assert compare(prompted(), "a person", steps=1).settings["guidance_scale"] == 7.5
+
+
+def test_saved_files_open(result, tmp_path):
+    files = result.save(tmp_path / "new" / "folder")
+    assert sorted(path.name for path in files) == sorted(FILES)
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == set(FILES)
+    assert Image.open(files[1]).size == (32, 32)
+    sheet = Image.open(files[0])
+    assert sheet.width > 3 * 320
+    assert json.loads(files[3].read_text())["steps"] == {"full": 4, "cached": 6}
+    saved = np.asarray(Image.open(files[2]), dtype=np.float32) / 255
+    assert np.abs(saved - result.cached.pictures[0]).max() <= 0.5 / 255 + 1e-6
+
+
+def test_several_prompts_make_several_rows(tmp_path):
+    both = compare(prompted(), ["a person", "a hat"], steps=2)
+    files = both.save(tmp_path)
+    assert Image.open(files[1]).size == (32, 64)
+    assert Image.open(files[0]).height > 2 * 320
+
+
+def test_a_pipeline_without_a_prompt():
+    result = compare(ddpm(), steps=6, interval=2)
+    assert (result.full_steps, result.cached_steps) == (3, 3)
+    assert result.full.pictures.shape == (1, 16, 16, 3)
+
+
+def test_repeats_count_the_shortest():
+    result = compare(prompted(), "a person", steps=2, repeats=3)
+    assert "shortest of 3" in result.timing
+
+
+def test_a_plan_with_a_branch_per_step():
+    plan = mmcache.Plan(mmcache.Uniform(3), branch=[0, 0, 1, 0, 0, 1, 0, 0, 1, 0])
+    result = compare(prompted(), "a person", plan, steps=10)
+    assert [step.branch for step in result.report.denoisers[0].steps][:4] == [None, 0, 1, None]
+
+
+@pytest.mark.parametrize("bar", [None, {"desc": "mine"}])
+def test_the_pipe_is_what_it_was(bar):
+    pipe = called_before()
+    if bar is not None:
+        pipe.set_progress_bar_config(**bar)
+    before = anatomy(pipe)
+    compare(pipe, "a person", steps=3)
+    assert anatomy(pipe) == before
+    assert vars(pipe).get("_progress_bar_config") == bar
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
+@pytest.mark.parametrize("call", [1, 2 + 1, 2 + 4 + 1, 2 + 4 + 4 + 2])
+def test_the_pipe_is_what_it_was_after_an_exception(error, call):
+    pipe = called_before()
+    before = anatomy(pipe)
+    with failing_denoiser(pipe, call, error), pytest.raises(type(error)):
+        compare(pipe, "a person", steps=4)
+    assert anatomy(pipe) == before
+
+
+def wrong(exception, message, prompt="a person", plan=None, **options):
+    return pytest.param(exception, message, prompt, plan, options, id=message)
+
+
+@pytest.mark.parametrize(
+    ("exception", "message", "prompt", "plan", "options"),
+    [
+        wrong(ValueError, "list of prompts is empty", prompt=[]),
+        wrong(ValueError, "prompt is empty", prompt=""),
+        wrong(ValueError, "prompt is empty", prompt=["a person", " "]),
+        wrong(ValueError, "needs a prompt", prompt=None),
+        wrong(ValueError, "steps=0", steps=0),
+        wrong(ValueError, "steps=2.5", steps=2.5),
+        wrong(ValueError, "repeats=0", repeats=0),
+        wrong(ValueError, "seed=-1", seed=-1),
+        wrong(ValueError, "Did you mean 'guidance_rescale'", guidance_resale=0.5),
+        wrong(ValueError, "give seed", generator=torch.Generator()),
+        wrong(ValueError, "interval must be", interval=0),
+        wrong(ValueError, "has 4 branches", branch=4),
+        wrong(PlanFileError, "unknown preset", plan="no-such-preset"),
+        wrong(PlanFileError, "no such plan file", plan="no-such.yaml"),
+    ],
+)
+def test_bad_input_is_refused_before_sampling(exception, message, prompt, plan, options):
+    pipe = prompted()
+    calls = counted(pipe)
+    before = anatomy(pipe)
+    with pytest.raises(exception, match=message):
+        compare(pipe, prompt, plan, **options)
+    assert not calls
+    assert anatomy(pipe) == before
+
+
+def test_an_accelerated_pipe_is_refused_and_stays_accelerated():
+    pipe = prompted()
+    session = mmcache.accelerate(pipe, interval=2)
+    with pytest.raises(ValueError, match="already accelerated"):
+        compare(pipe, "a person", steps=2)
+    assert session.active
+
+
+def test_something_else_is_no_pipe():
+    with pytest.raises(UnsupportedPipelineError):
+        compare(object(), "a person")
+    with pytest.raises(UnsupportedPipelineError, match="whole pipeline"):
+        compare(prompted().unet, "a person")
+
+
+def test_pictures_that_are_no_numbers_are_refused():
+    pipe = prompted()
+    torch.nn.init.constant_(pipe.vae.decoder.conv_out.bias, math.nan)
+    with pytest.raises(ValueError, match="not finite"):
+        compare(pipe, "a person", steps=2)
+
+
+@pytest.mark.parametrize("in_the_way", ["file", "file/below", "/proc/mmcache", "n" * 300])
+def test_output_that_cannot_be_written(tmp_path, in_the_way):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="nothing can be written"):
+        check_output(tmp_path / in_the_way)
+
+
+def test_a_folder_where_a_file_is_to_be_written(tmp_path):
+    (tmp_path / "full.png").mkdir()
+    with pytest.raises(OSError, match=r"full\.png"):
+        check_output(tmp_path, FILES)
+
+
+def test_checking_the_output_leaves_no_trace(tmp_path):
+    check_output(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_are_written_all_or_none(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b.part").mkdir()  # so that writing b fails, after a
+    with pytest.raises(OSError, match=r"b\.part"):
+        write_files(tmp_path, {"a": b"new", "b": b"new"})
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b.part"}
+
+
+def test_the_difference_is_amplified_by_a_round_scale_that_fits():
+    dark = np.zeros((1, 8, 8, 3))
+    difference, scale = amplified_difference(dark + 0.04, dark)
+    assert scale == 20
+    assert difference.max() == pytest.approx(0.8)
+    assert amplified_difference(dark, dark)[0].max() == 0
+
+
+def test_small_pictures_are_enlarged_pixel_for_pixel_and_gray_ones_shown():
+    gray = as_images(np.linspace(0, 1, 64).reshape(1, 8, 8, 1))
+    sheet = side_by_side([Panel("a title", "far too many words for so small a picture " * 3, gray)])
+    assert sheet.size == (320 + 2 * 16, sheet.height)
+    enlarged = np.asarray(sheet)[-16 - 320 : -16, 16:-16]
+    assert np.array_equal(enlarged[::40, ::40], np.asarray(gray[0]))
+    assert np.array_equal(enlarged[39::40, 39::40], np.asarray(gray[0]))

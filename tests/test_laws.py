@@ -1,0 +1,170 @@
+"""The laws of every adapter, at every branch, for every sampler."""
+
+import diffusers
+import pytest
+import torch
+
+from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, accelerate
+from mmcache.testing import (
+    LawBroken,
+    check_adapter,
+    check_fresh,
+    check_independent,
+    check_interval_one,
+    check_one_feature,
+    check_restore,
+    check_same_input,
+)
+from tests import tiny
+
+SAMPLERS = [
+    "DDIMScheduler",
+    "PNDMScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "DPMSolverMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "LCMScheduler",
+    "DDPMScheduler",
+]
+
+PIPELINES = {
+    "Stable Diffusion": (tiny.stable_diffusion, tiny.sample),
+    "SDXL": (tiny.sdxl, tiny.sample_sdxl),
+    "DDPM": (tiny.ddpm, tiny.sample_ddpm),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_all_laws(name):
+    check_adapter(*PIPELINES[name], Plan(Uniform(3), Taylor(1)))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_laws_of_a_run_with_every_sampler(sampler):
+    def make():
+        scheduler = getattr(diffusers, sampler).from_config(tiny.ddim().config)
+        return tiny.stable_diffusion(scheduler=scheduler)
+
+    plan = Plan(Uniform(3), Taylor(2), branch=1)
+    check_interval_one(make, tiny.sample)
+    check_restore(make, tiny.sample, plan)
+    check_fresh(
+        make, tiny.sample, plan, between=lambda pipe: tiny.sample(pipe, num_inference_steps=7, batch=2)
+    )
+    check_independent(make, tiny.sample, plan)
+    check_one_feature(make(), tiny.sample, plan)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_full_steps_are_evenly_spaced_with_every_sampler(sampler):
+    pipe = tiny.stable_diffusion(scheduler=getattr(diffusers, sampler).from_config(tiny.ddim().config))
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    steps = tiny.steps_of(session)
+    assert steps == ("F00" * len(steps))[: len(steps)]
+    assert len(steps) == len(pipe.scheduler.timesteps)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(NonUniform(3, center=4, power=1.4), Taylor(1), branch=2),
+        Plan(Adaptive(0.2, longest=3), Taylor(2)),
+        Plan(Uniform(4), branch=(0, 0, 3, 0, 0, 0, 1, 0, 0, 0)),
+        Plan(Uniform(4, warmup=3, cooldown=2), Taylor(3)),
+    ],
+    ids=["non-uniform", "adaptive", "a branch per step", "warm-up and cool-down"],
+)
+def test_laws_of_a_run_with_every_kind_of_plan(plan):
+    check_restore(tiny.stable_diffusion, tiny.sample, plan)
+    check_fresh(tiny.stable_diffusion, tiny.sample, plan)
+    check_independent(tiny.stable_diffusion, tiny.sample, plan)
+    check_one_feature(tiny.stable_diffusion(), tiny.sample, plan)
+
+
+BLOCKS = {
+    "simple cross-attention and resnet samplers (DeepFloyd IF, unCLIP)": {
+        "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+        "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+        "block_out_channels": (16, 32),
+    },
+    "k-diffusion blocks (latent upscaler)": {
+        "down_block_types": ("KDownBlock2D", "KCrossAttnDownBlock2D", "KCrossAttnDownBlock2D"),
+        "up_block_types": ("KCrossAttnUpBlock2D", "KCrossAttnUpBlock2D", "KUpBlock2D"),
+        "mid_block_type": None,
+        "block_out_channels": (32, 32, 64),
+        "time_embedding_type": "fourier",
+        "time_embedding_dim": 64,
+        "resnet_time_scale_shift": "scale_shift",
+        "conv_in_kernel": 1,
+        "conv_out_kernel": 1,
+        "norm_num_groups": None,
+        "act_fn": "gelu",
+    },
+    "attention without text, plain mid block": {
+        "down_block_types": ("AttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "AttnUpBlock2D"),
+        "mid_block_type": "UNetMidBlock2D",
+        "block_out_channels": (16, 32),
+    },
+    "no mid block": {"mid_block_type": None},
+    "a number of layers per block": {"layers_per_block": (1, 3, 2)},
+    "one layer": {"layers_per_block": 1},
+    "one level": {
+        "block_out_channels": (16,),
+        "down_block_types": ("CrossAttnDownBlock2D",),
+        "up_block_types": ("UpBlock2D",),
+    },
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_same_input_with_every_block_type(name):
+    check_same_input(tiny.stable_diffusion(**BLOCKS[name]), tiny.sample)
+
+
+UNCONDITIONAL_BLOCKS = {
+    "skip blocks (NCSN++)": {
+        "down_block_types": ("SkipDownBlock2D", "AttnSkipDownBlock2D", "SkipDownBlock2D"),
+        "up_block_types": ("SkipUpBlock2D", "AttnSkipUpBlock2D", "SkipUpBlock2D"),
+        "block_out_channels": (32, 64, 64),
+        "time_embedding_type": "fourier",
+    },
+    "skip blocks without mid block": {
+        "down_block_types": ("SkipDownBlock2D", "SkipDownBlock2D"),
+        "up_block_types": ("SkipUpBlock2D", "SkipUpBlock2D"),
+        "block_out_channels": (32, 64),
+        "mid_block_type": None,
+    },
+    "resnet samplers": {
+        "down_block_types": ("ResnetDownsampleBlock2D", "AttnDownBlock2D"),
+        "up_block_types": ("AttnUpBlock2D", "ResnetUpsampleBlock2D"),
+        "downsample_type": "resnet",
+        "upsample_type": "resnet",
+    },
+    "no mid block": {"mid_block_type": None},
+}
+
+
+@pytest.mark.parametrize("name", UNCONDITIONAL_BLOCKS)
+def test_same_input_with_every_unconditional_block_type(name):
+    check_same_input(tiny.ddpm(**UNCONDITIONAL_BLOCKS[name]), tiny.sample_ddpm)
+
+
+def test_the_laws_can_be_broken():
+    """A cut that drops a layer too many is found."""
+    pipe = tiny.stable_diffusion()
+    with torch.no_grad():
+        pipe.unet.up_blocks[-1].resnets[-1].conv1.weight.mul_(0)  # so that nothing depends on the input ...
+
+    class Noisy(torch.nn.Identity):
+        def forward(self, x):
+            return x + torch.randn_like(x)
+
+    pipe.unet.conv_act = Noisy()  # ... but every call differs
+    with pytest.raises(LawBroken, match="law 1"):
+        check_same_input(pipe, tiny.sample)
