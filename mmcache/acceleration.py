@@ -55,7 +55,7 @@ def accelerate(pipe: Any, plan: Plan | str | Path | None = None, **options: Any)
     chosen = choose_plan(plan, next(iter(denoisers.values()))[1], options)
     check_fits(chosen, denoisers)
     clock_owner: Any = pipe if isinstance(pipe, DiffusionPipeline) else SimpleNamespace(scheduler=scheduler)
-    check_clock(chosen, clock_owner)
+    check_clock(chosen, pipe, clock_owner)
 
     notes = [f"replaces the plan {old.plan}" for old in sessions_of(pipe)]
     for old in sessions_of(pipe):
@@ -137,9 +137,16 @@ def check_fits(plan: Plan, denoisers: dict[str, tuple[nn.Module, Adapter]]) -> N
             adapter.cut(own_model(model), branch)
 
 
-def check_clock(plan: Plan, owner: Any) -> None:
-    """Refuse a plan that needs the number of steps where nobody can know it."""
-    if owner.scheduler is None and plan.policy.needs_total:
+def check_clock(plan: Plan, pipe: Any, owner: Any) -> None:
+    """Refuse what has no clock, and a plan that needs the number of steps where nobody can know it."""
+    scheduler = getattr(owner, "scheduler", None)
+    drives = hasattr(scheduler, "set_timesteps") and hasattr(scheduler, "step")
+    if not drives and (scheduler is not None or isinstance(pipe, DiffusionPipeline)):
+        raise UnsupportedPipelineError(
+            f"the scheduler of {type(pipe).__name__} is {type(scheduler).__name__}, which has no "
+            f"set_timesteps and step to tell the sampling steps by: use one of diffusers' schedulers"
+        )
+    if scheduler is None and plan.policy.needs_total:
         raise ValueError(
             f"{plan.policy} needs to know the number of steps, and the timesteps alone do not tell it: "
             f"pass the scheduler of your loop, accelerate(model, ..., scheduler=scheduler)"

@@ -110,7 +110,6 @@ class CachingScheduler:
         if self.run.number == clock.run:
             return self.run
         self.plan.check_total(clock.total)
-        self._warn_of_few_steps(clock.total)
         fresh = self._make_cuts()
         # The same cuts, unless the owner has exchanged layers: a compiled graph is made for its modules.
         if not all(cut.same_layers(fresh[branch]) for branch, cut in self._cuts.items()):
@@ -155,6 +154,7 @@ class CachingScheduler:
             with tapped(taps):
                 result = forward(**call)
         else:
+            self._warn_of_few_steps(clock.total)
             cut, feature = run.cuts[branch], lane.forecast(branch, clock.time, self.plan.forecast)
             with cached(cut, feature, taps):
                 result = forward(**cut.arguments(call))

@@ -54,9 +54,9 @@ class DenoiserChange:
 
     def seen(self, full: bool, given: torch.Tensor, returned: torch.Tensor) -> None:
         """Remember a call of the first lane."""
-        self.last_output = returned
+        self.last_output = returned.clone()
         if full:
-            self.full_input, self.full_output = given.clone(), returned
+            self.full_input, self.full_output = given.clone(), self.last_output
 
     def since_full(self, given: torch.Tensor) -> float:
         """The larger of the two relative changes; infinite where there is nothing to compare with."""

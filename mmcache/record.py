@@ -11,7 +11,11 @@ from mmcache.clock import StepClock
 
 
 class Stopwatch:
-    """Times one denoiser call where it runs; on a GPU by events, so that nobody waits for the device."""
+    """Times one denoiser call where it runs; on a GPU by events, so that nobody waits for the device.
+
+    On a device that is neither CPU nor CUDA it is the time until the call returned, which is too short
+    where the device works on.
+    """
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if tensor.is_cuda else []

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
+from diffusers import DiffusionPipeline
 
 from mmcache.caller import calling_pipeline
 from mmcache.clock import StepClock
@@ -66,7 +67,8 @@ class SchedulerClock:
     """The clock of everything in `owner` (a pipeline) that is driven by `owner.scheduler`.
 
     Args:
-        owner: has the attribute `scheduler`; it may be replaced at any time.
+        owner: has the attribute `scheduler`; it may be replaced at any time. If it is a pipeline, calls
+            that another pipeline makes are not of this clock.
         on_run: called when a run starts.
     """
 
@@ -102,7 +104,7 @@ class SchedulerClock:
         self._steps_ended += 1
 
     def tick(self, timestep: Any) -> StepClock | None:
-        caller = calling_pipeline()
+        caller = calling_pipeline() if isinstance(self.owner, DiffusionPipeline) else None
         if caller is not None and caller is not self.owner:
             return None  # another pipeline shares the denoiser
         if self.owner.scheduler is not self.scheduler:

@@ -214,3 +214,25 @@ def test_restore_of_a_plain_pipe_does_nothing():
     before = anatomy(pipe)
     mmcache.restore(pipe)
     assert anatomy(pipe) == before
+
+
+def test_a_pipeline_without_a_clock_is_refused():
+    pipe = tiny.stable_diffusion()
+    pipe.scheduler = None
+    with pytest.raises(UnsupportedPipelineError, match="scheduler of StableDiffusionPipeline is NoneType"):
+        accelerate(pipe)
+
+
+def test_bare_denoiser_of_a_pipeline_with_its_scheduler():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe.unet, interval=5, scheduler=pipe.scheduler)
+    tiny.sample(pipe)
+    assert tiny.steps_of(session) == "F0000F0000"
+
+
+def test_interval_one_does_not_warn_of_few_steps():
+    pipe = tiny.stable_diffusion()
+    accelerate(pipe, interval=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        tiny.sample(pipe, num_inference_steps=2)

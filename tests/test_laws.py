@@ -93,10 +93,10 @@ BLOCKS = {
         "block_out_channels": (16, 32),
     },
     "k-diffusion blocks (latent upscaler)": {
-        "down_block_types": ("KDownBlock2D", "KCrossAttnDownBlock2D", "KCrossAttnDownBlock2D"),
-        "up_block_types": ("KCrossAttnUpBlock2D", "KCrossAttnUpBlock2D", "KUpBlock2D"),
+        "down_block_types": ("KDownBlock2D", *("KCrossAttnDownBlock2D",) * 3),
+        "up_block_types": (*("KCrossAttnUpBlock2D",) * 3, "KUpBlock2D"),
         "mid_block_type": None,
-        "block_out_channels": (32, 32, 64),
+        "block_out_channels": (32, 32, 64, 64),
         "time_embedding_type": "fourier",
         "time_embedding_dim": 64,
         "resnet_time_scale_shift": "scale_shift",
