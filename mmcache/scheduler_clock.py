@@ -85,9 +85,11 @@ class SchedulerClock:
         self._undo.close()
         self.scheduler = self.owner.scheduler
         self._undo.callback(watch(self.scheduler, self._start_run, self._end_step))
+        self._announced = getattr(self.scheduler, "timesteps", None)
         self._new_run()
 
     def _start_run(self) -> None:
+        self._announced = self.scheduler.timesteps
         self._new_run()
         self.on_run()
 
@@ -124,13 +126,22 @@ class SchedulerClock:
     def _locate(self, timestep: Any) -> int | None:
         """The index of this call in the scheduler's timesteps; None if the run is over."""
         if self._table is None:
-            self._table = torch.as_tensor(self.scheduler.timesteps)
+            self._table = self._table_of(timestep)
             self._times = [float(time) for time in self._table.tolist()]
             self._begin = self._first_index(timestep)
         index = index_in_table(timestep, self._table)
         if index is None:
             index = self._begin + self._steps_ended
         return index if index < len(self._times) else None
+
+    def _table_of(self, timestep: Any) -> torch.Tensor:
+        """The scheduler's timesteps as they are now: pipelines adjust them after `set_timesteps`.
+
+        Unless this timestep is a view of those that `set_timesteps` made: MultiDiffusion goes on with
+        them, and gives the scheduler a copy of its state per tile.
+        """
+        tables = [torch.as_tensor(table) for table in (self.scheduler.timesteps, self._announced)]
+        return next((table for table in tables if index_in_table(timestep, table) is not None), tables[0])
 
     def _first_index(self, timestep: Any) -> int:
         """Where the run starts, for pipelines whose timesteps do not show it: one look at the value."""
