@@ -17,7 +17,7 @@ from mmcache.plan_file import find_plan
 from mmcache.policy import Policy, Uniform
 from mmcache.registry import adapter_for, denoiser_names
 from mmcache.scheduler_clock import SchedulerClock
-from mmcache.session import Session
+from mmcache.session import Session, session_of
 from mmcache.shadow import own_model, shadows
 from mmcache.timestep_clock import TimestepClock
 
@@ -28,7 +28,8 @@ def accelerate(pipe: Any, plan: Plan | str | Path | None = None, **options: Any)
     """Cache a pipeline's deep features between sampling steps.
 
     The pipe keeps its class, signature and behaviour; only its denoiser does less on some steps. An
-    accelerated pipe that is accelerated again gets the new plan in place of the old one.
+    accelerated pipe that is accelerated again gets the new plan in place of the old one. Kept features are
+    dropped with the last step; those of a run that is stopped before, with the next run or `restore`.
 
     Args:
         pipe: a diffusers pipeline, or a bare denoiser that someone's own loop calls.
@@ -57,8 +58,11 @@ def accelerate(pipe: Any, plan: Plan | str | Path | None = None, **options: Any)
     clock_owner: Any = pipe if isinstance(pipe, DiffusionPipeline) else SimpleNamespace(scheduler=scheduler)
     check_clock(chosen, pipe, clock_owner)
 
-    notes = [f"replaces the plan {old.plan}" for old in sessions_of(pipe)]
-    for old in sessions_of(pipe):
+    check_alone(pipe, denoisers)
+
+    notes = []
+    if old := session_of(pipe):
+        notes.append(f"replaces the plan {old.plan}")
         old.restore()
     clock: Clock = TimestepClock() if clock_owner.scheduler is None else SchedulerClock(clock_owner)
     session = Session(pipe, chosen, clock, notes)
@@ -74,7 +78,7 @@ def accelerate(pipe: Any, plan: Plan | str | Path | None = None, **options: Any)
 
 def restore(pipe: Any) -> None:
     """Undo every acceleration of a pipe (or bare denoiser); on one that has none it does nothing."""
-    for session in sessions_of(pipe):
+    if session := session_of(pipe):
         session.restore()
 
 
@@ -146,21 +150,20 @@ def check_clock(plan: Plan, pipe: Any, owner: Any) -> None:
             f"the scheduler of {type(pipe).__name__} is {type(scheduler).__name__}, which has no "
             f"set_timesteps and step to tell the sampling steps by: use one of diffusers' schedulers"
         )
-    if scheduler is None and plan.policy.needs_total:
+    if scheduler is None and (plan.policy.needs_total or isinstance(plan.branch, tuple)):
         raise ValueError(
-            f"{plan.policy} needs to know the number of steps, and the timesteps alone do not tell it: "
+            f"the plan ({plan}) needs to know the number of steps, and the timesteps alone do not tell it: "
             f"pass the scheduler of your loop, accelerate(model, ..., scheduler=scheduler)"
         )
 
 
-def sessions_of(pipe: Any) -> list[Session]:
-    """The live sessions of a pipe, found by what they have placed on its denoisers."""
-    models = [pipe] if isinstance(pipe, nn.Module) else getattr(pipe, "components", {}).values()
-    owners = [
-        shadow.owner
-        for model in models
-        if isinstance(model, nn.Module)
-        for shadow in (*shadows(model), *shadows(own_model(model)))
-    ]
-    found = {id(o): o for o in owners if isinstance(o, Session) and o.owner is pipe}
-    return list(found.values())
+def check_alone(pipe: Any, denoisers: dict[str, tuple[nn.Module, Adapter]]) -> None:
+    """Refuse a denoiser that would be accelerated both by itself and as part of a pipeline."""
+    for name, (model, _) in denoisers.items():
+        owners = [shadow.owner for shadow in (*shadows(model), *shadows(own_model(model)))]
+        for other in (owner for owner in owners if isinstance(owner, Session) and owner.owner is not pipe):
+            if isinstance(pipe, nn.Module) or isinstance(other.owner, nn.Module):
+                raise ValueError(
+                    f"{name} is already accelerated on behalf of a {type(other.owner).__name__}: "
+                    f"call mmcache.restore() on that first"
+                )

@@ -18,10 +18,10 @@ from mmcache.adapter import Adapter
 from mmcache.clock import Clock, StepClock
 from mmcache.cut import Cut, cached, tapped
 from mmcache.history import DenoiserChange, Lane, first_tensor, signature
-from mmcache.macs import Shapes, count_macs
+from mmcache.macs import count_macs, shapes_of
 from mmcache.plan import Plan
 from mmcache.record import CallRecord, Stopwatch
-from mmcache.shadow import is_compiled, own_model
+from mmcache.shadow import Shadow, is_compiled, own_model
 
 FEW_STEPS = 8
 
@@ -37,7 +37,7 @@ class Run:
     lane: int = -1
     lanes: dict[int, Lane] = field(default_factory=dict)
     calls: list[CallRecord] = field(default_factory=list)
-    shapes: dict[Hashable, Shapes] = field(default_factory=dict)
+    shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
     change: DenoiserChange = field(default_factory=DenoiserChange)
 
     def drop(self) -> None:
@@ -81,11 +81,13 @@ class CachingScheduler:
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
         call = dict(zip(self.parameters, args, strict=False)) | kwargs
-        if not self.enabled or wants_gradients(call):
+        if not self.enabled or wants_gradients(self.model, call):
             return forward(*args, **kwargs)
-        clock = self.clock.tick(call[self.adapter.timestep])
+        clock = self.clock.tick(call[self.adapter.timestep], call[self.adapter.sample])
         if clock is None:
             return forward(*args, **kwargs)
+        while isinstance(forward, Shadow) and isinstance(forward.around, CachingScheduler):
+            forward = forward.inner  # of another session: one at a time
         run = self._run_of(clock)
         self._decide(run, clock, call)
         try:
@@ -99,8 +101,7 @@ class CachingScheduler:
         size = sum(1 for _ in self.model.modules())  # an adapter such as LoRA adds modules
         key = (size, signature, branch)
         if key not in self._macs:
-            cut = None if branch is None else self.run.cuts[branch]
-            self._macs[key] = count_macs(self.model, self.run.shapes[signature], cut)
+            self._macs[key] = count_macs(self.model, self.run.shapes[signature], self.adapter.cut, branch)
         return self._macs[key]
 
     def _make_cuts(self) -> dict[int, Cut]:
@@ -133,8 +134,10 @@ class CachingScheduler:
             run.lane += 1
             return
         run.step, run.lane = clock.step, 0
-        sample = call[self.adapter.sample]
-        run.full = self.plan.policy.is_full(clock, lambda: run.change.since_full(sample))
+        run.lanes = {number: lane for number, lane in run.lanes.items() if lane.step == clock.step - 1}
+        run.change.given = call[self.adapter.sample]
+        run.change.steps = 1 if run.full else run.change.steps + 1
+        run.full = self.plan.policy.is_full(clock, run.change)
 
     def _compute(self, run: Run, clock: StepClock, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
         lane = run.lanes.setdefault(run.lane, Lane())
@@ -168,18 +171,20 @@ class CachingScheduler:
             lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
         if is_last:
             lane.past = {}  # nothing is held when the run is over
-        if self.plan.policy.needs_change and run.lane == 0 and not is_last:
-            run.change.seen(branch is None, call[self.adapter.sample], first_tensor(result))
-        elif is_last:
+        if is_last:
             run.change = DenoiserChange()
+        elif self.plan.policy.needs_change and run.lane == 0:
+            run.change.seen(branch is None, call[self.adapter.sample], first_tensor(result))
+        run.change.given = None
         run.calls.append(CallRecord(clock, run.lane, branch, unusable, fits, seconds, run.bytes_held()))
         if fits not in run.shapes:
-            run.shapes[fits] = Shapes(call)
+            run.shapes[fits] = shapes_of(call)
         return result
 
 
-def wants_gradients(call: dict[str, Any]) -> bool:
-    """Calls that are differentiated (Attend-and-Excite) run whole and are no step of their own."""
-    return torch.is_grad_enabled() and any(
-        isinstance(value, torch.Tensor) and value.requires_grad for value in call.values()
+def wants_gradients(model: nn.Module, call: dict[str, Any]) -> bool:
+    """Calls that are differentiated (Attend-and-Excite, training) run whole and are no step of their own."""
+    return torch.is_grad_enabled() and (
+        model.training
+        or any(isinstance(value, torch.Tensor) and value.requires_grad for value in call.values())
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
+
 
 @dataclass(frozen=True)
 class StepClock:
@@ -25,10 +27,8 @@ class StepClock:
 class Clock(Protocol):
     """Tells a denoiser call its step. The two kinds: a pipeline's scheduler, or the timesteps alone."""
 
-    knows_total: bool
-
-    def tick(self, timestep: Any) -> StepClock | None:
-        """The step of a denoiser call with this timestep; None if the call is not of this clock's run."""
+    def tick(self, timestep: Any, sample: torch.Tensor) -> StepClock | None:
+        """The step of a denoiser call with these arguments; None if the call is not of this clock's run."""
 
     def release(self) -> None:
         """Stop watching; whatever was watched is as before."""

@@ -46,8 +46,14 @@ class DenoiserChange:
     """How far the denoiser's input and output have moved since the last full step, for `Adaptive`.
 
     Holds three tensors of the latent's size. Judged on the first lane.
+
+    Attributes:
+        steps: how many steps ago the last full one was.
+        given: the input of the step that is being decided.
     """
 
+    steps: int = 0
+    given: torch.Tensor | None = None
     full_input: torch.Tensor | None = None
     full_output: torch.Tensor | None = None
     last_output: torch.Tensor | None = None
@@ -58,11 +64,11 @@ class DenoiserChange:
         if full:
             self.full_input, self.full_output = given.clone(), self.last_output
 
-    def since_full(self, given: torch.Tensor) -> float:
+    def change(self) -> float:
         """The larger of the two relative changes; infinite where there is nothing to compare with."""
-        if self.full_input is None or self.full_input.shape != given.shape:
+        if self.given is None or self.full_input is None or self.full_input.shape != self.given.shape:
             return float("inf")
-        of_input = relative_change(given, self.full_input)
+        of_input = relative_change(self.given, self.full_input)
         of_output = relative_change(self.last_output, self.full_output)  # type: ignore[arg-type]
         return torch.maximum(of_input, of_output).item()
 

@@ -1,54 +1,83 @@
 """Multiply-adds of a denoiser call, counted without computing anything.
 
-The call is repeated on fake tensors (shapes only) under torch's flop counter. Attention is counted in
-full, query-key and attention-value products included, whichever kernel runs it: torch's counter does not
-know the fused CPU kernel, so its formula is added here.
+The call is repeated on torch's meta device (shapes only) by a copy of the model without weights and
+hooks, under torch's flop counter. So the figure does not depend on device, precision, offload or
+compilation. Attention is counted in full, query-key and attention-value products included: on the meta
+device it is made of matrix products, where the fused kernel of a CPU is not known to the counter.
 """
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map_only
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.cut import Cut, cached, tapped
 
-
-def cpu_attention_flops(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
-    """From shapes (batch, heads, tokens, channels)."""
-    return sdpa_flop_count(query, key, value)
+# What accelerate, diffusers, torch.compile and mmcache itself put on a module instance.
+_ADDED = ("forward", "_old_forward", "_hf_hook", "_diffusers_hook", "_compiled_call_impl")
 
 
-FORMULAS = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: cpu_attention_flops}
+def shapes_of(call: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call without their contents: on the meta device, floating point as float32."""
+    return tree_map_only(torch.Tensor, on_meta, call)
 
 
-class Shapes:
-    """The arguments of one denoiser call with every tensor replaced by a fake one, which has no memory."""
-
-    def __init__(self, call: dict[str, Any]) -> None:
-        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self.call = tree_map_only(torch.Tensor, self.mode.from_tensor, call)
+def on_meta(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty(
+        tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype, device="meta"
+    )
 
 
-def count_macs(model: nn.Module, shapes: Shapes, cut: Cut | None = None) -> int | None:
-    """Multiply-adds of one call: of the whole model, or of the skip branch of `cut`.
+def skeleton(model: nn.Module) -> nn.Module:
+    """A copy of a model with its structure only: no weights, no hooks."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        memo |= {id(vars(module)[name]): None for name in _ADDED if name in vars(module)}
+        memo |= {id(t): nn.Parameter(on_meta(t), False) for t in module._parameters.values() if t is not None}
+        memo |= {id(tensor): on_meta(tensor) for tensor in module._buffers.values() if tensor is not None}
+    bare = copy.deepcopy(model, memo)
+    for module in bare.modules():
+        for name in _ADDED:
+            vars(module).pop(name, None)
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    return bare
 
-    Returns None where the weights are not in the model (sequential CPU offload keeps them elsewhere and
-    loads them layer by layer), since the call would load them all.
+
+def count_macs(
+    model: nn.Module,
+    shapes: dict[str, Any],
+    make_cut: Callable[[nn.Module, int], Cut] | None = None,
+    branch: int | None = None,
+) -> int | None:
+    """Multiply-adds of one call: of the whole model, or of its skip branch.
+
+    Args:
+        model: the denoiser; nothing is done to it.
+        shapes: the arguments by name, from `shapes_of`.
+        make_cut: the adapter's cut, for a branch.
+        branch: None counts the whole model.
+
+    Returns:
+        The count; None for a model that cannot run on the meta device, such as one with packed weights.
     """
-    if any(parameter.is_meta for parameter in model.parameters()):
+    counter = FlopCounterMode(display=False)
+    try:
+        bare = skeleton(model)
+        with torch.no_grad():
+            if branch is None or make_cut is None:
+                with counter:
+                    bare(**shapes)
+            else:
+                cut = make_cut(bare, branch)
+                with tapped([cut]):
+                    bare(**shapes)
+                with cached(cut, cut.tap.take()), counter:
+                    bare(**cut.arguments(shapes))
+    except Exception:  # whatever a foreign layer raises: a report is worth more than one of its figures
         return None
-    forward = type(model).forward
-    counter = FlopCounterMode(display=False, custom_mapping=FORMULAS)
-    with shapes.mode, torch.no_grad():
-        if cut is None:
-            with counter:
-                forward(model, **shapes.call)
-        else:
-            with tapped([cut]):
-                forward(model, **shapes.call)
-            with cached(cut, cut.tap.take()), counter:
-                forward(model, **cut.arguments(shapes.call))
     return counter.get_total_flops() // 2

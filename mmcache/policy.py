@@ -6,9 +6,9 @@ nothing; what `Adaptive` looks at is measured by the caching scheduler and hande
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,9 +31,20 @@ def number(owner: object, name: str, value: Any, above: float) -> None:
         raise ValueError(f"{type(owner).__name__}({name}={value!r}): {name} must be a number above {above}")
 
 
-Change = Callable[[], float]
-"""How much the denoiser's input and output have changed since the last full step, relative to their
-size; a call, because only a policy that asks pays for the answer."""
+class SinceFull(Protocol):
+    """What happened since the last full step.
+
+    Attributes:
+        steps: how many steps ago it was.
+    """
+
+    steps: int
+
+    def change(self) -> float:
+        """How much the denoiser's input and output have changed, relative to their size.
+
+        A call, because only a policy that asks pays for the answer.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +73,15 @@ class Policy:
         """Whether the policy asks how much the denoiser has changed."""
         return False
 
-    def is_full(self, clock: StepClock, change: Change) -> bool:
+    def is_full(self, clock: StepClock, since: SinceFull) -> bool:
         """Whether this step runs in full."""
         if clock.step < self.warmup:
             return True
         if clock.total is not None and clock.step >= clock.total - self.cooldown:
             return True
-        return self.chooses_full(clock, change)
+        return self.chooses_full(clock, since)
 
-    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+    def chooses_full(self, clock: StepClock, since: SinceFull) -> bool:
         """The policy's own choice for a step between warm-up and cool-down."""
         raise NotImplementedError
 
@@ -88,7 +99,7 @@ class Uniform(Policy):
         super().__post_init__()
         whole_number(self, "interval", self.interval, 1, "1 computes every step")
 
-    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+    def chooses_full(self, clock: StepClock, since: SinceFull) -> bool:
         return (clock.step - (self.warmup - 1)) % self.interval == 0
 
 
@@ -139,7 +150,7 @@ class NonUniform(Policy):
     def needs_total(self) -> bool:
         return True
 
-    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+    def chooses_full(self, clock: StepClock, since: SinceFull) -> bool:
         if clock.total is None:
             raise ValueError("NonUniform needs to know the number of steps")
         return clock.step in nonuniform_steps(clock.total, self.interval, self.center, float(self.power))
@@ -171,7 +182,7 @@ class StepMask(Policy):
             raise ValueError(f"StepMask({steps}): names a step twice")
         object.__setattr__(self, "full", tuple(sorted(steps)))
 
-    def chooses_full(self, clock: StepClock, change: Change) -> bool:
+    def chooses_full(self, clock: StepClock, since: SinceFull) -> bool:
         return clock.step in self.full  # type: ignore[operator]
 
 
@@ -201,5 +212,6 @@ class Adaptive(Policy):
     def needs_change(self) -> bool:
         return True
 
-    def chooses_full(self, clock: StepClock, change: Change) -> bool:
-        return change() > self.threshold
+    def chooses_full(self, clock: StepClock, since: SinceFull) -> bool:
+        too_long = self.longest is not None and since.steps > self.longest
+        return too_long or since.change() > self.threshold

@@ -19,9 +19,10 @@ class Stopwatch:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if tensor.is_cuda else []
+        self._device = tensor.device
         self._started = time.perf_counter()
         if self._events:
-            self._events[0].record()
+            self._events[0].record(torch.cuda.current_stream(self._device))
 
     def stop(self) -> Callable[[], float]:
         """Returns the seconds, as a call: on a GPU they are known only when the device has come so far."""
@@ -29,7 +30,7 @@ class Stopwatch:
             seconds = time.perf_counter() - self._started
             return lambda: seconds
         start, end = self._events
-        end.record()
+        end.record(torch.cuda.current_stream(self._device))
 
         def elapsed() -> float:
             end.synchronize()

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import warnings
 from importlib.metadata import entry_points
 
 from torch import nn
@@ -22,7 +23,7 @@ def register(adapter: Adapter) -> Adapter:
     """
     for name in adapter.denoisers:
         known = _by_denoiser.get(name)
-        if known is not None and known.name != adapter.name:
+        if known is not None and known != adapter:
             raise ValueError(
                 f"{name} is already described by adapter {known.name!r}; {adapter.name!r} cannot take it"
             )
@@ -39,7 +40,10 @@ def _load() -> None:
         importlib.import_module(f"{package.__name__}.{module.name}")
         _loaded.append(module.name)
     for entry in entry_points(group=ENTRY_POINT_GROUP):
-        entry.load()
+        try:
+            entry.load()
+        except Exception as error:  # somebody else's package must not stop ours
+            warnings.warn(f"adapter {entry.name!r} ({entry.value}) cannot be loaded: {error}", stacklevel=4)
         _loaded.append(entry.name)
 
 

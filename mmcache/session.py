@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from typing import Any
+from weakref import WeakValueDictionary
 
 from torch import nn
 
@@ -12,6 +13,16 @@ from mmcache.plan import Plan
 from mmcache.registry import adapter_for
 from mmcache.report import DenoiserReport, Report, steps_of
 from mmcache.shadow import is_compiled, own_model, shadow_forward
+
+# The session of each owner, so that accelerating again and `restore(pipe)` find it, even after its
+# denoiser was replaced. What is placed on the owner's parts keeps a session alive, not this table.
+_live: WeakValueDictionary[int, "Session"] = WeakValueDictionary()
+
+
+def session_of(owner: Any) -> "Session | None":
+    """The session that accelerates this pipeline or model; None if there is none."""
+    session = _live.get(id(owner))
+    return session if session is not None and session.owner is owner and session.active else None
 
 
 class Session:
@@ -32,6 +43,7 @@ class Session:
         self._clock = clock
         self._denoisers: dict[str, CachingScheduler] = {}
         self._undo: dict[str, ExitStack] = {}
+        _live[id(owner)] = self
 
     def bind(self, name: str, model: nn.Module, adapter: Adapter) -> None:
         """Put the caching scheduler around one denoiser."""
@@ -74,8 +86,16 @@ class Session:
         """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
         return Report(
             tuple(self._denoiser_report(name, scheduler) for name, scheduler in self._denoisers.items()),
-            tuple(self.notes),
+            (*self.notes, *self._replaced()),
         )
+
+    def _replaced(self) -> list[str]:
+        return [
+            f"{name} was replaced, and the new one is not accelerated yet: the next run may do it, "
+            f"accelerate(pipe) does it now"
+            for name, scheduler in self._denoisers.items()
+            if self.active and getattr(self.owner, name, scheduler.entrance) is not scheduler.entrance
+        ]
 
     def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:
         return DenoiserReport(

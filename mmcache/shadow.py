@@ -6,6 +6,7 @@ put back, as pipelines with CPU offload do after every call. A compiled model is
 goes around the compiled call, so that what it decides is not traced.
 """
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
@@ -28,6 +29,10 @@ class Shadow:
         self.around = around
         self.owner = owner
         self.had_forward = had_forward
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A copy of the model (for an exponential moving average, say) is not accelerated."""
+        return copy.deepcopy(self.inner, memo)
 
     # Compiled after it was shadowed, the model's own forward is what the compiler gets to see.
     @functools.partial(torch.compiler.disable, recursive=False)

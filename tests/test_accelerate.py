@@ -216,6 +216,43 @@ def test_restore_of_a_plain_pipe_does_nothing():
     assert anatomy(pipe) == before
 
 
+def test_a_denoiser_is_not_accelerated_twice():
+    pipe = tiny.stable_diffusion()
+    accelerate(pipe)
+    with pytest.raises(ValueError, match="already accelerated on behalf of a StableDiffusionPipeline"):
+        accelerate(pipe.unet, interval=3)
+    mmcache.restore(pipe)
+    accelerate(pipe.unet, interval=3)
+    with pytest.raises(ValueError, match="on behalf of a UNet2DConditionModel"):
+        accelerate(pipe)
+
+
+def test_a_branch_per_step_of_a_bare_model_wants_a_scheduler():
+    with pytest.raises(ValueError, match="scheduler=scheduler"):
+        accelerate(tiny.unet(), interval=2, branch=(0, 1))
+
+
+def test_warm_up_call_of_a_bare_model_is_a_run_of_its_own():
+    unet, scheduler = tiny.unet(), tiny.ddim()
+    accelerate(unet, interval=3)
+    wanted = loop(unet, scheduler)
+    mmcache.restore(unet)
+    session = accelerate(unet, interval=3)
+    scheduler.set_timesteps(10)
+    with torch.no_grad():
+        unet(torch.zeros(1, 4, 16, 16), scheduler.timesteps[0], encoder_hidden_states=torch.zeros(1, 5, 16))
+    assert torch.equal(loop(unet, scheduler), wanted)
+    assert tiny.steps_of(session) == "F00F00F00F"
+
+
+def test_training_runs_whole():
+    unet = tiny.unet().train()
+    session = accelerate(unet, interval=3)
+    for timestep in (900, 800, 700):
+        unet(torch.randn(1, 4, 16, 16), timestep, encoder_hidden_states=torch.randn(1, 5, 16))
+    assert not session.report().denoisers[0].steps
+
+
 def test_a_pipeline_without_a_clock_is_refused():
     pipe = tiny.stable_diffusion()
     pipe.scheduler = None

@@ -1,5 +1,10 @@
 """What breaks others: starts in the middle, early stops, changes midway, offload, compilation."""
 
+import copy
+import gc
+import pickle
+import weakref
+
 import accelerate as hf_accelerate
 import pytest
 import torch
@@ -11,6 +16,7 @@ from diffusers import (
     StableDiffusionInpaintPipeline,
     StableDiffusionPAGPipeline,
     StableDiffusionPipeline,
+    UNet2DConditionModel,
 )
 from diffusers.models.attention_processor import IPAdapterAttnProcessor
 from diffusers.models.embeddings import ImageProjection
@@ -136,11 +142,140 @@ def test_scheduler_made_from_the_watched_one_is_plain():
     pipe = tiny.stable_diffusion()
     wanted = cached()
     session = accelerate(pipe, PLAN)
-    copy = type(pipe.scheduler).from_config(pipe.scheduler.config)
-    copy.set_timesteps(3)
+    made = type(pipe.scheduler).from_config(pipe.scheduler.config)
+    copied = copy.deepcopy(pipe.scheduler)
+    pickled = pickle.loads(pickle.dumps(pipe.scheduler))
+    for other in (made, copied, pickled):
+        assert type(other) is DDIMScheduler
+        other.set_timesteps(3)
     assert torch.equal(tiny.sample(pipe), wanted)
     assert type(pipe.scheduler).__name__ == "DDIMScheduler"
     session.restore()
+
+
+def test_copies_of_an_accelerated_pipe_are_plain():
+    plain = tiny.sample(tiny.stable_diffusion())
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, PLAN)
+    wanted = tiny.sample(pipe)
+    unet = copy.deepcopy(pipe.unet)
+    assert not shadows(unet)
+    assert torch.equal(tiny.sample(copy.deepcopy(pipe)), plain)
+    assert torch.equal(tiny.sample(pipe), wanted)
+    assert session.active
+
+
+def test_saved_while_accelerated(tmp_path):
+    pipe = tiny.stable_diffusion()
+    accelerate(pipe, PLAN)
+    pipe.unet.save_pretrained(tmp_path / "unet")
+    pipe.scheduler.save_pretrained(tmp_path / "scheduler")
+    unet = UNet2DConditionModel.from_pretrained(tmp_path / "unet")
+    assert list(unet.state_dict()) == list(tiny.unet().state_dict())
+    assert isinstance(DDIMScheduler.from_pretrained(tmp_path / "scheduler"), DDIMScheduler)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_pipelines_that_share_everything_are_restored_in_any_order(first):
+    pipe = tiny.stable_diffusion()
+    other = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
+    sessions = [accelerate(pipe, PLAN), accelerate(other, PLAN)]
+    wanted = cached()
+    assert torch.equal(tiny.sample(pipe), wanted)
+    sessions[first].restore()
+    if first == 1:
+        assert torch.equal(tiny.sample(pipe), wanted)
+    sessions[1 - first].restore()
+    assert type(pipe.scheduler) is DDIMScheduler
+    assert "forward" not in vars(pipe.unet)
+    assert torch.equal(tiny.sample(pipe), tiny.sample(tiny.stable_diffusion()))
+
+
+def test_unet_replaced_after_accelerate():
+    pipe, old = tiny.stable_diffusion(), tiny.unet()
+    pipe.unet = old
+    session = accelerate(pipe, PLAN)
+    pipe.unet = tiny.unet()
+    assert "unet was replaced" in str(session.report())
+    assert torch.equal(tiny.sample(pipe), cached())  # noticed when the run starts
+    assert not shadows(old)
+    pipe.unet = tiny.unet()
+    again = accelerate(pipe, interval=5)
+    tiny.sample(pipe)
+    assert tiny.steps_of(again) == "F0000F0000"
+    pipe.unet = tiny.unet()
+    mmcache.restore(pipe)
+    assert torch.equal(tiny.sample(pipe), tiny.sample(tiny.stable_diffusion()))
+
+
+def test_a_pipeline_that_calls_an_inner_one():
+    class Combined(StableDiffusionPipeline):
+        """As Kandinsky's combined pipelines do it."""
+
+        def __call__(self, **call):
+            return StableDiffusionPipeline(**self.components, requires_safety_checker=False)(**call)
+
+    pipe = tiny.stable_diffusion(Combined)
+    session = accelerate(pipe, interval=5)
+    tiny.sample(pipe)
+    assert tiny.steps_of(session) == "F0000F0000"
+
+
+def test_direct_calls_after_a_run_are_plain_and_leave_nothing():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, PLAN)
+    tiny.sample(pipe)
+    before = len(session.report().denoisers[0].steps)
+    call = {"encoder_hidden_states": torch.randn(1, 5, 16)}
+    latent = torch.randn(1, 4, 16, 16)
+    with torch.no_grad():
+        results = [pipe.unet(latent, 500, **call).sample for _ in range(5)]
+        assert torch.equal(results[-1], tiny.unet()(latent, 500, **call).sample)
+    assert len(session.report().denoisers[0].steps) == before
+
+
+def test_a_restored_pipe_is_freed_at_once():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, PLAN)
+    tiny.sample(pipe)
+    session.restore()
+    unet = weakref.ref(pipe.unet)
+    gc.collect()
+    gc.disable()
+    try:
+        del session, pipe
+        assert unet() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype):
+    def make():
+        return tiny.stable_diffusion().to(dtype)
+
+    def run(pipe):
+        return tiny.sample(pipe, **{name: tensor.to(dtype) for name, tensor in tiny.embeddings().items()})
+
+    check_same_input(make(), run)
+    check_interval_one(make, run)
+    check_fresh(make, run, PLAN)
+
+
+def test_report_after_the_pipe_has_moved_on():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, PLAN)
+    tiny.sample(pipe)
+    pipe.to(torch.bfloat16)
+    counted = session.report().denoisers[0].macs
+    assert counted == reference_macs()
+
+
+def reference_macs():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, PLAN)
+    tiny.sample(pipe)
+    return session.report().denoisers[0].macs
 
 
 def test_pipelines_that_share_a_unet_keep_to_their_own_plans():
@@ -247,6 +382,14 @@ def test_lora_loaded_after_accelerate():
     assert torch.equal(tiny.sample(pipe), cached(with_lora))
 
 
+def test_lora_unloaded_while_accelerated():
+    pipe = with_lora()
+    accelerate(pipe, PLAN)
+    tiny.sample(pipe)
+    pipe.unload_lora_weights()
+    assert torch.equal(tiny.sample(pipe), cached())
+
+
 def test_layer_exchanged_after_accelerate():
     pipe, other = tiny.stable_diffusion(), tiny.stable_diffusion()
     for each in (pipe, other):
@@ -307,6 +450,7 @@ def test_offload(offload, when):
     for _ in range(2):  # a pipeline with offload removes and renews its hooks after every call
         assert torch.equal(tiny.sample(pipe), wanted)
     assert tiny.steps_of(session) == "F00F00F00F"
+    assert session.report().denoisers[0].macs == reference_macs()
     session.restore()
     assert torch.equal(tiny.sample(pipe), plain)
     pipe.remove_all_hooks()
@@ -325,12 +469,30 @@ def test_offload_switched_off_while_accelerated():
     assert torch.equal(tiny.sample(pipe), tiny.sample(tiny.stable_diffusion()))
 
 
-def test_group_offload_and_layerwise_casting_hooks():
-    pipe = tiny.stable_diffusion()
+def layerwise_casting(pipe):
     pipe.unet.enable_layerwise_casting(storage_dtype=torch.bfloat16, compute_dtype=torch.float32)
+
+
+def group_offload(pipe):
+    pipe.unet.enable_group_offload(onload_device=torch.device("cpu"), offload_type="leaf_level")
+
+
+@pytest.mark.parametrize("hook", [layerwise_casting, group_offload])
+def test_hooks_of_diffusers(hook):
+    def make():
+        pipe = tiny.stable_diffusion()
+        hook(pipe)
+        return pipe
+
+    check_same_input(make(), tiny.sample)
+    check_interval_one(make, tiny.sample)
+    check_fresh(make, tiny.sample, PLAN)
+    pipe = make()
     plain = tiny.sample(pipe)
-    session = accelerate(pipe, interval=1)
-    assert torch.equal(tiny.sample(pipe), plain)
+    session = accelerate(pipe, PLAN)
+    cached = tiny.sample(pipe)
+    assert session.report().denoisers[0].macs == reference_macs()
+    assert torch.equal(tiny.sample(pipe), cached)  # counting has left the model as it was
     session.restore()
     assert torch.equal(tiny.sample(pipe), plain)
 

@@ -1,20 +1,28 @@
 """The laws of every adapter, at every branch, for every sampler."""
 
+from dataclasses import replace
+
 import diffusers
 import pytest
-import torch
 
 from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, accelerate
+from mmcache.caching_scheduler import Run
+from mmcache.registry import adapter_for
 from mmcache.testing import (
     LawBroken,
     check_adapter,
+    check_cheaper,
     check_fresh,
     check_independent,
     check_interval_one,
     check_one_feature,
+    check_refuse,
     check_restore,
     check_same_input,
+    laws,
+    probes,
 )
+from mmcache.unet import cut
 from tests import tiny
 
 SAMPLERS = [
@@ -155,16 +163,65 @@ def test_same_input_with_every_unconditional_block_type(name):
     check_same_input(tiny.ddpm(**UNCONDITIONAL_BLOCKS[name]), tiny.sample_ddpm)
 
 
-def test_the_laws_can_be_broken():
-    """A cut that drops a layer too many is found."""
-    pipe = tiny.stable_diffusion()
-    with torch.no_grad():
-        pipe.unet.up_blocks[-1].resnets[-1].conv1.weight.mul_(0)  # so that nothing depends on the input ...
+def adapter_with(**changes):
+    return replace(adapter_for(tiny.unet()), **changes)
 
-    class Noisy(torch.nn.Identity):
-        def forward(self, x):
-            return x + torch.randn_like(x)
 
-    pipe.unet.conv_act = Noisy()  # ... but every call differs
-    with pytest.raises(LawBroken, match="law 1"):
-        check_same_input(pipe, tiny.sample)
+def tapped_one_layer_off(model, branch):
+    """A cut whose tap listens one layer deeper, where the feature has the same shape."""
+    right, deeper = cut(model, branch), cut(model, min(branch + 1, 8))
+    return replace(right, tap=deeper.tap, listen=deeper.listen) if branch == 4 else right
+
+
+def test_a_wrong_tap_breaks_law_1(monkeypatch):
+    monkeypatch.setattr(probes, "find_denoisers", lambda pipe: {"unet": (pipe.unet, wrong)})
+    wrong = adapter_with(cut=tapped_one_layer_off)
+    with pytest.raises(LawBroken, match="law 1: unet, branch 4: cached and full"):
+        check_same_input(tiny.stable_diffusion(), tiny.sample)
+
+
+class Leaving:
+    """Sampling that breaks a law."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def random(self, pipe):
+        self.calls += 1
+        return tiny.sample(pipe) + self.calls
+
+    def marking(self, pipe):
+        self.calls += 1
+        pipe.unet.mark = self.calls
+        return tiny.sample(pipe)
+
+
+def test_each_law_can_be_broken(monkeypatch):
+    plan = Plan(Uniform(3))
+    make = tiny.stable_diffusion
+    with pytest.raises(LawBroken, match="law 2"):
+        check_interval_one(make, Leaving().random)
+    with pytest.raises(LawBroken, match=r"law 3: changed after restore: .*mark"):
+        check_restore(make, Leaving().marking, plan)
+    with pytest.raises(LawBroken, match="law 4"):
+        check_fresh(make, Leaving().random, plan)
+    with pytest.raises(LawBroken, match="law 5"):
+        check_independent(make, Leaving().random, plan)
+    with monkeypatch.context() as patch:
+        patch.setattr(probes, "find_denoisers", lambda pipe: {"unet": (pipe.unet, leaky)})
+        leaky = adapter_with(branches=lambda model: 1, cut=lambda model, branch: cut(model, 2))
+        patch.setattr(laws, "dead_modules", lambda model, cut: [])
+        with pytest.raises(LawBroken, match="law 6"):
+            check_cheaper(make(), tiny.sample)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "bytes_held", lambda self: 1)
+        with pytest.raises(LawBroken, match="law 7"):
+            check_one_feature(make(), tiny.sample, plan)
+    with monkeypatch.context() as patch:
+        patch.setattr(laws, "feature_bytes", lambda model, cut, call: 1)
+        with pytest.raises(LawBroken, match="law 7: unet: holds"):
+            check_one_feature(make(), tiny.sample, Plan(Uniform(3), Taylor(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(laws, "accelerate", lambda pipe, **options: None)
+        with pytest.raises(LawBroken, match="law 8"):
+            check_refuse(make())

@@ -9,9 +9,23 @@ from mmcache.clock import StepClock
 from mmcache.policy import nonuniform_steps
 
 
+class Unchanging:
+    """A denoiser that changes by the same amount at every step."""
+
+    def __init__(self, by):
+        self.by, self.steps = by, 0
+
+    def change(self):
+        return self.by
+
+
 def full_steps(policy, total, change=0.0):
-    clocks = [StepClock(run=1, step=step, total=total, time=1000.0 - step) for step in range(total)]
-    return [clock.step for clock in clocks if policy.is_full(clock, lambda: change)]
+    since, full = Unchanging(change), []
+    for step in range(total):
+        since.steps = step - full[-1] if full else 0
+        if policy.is_full(StepClock(run=1, step=step, total=total, time=1000.0 - step), since):
+            full.append(step)
+    return full
 
 
 def test_uniform():
@@ -94,6 +108,7 @@ def test_step_mask():
 def test_adaptive_asks_how_much_has_changed():
     assert full_steps(Adaptive(0.1), 4, change=0.05) == [0]
     assert full_steps(Adaptive(0.1), 4, change=0.2) == [0, 1, 2, 3]
+    assert full_steps(Adaptive(0.1, longest=2), 8, change=0.05) == [0, 3, 6]
 
 
 @pytest.mark.parametrize(

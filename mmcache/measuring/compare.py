@@ -12,7 +12,7 @@ import diffusers
 import numpy as np
 import torch
 
-from mmcache.acceleration import accelerate, find_denoisers, sessions_of
+from mmcache.acceleration import accelerate, find_denoisers
 from mmcache.caching_scheduler import FEW_STEPS
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.measuring.comparison import Comparison, Sampling
@@ -20,6 +20,7 @@ from mmcache.measuring.denoiser_timer import DenoiserTimer, timed
 from mmcache.measuring.metrics import likeness, require_torchmetrics
 from mmcache.measuring.sampling_settings import check_counts, check_prompt, described, settings_of
 from mmcache.plan import Plan
+from mmcache.session import session_of
 
 FULL_WARMUP = 2  # steps
 CACHED_WARMUP = FEW_STEPS + 1  # steps: enough for cached ones, and not so few that the engine warns
@@ -74,9 +75,9 @@ def compare(
         raise UnsupportedPipelineError(
             f"compare() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
         )
-    for session in sessions_of(pipe):
+    if already := session_of(pipe):
         raise ValueError(
-            f"this pipe is already accelerated ({session.plan}), so its full run would not be full: "
+            f"this pipe is already accelerated ({already.plan}), so its full run would not be full: "
             f"call mmcache.restore(pipe) first"
         )
     check_counts(steps, seed, repeats)

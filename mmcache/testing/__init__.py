@@ -11,6 +11,7 @@ from mmcache.testing.laws import (
     check_independent,
     check_interval_one,
     check_one_feature,
+    check_refuse,
     check_restore,
     check_same_input,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "check_independent",
     "check_interval_one",
     "check_one_feature",
+    "check_refuse",
     "check_restore",
     "check_same_input",
 ]

@@ -9,15 +9,13 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.acceleration import find_denoisers
 from mmcache.adapter import Adapter
-from mmcache.cut import Cut, Slot, swapped
-from mmcache.history import first_tensor as first_tensor
-from mmcache.macs import FORMULAS
+from mmcache.cut import Cut, Slot, swapped, tapped
 from mmcache.session import Session
 from mmcache.shadow import own_model, shadow_forward
 
@@ -140,9 +138,9 @@ def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[
 def bytes_reachable(session: Session) -> int:
     """Bytes of all pictures, latents and features that a session refers to, directly or not.
 
-    Found by following references, past the models, the pipeline and its scheduler.
+    Found by following references, past the models, the pipeline and its scheduler. Closures are followed.
     """
-    skipped = (nn.Module, DiffusionPipeline, SchedulerMixin, FakeTensorMode, type, ModuleType, FunctionType)
+    skipped = (nn.Module, DiffusionPipeline, SchedulerMixin, type, ModuleType)
     seen: set[int] = set()
     tensors: dict[int, int] = {}
     waiting: list[Any] = [session]
@@ -153,17 +151,26 @@ def bytes_reachable(session: Session) -> int:
         seen.add(id(thing))
         if isinstance(thing, Slot):
             waiting.append(thing.feature)
-        elif type(thing) is torch.Tensor and thing.dim() > 1:
+        elif isinstance(thing, torch.Tensor) and thing.dim() > 1 and not thing.is_meta:
             tensors[thing.data_ptr()] = thing.nbytes
+        elif isinstance(thing, FunctionType):
+            waiting += thing.__closure__ or ()  # not its globals
         elif not isinstance(thing, (*skipped, torch.Tensor)):
             waiting += gc.get_referents(thing)
     return sum(tensors.values())
 
 
+def feature_bytes(model: nn.Module, cut: Cut, call: dict[str, Any]) -> int:
+    """Bytes of what a cut keeps of one call."""
+    with tapped([cut]):
+        model(**copied(call))
+    return sum(tensor.nbytes for tensor in cut.tap.take())
+
+
 def macs_by_module(model: nn.Module, call: dict[str, Any]) -> dict[nn.Module, int]:
     """Multiply-adds of every module in a full call, its children's included."""
-    counter = FlopCounterMode(display=False, custom_mapping=FORMULAS)
-    with counter:
+    counter = FlopCounterMode(display=False)
+    with counter, sdpa_kernel(SDPBackend.MATH):  # made of matrix products, which the counter knows
         model(**copied(call))
     counts = {name: sum(flops.values()) // 2 for name, flops in counter.get_flop_counts().items()}
     names = {module: f"{type(model).__name__}.{name}" for name, module in model.named_modules()}
