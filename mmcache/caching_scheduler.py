@@ -16,7 +16,7 @@ from torch import nn
 
 from mmcache.adapter import Adapter
 from mmcache.clock import Clock, StepClock
-from mmcache.cut import Cut, cached, tapped
+from mmcache.cut import Cut, Feature, cached, tapped
 from mmcache.history import DenoiserChange, Lane, first_tensor, signature
 from mmcache.macs import count_macs, shapes_of
 from mmcache.plan import Plan
@@ -138,17 +138,14 @@ class CachingScheduler:
         run.change.given = call[self.adapter.sample]
         run.change.steps = 1 if run.full else run.change.steps + 1
         run.full = self.plan.policy.is_full(clock, run.change)
+        run.change.given = None
 
     def _compute(self, run: Run, clock: StepClock, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
         lane = run.lanes.setdefault(run.lane, Lane())
-        fits = signature(call)
-        branch = None if run.full else self.plan.branch_at(clock.step)
-        unusable = branch is not None and (
-            branch not in lane.past or lane.signature != fits or lane.step != clock.step - 1
-        )
-        if unusable:
-            branch, lane.past = None, {}  # of another shape, or of a lane that was not called last step
-        lane.step, lane.signature = clock.step, fits
+        form = signature(call)
+        lane.enter(clock.step, form)
+        planned = None if run.full else self.plan.branch_at(clock.step)
+        branch = planned if planned in lane.past else None
 
         # Always the same taps, even where nothing will reuse them: one compiled graph for all full steps.
         taps = [cut for cut in run.cuts.values() if branch is None or cut.branch < branch]
@@ -163,23 +160,21 @@ class CachingScheduler:
                 result = forward(**cut.arguments(call))
         seconds = watch.stop()
 
-        is_last = clock.total is not None and clock.step >= clock.total - 1
         for cut in taps:
-            feature = cut.tap.take()
-            if self.compiled:  # CUDA graphs use the memory of their outputs again
-                feature = tuple(tensor.clone() for tensor in feature)
-            lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
-        if is_last:
-            lane.past = {}  # nothing is held when the run is over
-        if is_last:
-            run.change = DenoiserChange()
-        elif self.plan.policy.needs_change and run.lane == 0:
+            lane.keep(cut.branch, clock.time, self._own(cut.tap.take()), self.plan.forecast.memory)
+        if self.plan.policy.needs_change and run.lane == 0:
             run.change.seen(branch is None, call[self.adapter.sample], first_tensor(result))
-        run.change.given = None
-        run.calls.append(CallRecord(clock, run.lane, branch, unusable, fits, seconds, run.bytes_held()))
-        if fits not in run.shapes:
-            run.shapes[fits] = shapes_of(call)
+        if clock.is_last:  # nothing is held when the run is over
+            lane.past, run.change = {}, DenoiserChange()
+        unplanned = branch is None and planned is not None
+        run.calls.append(CallRecord(clock, run.lane, branch, unplanned, form, seconds, run.bytes_held()))
+        if form not in run.shapes:
+            run.shapes[form] = shapes_of(call)
         return result
+
+    def _own(self, feature: Feature) -> Feature:
+        """A compiled model's tensors copied once more: CUDA graphs use the memory of their outputs again."""
+        return tuple(tensor.clone() for tensor in feature) if self.compiled else feature
 
 
 def wants_gradients(model: nn.Module, call: dict[str, Any]) -> bool:

@@ -72,7 +72,10 @@ def compare(
     seed: Annotated[int, typer.Option(help="Seed of the noise, the same for both runs.")] = 0,
     guidance_scale: Annotated[
         float | None,
-        typer.Option(help="Strength of classifier-free guidance.", show_default="the pipeline's own"),
+        typer.Option(
+            help="Strength of classifier-free guidance.",
+            show_default="the pipeline's own, 3 for the shipped miniature",
+        ),
     ] = None,
     negative_prompt: Annotated[
         str | None, typer.Option(help="What the picture should not show.", show_default=False)
@@ -108,7 +111,7 @@ def compare(
     with plain_errors(), quiet_libraries():
         import torch
 
-        from mmcache.demos import miniature
+        from mmcache.demos import GUIDANCE_SCALE, miniature
         from mmcache.loading import load_pipeline
         from mmcache.measuring.compare import compare as run_both
         from mmcache.measuring.comparison import FILES
@@ -128,6 +131,8 @@ def compare(
 
         if threads is not None:
             torch.set_num_threads(threads)
+        if model is None and guidance_scale is None:
+            guidance_scale = GUIDANCE_SCALE
         pipe = load_pipeline(model if model is not None else miniature("text-to-image"), device, dtype)
         if prompt is None and takes_prompt(pipe):
             prompt = PROMPT

@@ -23,6 +23,10 @@ class StepClock:
     total: int | None
     time: float
 
+    @property
+    def is_last(self) -> bool:
+        return self.total is not None and self.step >= self.total - 1
+
 
 class Clock(Protocol):
     """Tells a denoiser call its step. The two kinds: a pipeline's scheduler, or the timesteps alone."""

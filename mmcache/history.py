@@ -27,6 +27,12 @@ class Lane:
     signature: Hashable = None
     past: dict[int, list[Observation]] = field(default_factory=dict)
 
+    def enter(self, step: int, signature: Hashable) -> None:
+        """Begin a call. Features of another shape, or from before a step without this lane, are dropped."""
+        if signature != self.signature or step != self.step + 1:
+            self.past = {}
+        self.step, self.signature = step, signature
+
     def keep(self, branch: int, time: float, feature: Feature, memory: int) -> None:
         """Add an observation; a time that a sampler repeats replaces the older one."""
         past = [seen for seen in self.past.get(branch, []) if seen.time != time]
