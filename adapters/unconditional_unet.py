@@ -13,6 +13,12 @@ register(
         denoisers=("UNet2DModel",),
         cut=cut,
         branches=branches,
-        default_plan=Plan(Uniform(3), Taylor(1), branch=0),
+        default_plan=Plan(
+            Uniform(3),
+            Taylor(1),
+            branch=0,
+            evidence="that of the image U-Net, whose blocks it shares; no trained model of this class ships with "
+            "mmcache to measure it on",
+        ),
     )
 )

@@ -1,0 +1,92 @@
+"""Trains a denoiser together with its text encoder on latents and tokenized captions."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from diffusers import DDIMScheduler
+from mmcache.demos.portraits import workers
+from mmcache.demos.portraits.attributes import Portrait
+from mmcache.demos.portraits.captions import caption
+from mmcache.demos.portraits.models import tokenize
+from torch import nn
+from transformers import CLIPTokenizer
+
+BATCH = 16
+CAPTIONS_EACH = 4  # ways in which each picture is described
+NO_CAPTION_SHARE = 0.1  # of the batch learns to draw without a caption, for classifier-free guidance
+SNR_LIMIT = 5.0
+
+
+def tokenized_captions(tokens: CLIPTokenizer, portraits: Sequence[Portrait]) -> torch.Tensor:
+    """Several captions of each portrait, (N, 4, 40)."""
+    texts = [
+        caption(portrait, CAPTIONS_EACH * number + way).text
+        for number, portrait in enumerate(portraits)
+        for way in range(CAPTIONS_EACH)
+    ]
+    return tokenize(tokens, texts).unflatten(0, (len(portraits), CAPTIONS_EACH))
+
+
+def loss_weights(noise: DDIMScheduler) -> torch.Tensor:
+    """Weight of each timestep's velocity error, of shape (1000,).
+
+    As in Min-SNR (Hang et al., arXiv 2303.09556), little noise counts less: there is little left to learn.
+    Unlike there, much noise keeps its full weight: only there does the caption decide what is drawn, and with
+    Min-SNR's own weights, glasses and expressions were still not drawn as asked after 1,100 iterations.
+    """
+    signal = noise.alphas_cumprod
+    snr = signal / (1 - signal)
+    return (snr.clamp(max=SNR_LIMIT) + 1) / (snr + 1)
+
+
+def place_weights(size: torch.Size) -> torch.Tensor:
+    """Weight of each place of a latent, with mean 1: the face counts four times as much as the rest.
+
+    It is a fifth of the picture and carries glasses, facial hair and expression. With equal weights,
+    hair, hats and clothes were drawn as asked after 1,800 iterations, and these were not.
+    """
+    height, width = size
+    weights = torch.ones(size)
+    weights[round(0.3 * height) : round(0.75 * height), round(0.25 * width) : round(0.75 * width)] = 4.0
+    return weights / weights.mean()
+
+
+def denoiser_loss(
+    unet: Callable,
+    text_encoder: nn.Module,
+    noise: DDIMScheduler,
+    latents: torch.Tensor,
+    captions: torch.Tensor,
+    no_caption: torch.Tensor,
+    device: torch.device | str,
+) -> Callable[[int], torch.Tensor]:
+    """The loss of a step, for `training.train`.
+
+    Args:
+        unet: the denoiser, perhaps compiled.
+        noise: adds the noise; its prediction type must be velocity.
+        latents: scaled, (N, 4, 16, 16).
+        captions: token ids, (N, ways to say it, 40).
+        no_caption: the token ids of the empty prompt, (40,).
+    """
+    weights = loss_weights(noise).to(device)
+    places = place_weights(latents.shape[-2:]).to(device)
+
+    batch = BATCH // workers.count()
+
+    def loss(step: int) -> torch.Tensor:
+        chosen = torch.randint(len(latents), (batch,))
+        ways = torch.randint(captions.shape[1], (batch,))
+        ids = captions[chosen, ways].long()
+        ids[torch.rand(batch) < NO_CAPTION_SHARE] = no_caption
+        clean = latents[chosen].to(device)
+        # Evenly spread over the batch: the same mean as independent draws, less variance.
+        times = ((torch.arange(batch) + torch.rand(batch)) / batch * len(weights)).long().to(device)
+        added = torch.randn_like(clean)
+        noisy = noise.add_noise(clean, added, times).contiguous(memory_format=torch.channels_last)
+        wanted = noise.get_velocity(clean, added, times)
+        predicted = unet(noisy, times, text_encoder(ids.to(device)).last_hidden_state).sample
+        errors = ((predicted - wanted).square() * places).mean(dim=(1, 2, 3))
+        return (weights[times] * errors).mean()
+
+    return loss

@@ -1,0 +1,64 @@
+"""Draws a portrait as a 64 x 64 picture, with python-avatars (MIT; artwork "Avataaars" by Pablo Stanley)."""
+
+import io
+
+import numpy as np
+import python_avatars as parts
+import resvg_py
+from mmcache.demos.portraits.attributes import (
+    BACKGROUNDS,
+    CLOTHING,
+    EXPRESSIONS,
+    FABRIC_COLORS,
+    FACIAL_HAIR,
+    GLASSES,
+    HAIR_COLORS,
+    HAIR_STYLES,
+    HATS,
+    SKINS,
+    Portrait,
+)
+from PIL import Image
+
+SIZE = 64
+# The artwork is 264 x 280 with empty borders; this square of it holds head and shoulders.
+WHOLE_VIEW = 'width="264px" height="280px" viewBox="0 0 264 280"'
+CLOSE_VIEW = 'width="64" height="64" viewBox="9 20 246 246"'
+
+
+def draw(portrait: Portrait) -> np.ndarray:
+    """The picture as uint8 of shape (64, 64, 3), about 8 ms."""
+    svg = _avatar(portrait).render()
+    svg = svg.replace(WHOLE_VIEW, CLOSE_VIEW)
+    png = resvg_py.svg_to_bytes(
+        svg_string=svg,
+        background=BACKGROUNDS[portrait.background],
+        width=SIZE,
+        height=SIZE,
+        skip_system_fonts=True,  # no text is drawn, and looking for fonts takes longer than drawing
+    )
+    return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
+
+
+def _avatar(portrait: Portrait) -> parts.Avatar:
+    mouth, eyes, eyebrows = EXPRESSIONS[portrait.expression]
+    if portrait.hat == "none":
+        top = parts.HairType[HAIR_STYLES[portrait.hair]]
+    else:
+        top = parts.HatType[HATS[portrait.hat]]
+    return parts.Avatar(
+        style=parts.AvatarStyle.TRANSPARENT,
+        top=top,
+        hat_color=FABRIC_COLORS[portrait.hat_color],
+        hair_color=HAIR_COLORS[portrait.hair_color],
+        facial_hair=parts.FacialHairType[FACIAL_HAIR[portrait.facial_hair]],
+        facial_hair_color=HAIR_COLORS[portrait.hair_color],
+        accessory=parts.AccessoryType[GLASSES[portrait.glasses]],
+        clothing=parts.ClothingType[CLOTHING[portrait.clothing]],
+        clothing_color=FABRIC_COLORS[portrait.clothing_color],
+        mouth=parts.MouthType[mouth],
+        eyes=parts.EyeType[eyes],
+        eyebrows=parts.EyebrowType[eyebrows],
+        nose=parts.NoseType.DEFAULT,
+        skin_color=SKINS[portrait.skin],
+    )

@@ -1,0 +1,140 @@
+"""The stages of training the text-to-image miniature, each from files and into files of a work folder.
+
+Every stage is called in all worker processes at once; see `workers`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from mmcache.demos.portraits import autoencoder, denoiser, models, workers
+from mmcache.demos.portraits.attributes import random_portrait
+from mmcache.demos.portraits.captions import caption
+from mmcache.demos.portraits.dataset import Pictures, pictures, seeds
+from mmcache.demos.portraits.reading import Reader, reading_loss
+from mmcache.demos.portraits.training import Recipe, averaged_weights, train
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+HELD_OUT = 256  # pictures that only measure the autoencoder
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where to train, on how much, for how long, and where to put the result."""
+
+    work: Path
+    out: Path
+    pictures: int
+    device: str
+    autoencoder: Recipe
+    reader: Recipe
+    denoiser: Recipe
+
+    def training_pictures(self) -> Pictures:
+        return pictures("train", self.pictures, self.work / "pictures")
+
+    def held_out_pictures(self) -> Pictures:
+        return pictures("held-out", HELD_OUT, self.work / "pictures")
+
+    @property
+    def autoencoder_checkpoint(self) -> Path:
+        return self.work / "autoencoder.ckpt"
+
+    @property
+    def reader_checkpoint(self) -> Path:
+        return self.work / "reader.ckpt"
+
+    @property
+    def denoiser_checkpoint(self) -> Path:
+        return self.work / "denoiser.ckpt"
+
+    @property
+    def trained_autoencoder(self) -> Path:
+        return self.work / "autoencoder"
+
+    @property
+    def latents(self) -> Path:
+        return self.work / "latents.safetensors"
+
+
+def train_autoencoder(setup: Setup) -> None:
+    """Trains the autoencoder into its checkpoint."""
+    data, held_out = setup.training_pictures(), setup.held_out_pictures()
+    torch.manual_seed(setup.autoencoder.seed)
+    vae = models.autoencoder().to(setup.device, memory_format=torch.channels_last)
+    loss = autoencoder.autoencoder_loss(
+        autoencoder.encode_and_decode(vae), data.pixels, setup.autoencoder.iterations, setup.device
+    )
+
+    def report(averaged: AutoencoderKL, step: int) -> None:
+        decibels = autoencoder.psnr(averaged, held_out.pixels)
+        print(f"\nautoencoder, step {step}: {decibels:.1f} dB on held-out pictures")
+
+    train(vae, loss, setup.autoencoder, setup.autoencoder_checkpoint, report)
+
+
+def encode_pictures(setup: Setup) -> None:
+    """Encodes all pictures once, shared out to the workers, and keeps them with their autoencoder."""
+    vae = models.autoencoder()
+    vae.load_state_dict(averaged_weights(setup.autoencoder_checkpoint))
+    vae.to(setup.device).eval()
+    share = np.array_split(setup.training_pictures().pixels, workers.count())[workers.rank()]
+    raw = torch.cat(workers.gather(autoencoder.encode(vae, share)))
+    if workers.rank() == 0:
+        latents = autoencoder.standardize(vae.cpu(), raw)
+        vae.save_pretrained(setup.trained_autoencoder)
+        save_file({"latents": latents.contiguous()}, setup.latents)
+
+
+def caption_tokenizer(setup: Setup) -> CLIPTokenizer:
+    """The tokenizer learned from captions of the first training pictures."""
+    numbers = seeds("train", min(setup.pictures, 8192))
+    return models.tokenizer(caption(random_portrait(number), number).text for number in numbers)
+
+
+def train_reader(setup: Setup) -> None:
+    """Gives the text encoder its start."""
+    tokens = caption_tokenizer(setup)
+    torch.manual_seed(setup.reader.seed)
+    reader = Reader(models.text_encoder(tokens)).to(setup.device)
+    loss = reading_loss(reader, tokens, setup.pictures, setup.device)
+    train(reader, loss, setup.reader, setup.reader_checkpoint)
+
+
+class Conditioned(nn.Module):
+    """A denoiser and the text encoder that is trained with it."""
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet = unet
+        self.text_encoder = text_encoder
+
+
+def train_denoiser(setup: Setup) -> None:
+    """Trains U-Net and text encoder together, and exports the pipeline at every checkpoint."""
+    portraits = setup.training_pictures().portraits
+    vae = AutoencoderKL.from_pretrained(setup.trained_autoencoder)
+    tokens = caption_tokenizer(setup)
+    torch.manual_seed(setup.denoiser.seed)
+    reader = Reader(models.text_encoder(tokens))
+    reader.load_state_dict(averaged_weights(setup.reader_checkpoint))
+    trained = Conditioned(models.unet(), reader.text_encoder).to(setup.device)
+    trained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+    loss = denoiser.denoiser_loss(
+        trained.unet,
+        trained.text_encoder,
+        models.noise_scheduler(),
+        load_file(setup.latents)["latents"],
+        denoiser.tokenized_captions(tokens, portraits),
+        models.tokenize(tokens, [""])[0],
+        setup.device,
+    )
+
+    def export(averaged: Conditioned, step: int) -> None:
+        models.save_pipeline(setup.out, vae, averaged.unet, averaged.text_encoder, tokens)
+
+    train(trained, loss, setup.denoiser, setup.denoiser_checkpoint, export)

@@ -1,0 +1,51 @@
+"""python -m mmcache.demos.portraits.train: draws pictures, trains the text-to-image miniature and exports it.
+
+Run it again after it was stopped: every stage goes on from its last checkpoint.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from mmcache.demos import miniature_folder
+from mmcache.demos.portraits import text_to_image, workers
+from mmcache.demos.portraits.training import Recipe
+
+
+def main(
+    work: Annotated[Path, typer.Option(help="Folder for pictures and checkpoints.")] = Path("runs/portraits"),
+    out: Annotated[Path | None, typer.Option(help="Folder of the exported pipeline.")] = None,
+    pictures: Annotated[int, typer.Option(min=64, help="Pictures to draw.")] = 24_576,
+    autoencoder_iterations: Annotated[int, typer.Option(min=1)] = 3_000,
+    iterations: Annotated[int, typer.Option(min=1, help="Of U-Net and text encoder.")] = 3_600,
+    seed: int = 0,
+    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Default: the cores, or 1 on a GPU.")] = None,
+) -> None:
+    """Draw portraits, train the text-to-image miniature on them, and export it."""
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    # The batches of 8, 16 and 64 are shared out evenly up to 8 processes.
+    processes = processes or (min(1 << ((os.cpu_count() or 1).bit_length() - 1), 8) if device == "cpu" else 1)
+    setup = text_to_image.Setup(
+        work=work,
+        out=out or miniature_folder("text-to-image"),
+        pictures=pictures,
+        device=device,
+        autoencoder=Recipe(autoencoder_iterations, learning_rate=1e-3, ema=0.995, seed=seed),
+        reader=Recipe(800, learning_rate=2e-3, ema=0.99, seed=seed),
+        denoiser=Recipe(iterations, learning_rate=1e-3, fall=0.2, ema=0.998, seed=seed),
+    )
+    setup.training_pictures()  # drawn here, once, and only read by the workers
+    setup.held_out_pictures()
+    workers.run(text_to_image.train_autoencoder, processes, setup)
+    if not setup.latents.exists():
+        workers.run(text_to_image.encode_pictures, processes, setup)
+    workers.run(text_to_image.train_reader, processes, setup)
+    workers.run(text_to_image.train_denoiser, processes, setup)
+    print(f"exported to {setup.out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

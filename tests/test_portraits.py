@@ -1,0 +1,143 @@
+"""The portraits, the programs that train on them, and the miniature that came out."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from mmcache.demos import MINIATURES, miniature
+from mmcache.demos.portraits.attributes import VALUES, random_portrait
+from mmcache.demos.portraits.autoencoder import standardize
+from mmcache.demos.portraits.captions import caption
+from mmcache.demos.portraits.classifier import load_classifier, shown
+from mmcache.demos.portraits.dataset import Pictures, seeds
+from mmcache.demos.portraits.drawing import draw
+from mmcache.demos.portraits.models import autoencoder, tokenizer
+from mmcache.demos.portraits.training import Recipe, train
+from torch import nn
+
+MEBIBYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Pictures:
+    """Renders that neither the miniature nor the classifier was trained on."""
+    portraits = [random_portrait(seed) for seed in seeds("evaluation", 96)]
+    return Pictures(portraits, np.stack([draw(portrait) for portrait in portraits]))
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> StableDiffusionPipeline:
+    pipeline = StableDiffusionPipeline.from_pretrained(miniature())
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def test_same_seed_same_portrait_picture_and_caption():
+    first, second = random_portrait(7), random_portrait(7)
+    assert first == second
+    assert caption(first, 3) == caption(second, 3)
+    assert np.array_equal(draw(first), draw(second))
+    assert random_portrait(8) != first
+
+
+def test_captions_name_only_what_is_drawn():
+    for seed in seeds("evaluation", 300):
+        portrait = random_portrait(seed)
+        text, named = caption(portrait, seed).text, caption(portrait, seed).named
+        assert text.startswith(("a p", "on "))
+        assert named <= VALUES.keys()
+        assert all(shown(portrait, field) for field in named)
+        if "background" in named:
+            assert f"{portrait.background} background" in text
+        if "clothing_color" in named:
+            assert portrait.clothing_color in text
+
+
+def test_classifier_sees_what_captions_name(fresh):
+    right = []
+    for portrait, seed, seen in zip(
+        fresh.portraits, seeds("evaluation", 96), load_classifier().name(fresh.pixels), strict=True
+    ):
+        right += [seen[field] == getattr(portrait, field) for field in caption(portrait, seed).named]
+    assert np.mean(right) > 0.97
+
+
+def test_any_text_can_be_tokenized():
+    tokens = tokenizer(caption(random_portrait(seed), seed).text for seed in range(300))
+    for text in ("", "a person with a hat", "日本の wizard, Élan & 100% ☃", "hat " * 100):
+        ids = tokens(text, truncation=True).input_ids
+        assert 2 <= len(ids) <= tokens.model_max_length
+        assert ids[0] == tokens.bos_token_id
+        assert ids[-1] == tokens.eos_token_id
+        assert tokens.eos_token_id not in ids[1:-1]
+
+
+def test_standardizing_latents_changes_no_picture():
+    torch.manual_seed(0)
+    model, pictures = autoencoder().eval(), torch.rand(4, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        raw = model.encode(pictures).latent_dist
+        before = model.decode(raw.mean).sample
+        expected = standardize(model, raw.mean)
+        after = model.encode(pictures).latent_dist
+        assert torch.allclose(after.mean, expected, atol=1e-4)
+        assert torch.allclose(after.mean.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-3)
+        assert torch.allclose(model.decode(after.mean).sample, before, atol=1e-4)
+
+
+def test_a_stopped_and_resumed_training_ends_with_the_same_weights(tmp_path):
+    recipe = Recipe(iterations=8, learning_rate=0.01, warmup=2, checkpoint_seconds=0)
+
+    def run(name: str, stop: int | None, start_seed: int) -> list[torch.Tensor]:
+        torch.manual_seed(start_seed)
+        model = nn.Linear(4, 4)
+
+        def loss(step: int) -> torch.Tensor:
+            if step == stop:
+                raise KeyboardInterrupt
+            return model(torch.randn(16, 4)).square().mean()
+
+        averaged = train(model, loss, recipe, tmp_path / name)
+        return [*model.parameters(), *averaged.parameters()]
+
+    uninterrupted = run("once.ckpt", None, start_seed=0)
+    for stop, start_seed in ((3, 0), (5, 1)):
+        with pytest.raises(KeyboardInterrupt):
+            run("stopped.ckpt", stop, start_seed)
+    resumed = run("stopped.ckpt", None, start_seed=2)
+    assert all(torch.equal(a, b) for a, b in zip(uninterrupted, resumed, strict=True))
+
+
+def test_a_recipe_starts_slowly_and_ends_at_zero():
+    recipe = Recipe(iterations=1000, learning_rate=1.0, warmup=100, fall=0.5)
+    assert recipe.rate(0) == pytest.approx(0.01)
+    assert recipe.rate(300) == 1.0
+    assert recipe.rate(999) == pytest.approx(0.002)
+
+
+def test_the_miniature_is_small_safe_and_of_stable_diffusions_shape(pipeline):
+    files = [path for path in miniature().rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 25 * MEBIBYTE
+    assert not [path for path in files if path.suffix in {".bin", ".pt", ".pth", ".ckpt", ".pkl"}]
+    unet = pipeline.unet
+    skips = 1 + sum(len(block.resnets) + bool(block.downsamplers) for block in unet.down_blocks)
+    assert skips >= 9
+    assert type(pipeline).__name__ == "StableDiffusionPipeline"
+    assert {unet.dtype, pipeline.vae.dtype, pipeline.text_encoder.dtype} == {torch.float32}
+
+
+def test_the_miniature_draws_the_background_it_is_asked_for(pipeline):
+    drawn = pipeline(
+        [f"a person with a hat on a {color} background" for color in ("blue", "yellow")],
+        num_inference_steps=12,
+        guidance_scale=3.0,
+        generator=torch.Generator().manual_seed(0),
+    ).images
+    seen = load_classifier().name(np.stack([np.asarray(image) for image in drawn]))
+    assert [answer["background"] for answer in seen] == ["blue", "yellow"]
+
+
+def test_an_unknown_miniature_is_refused_with_the_known_names():
+    with pytest.raises(ValueError, match=r"no miniature 'portrait'.*text-to-image"):
+        miniature("portrait")
+    assert miniature().parent == MINIATURES
