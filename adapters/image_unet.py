@@ -17,8 +17,8 @@ register(
             Uniform(3),
             Taylor(1),
             branch=0,
-            evidence="text-to-image miniature, 50 DDIM steps, 24 captions: 2.51x fewer MACs, 58.2 dB to the full "
-            "run (45.7 dB without extrapolation) (python -m mmcache.demos.portraits.trade_off)",
+            evidence="text-to-image miniature, 50 DDIM steps, 24 captions: 2.51x fewer MACs, 58.2 dB to the "
+            "full run, 45.7 dB without extrapolation (python -m mmcache.demos.portraits.trade_off)",
         ),
     )
 )

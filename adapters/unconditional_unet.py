@@ -17,8 +17,8 @@ register(
             Uniform(3),
             Taylor(1),
             branch=0,
-            evidence="that of the image U-Net, whose blocks it shares; no trained model of this class ships with "
-            "mmcache to measure it on",
+            evidence="that of the image U-Net, whose blocks it shares; no trained model of this class ships "
+            "with mmcache to measure it on",
         ),
     )
 )
