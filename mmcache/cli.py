@@ -131,11 +131,11 @@ def compare(
 
         if threads is not None:
             torch.set_num_threads(threads)
-        if model is None and guidance_scale is None:
-            guidance_scale = GUIDANCE_SCALE
         pipe = load_pipeline(model if model is not None else miniature("text-to-image"), device, dtype)
-        if prompt is None and takes_prompt(pipe):
-            prompt = PROMPT
+        if takes_prompt(pipe):
+            prompt = PROMPT if prompt is None else prompt
+            if model is None and guidance_scale is None:
+                guidance_scale = GUIDANCE_SCALE
         optional = {"negative_prompt": negative_prompt, "height": height, "width": width}
         result = run_both(
             pipe,

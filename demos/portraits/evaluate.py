@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import typer
 from diffusers import StableDiffusionPipeline
-from mmcache.demos import miniature
+from mmcache.demos import GUIDANCE_SCALE, miniature
 from mmcache.demos.portraits.attributes import VALUES, random_portrait
 from mmcache.demos.portraits.captions import Caption, caption
 from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier
@@ -23,7 +23,6 @@ from rich.table import Table
 from tqdm import tqdm
 
 AVERAGED = ("glasses", "hat", "hair_color", "clothing_color")
-GUIDANCE = 3.0  # chosen on other captions: see the model card
 BATCH = 32
 
 
@@ -71,7 +70,7 @@ def main(
     model: Annotated[Path | None, typer.Option(help="Pipeline folder; default: the shipped one.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Captions.")] = 256,
     steps: Annotated[int, typer.Option(min=1, help="DDIM steps.")] = 50,
-    guidance_scale: float = GUIDANCE,
+    guidance_scale: float = GUIDANCE_SCALE,
     seed: int = 0,
     device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
