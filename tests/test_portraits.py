@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from torch import nn
+
 from mmcache.demos import MINIATURES, miniature
 from mmcache.demos.portraits.attributes import VALUES, random_portrait
 from mmcache.demos.portraits.autoencoder import standardize
@@ -13,7 +15,6 @@ from mmcache.demos.portraits.dataset import Pictures, seeds
 from mmcache.demos.portraits.drawing import draw
 from mmcache.demos.portraits.models import autoencoder, tokenizer
 from mmcache.demos.portraits.training import Recipe, train
-from torch import nn
 
 MEBIBYTE = 2**20
 

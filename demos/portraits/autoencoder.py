@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from mmcache.demos.portraits import workers
 from torch.nn import functional as F
+
+from mmcache.demos.portraits import workers
 
 KL_WEIGHT = 1e-5
 # Most of the training sees quarters of pictures: more and cheaper iterations for the same pixels.

@@ -8,14 +8,15 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
 from mmcache.demos import miniature_folder
 from mmcache.demos.portraits.attributes import VALUES, Portrait
 from mmcache.demos.portraits.autoencoder import to_tensor
 from mmcache.demos.portraits.dataset import Pictures, pictures
 from mmcache.demos.portraits.training import Recipe, train
-from safetensors.torch import load_file, save_file
-from torch import nn
-from torch.nn import functional as F
 
 NOT_SHOWN = -100  # cross_entropy's own sign for "do not count"
 WEIGHTS = "model.safetensors"

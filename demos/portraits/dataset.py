@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
+
 from mmcache.demos.portraits.attributes import Portrait, random_portrait
 from mmcache.demos.portraits.drawing import SIZE, draw
-from tqdm import tqdm
 
 # Portraits of different splits never share a seed.
 SPLIT_OFFSETS = {

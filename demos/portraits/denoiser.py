@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 from diffusers import DDIMScheduler
+from torch import nn
+from transformers import CLIPTokenizer
+
 from mmcache.demos.portraits import workers
 from mmcache.demos.portraits.attributes import Portrait
 from mmcache.demos.portraits.captions import caption
 from mmcache.demos.portraits.models import tokenize
-from torch import nn
-from transformers import CLIPTokenizer
 
 BATCH = 16
 CAPTIONS_EACH = 4  # ways in which each picture is described

@@ -5,6 +5,8 @@ import io
 import numpy as np
 import python_avatars as parts
 import resvg_py
+from PIL import Image
+
 from mmcache.demos.portraits.attributes import (
     BACKGROUNDS,
     CLOTHING,
@@ -18,7 +20,6 @@ from mmcache.demos.portraits.attributes import (
     SKINS,
     Portrait,
 )
-from PIL import Image
 
 SIZE = 64
 # The artwork is 264 x 280 with empty borders; this square of it holds head and shoulders.

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 import typer
 from diffusers import StableDiffusionPipeline
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
 from mmcache.demos import GUIDANCE_SCALE, miniature
 from mmcache.demos.portraits.attributes import VALUES, random_portrait
 from mmcache.demos.portraits.captions import Caption, caption
 from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier
 from mmcache.demos.portraits.dataset import seeds
-from PIL import Image
-from rich.console import Console
-from rich.table import Table
-from tqdm import tqdm
 
 AVERAGED = ("glasses", "hat", "hair_color", "clothing_color")
 BATCH = 32

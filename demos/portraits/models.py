@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from mmcache.demos.portraits.drawing import SIZE
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from mmcache.demos.portraits.drawing import SIZE
 
 LATENT_SIZE = SIZE // 4
 LATENT_CHANNELS = 4

@@ -7,14 +7,15 @@ after a caption tells what the caption names. Denoiser and text encoder are then
 from collections.abc import Callable
 
 import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import CLIPTextModel, CLIPTokenizer
+
 from mmcache.demos.portraits import workers
 from mmcache.demos.portraits.attributes import VALUES, random_portrait
 from mmcache.demos.portraits.captions import caption
 from mmcache.demos.portraits.dataset import seeds
 from mmcache.demos.portraits.models import tokenize
-from torch import nn
-from torch.nn import functional as F
-from transformers import CLIPTextModel, CLIPTokenizer
 
 BATCH = 64
 

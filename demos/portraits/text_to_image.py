@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
 from mmcache.demos.portraits import autoencoder, denoiser, models, workers
 from mmcache.demos.portraits.attributes import random_portrait
 from mmcache.demos.portraits.captions import caption
 from mmcache.demos.portraits.dataset import Pictures, pictures, seeds
 from mmcache.demos.portraits.reading import Reader, reading_loss
 from mmcache.demos.portraits.training import Recipe, averaged_weights, train
-from safetensors.torch import load_file, save_file
-from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
 
 HELD_OUT = 256  # pictures that only measure the autoencoder
 

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 import typer
 from diffusers import DiffusionPipeline, StableDiffusionPipeline
-from mmcache.demos import GUIDANCE_SCALE, miniature
-from mmcache.demos.portraits.attributes import random_portrait
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.dataset import seeds
 from rich.console import Console
 from rich.progress import track
 
 import mmcache
+from mmcache.demos import GUIDANCE_SCALE, miniature
+from mmcache.demos.portraits.attributes import random_portrait
+from mmcache.demos.portraits.captions import caption
+from mmcache.demos.portraits.dataset import seeds
 from mmcache.measuring.metrics import likeness
 
 INTERVALS = (2, 3, 5)

@@ -9,14 +9,16 @@ from typing import Annotated
 
 import torch
 import typer
-from mmcache.demos import miniature_folder
+
 from mmcache.demos.portraits import text_to_image, workers
 from mmcache.demos.portraits.training import Recipe
 
 
 def main(
     work: Annotated[Path, typer.Option(help="Folder for pictures and checkpoints.")] = Path("runs/portraits"),
-    out: Annotated[Path | None, typer.Option(help="Folder of the exported pipeline.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the exported pipeline; default: in the work folder.")
+    ] = None,
     pictures: Annotated[int, typer.Option(min=64, help="Pictures to draw.")] = 24_576,
     autoencoder_iterations: Annotated[int, typer.Option(min=1)] = 3_000,
     iterations: Annotated[int, typer.Option(min=1, help="Of U-Net and text encoder.")] = 3_600,
@@ -30,7 +32,7 @@ def main(
     processes = processes or (min(1 << ((os.cpu_count() or 1).bit_length() - 1), 8) if device == "cpu" else 1)
     setup = text_to_image.Setup(
         work=work,
-        out=out or miniature_folder("text-to-image"),
+        out=out or work / "text-to-image",
         pictures=pictures,
         device=device,
         autoencoder=Recipe(autoencoder_iterations, learning_rate=1e-3, ema=0.995, seed=seed),

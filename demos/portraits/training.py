@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from mmcache.demos.portraits import workers
 from torch import nn
 from tqdm import tqdm
+
+from mmcache.demos.portraits import workers
 
 Model = TypeVar("Model", bound=nn.Module)
 
