@@ -1,4 +1,7 @@
-"""Tests share the cores between processes, not between threads of one: tiny models gain nothing there."""
+"""Tests share the cores between processes, not between threads of one.
+
+Tiny models are slower on several threads, much slower if other programs run.
+"""
 
 import torch
 

@@ -26,15 +26,6 @@ from tests.tiny_prompted import prompted
 pytestmark = pytest.mark.filterwarnings("ignore:.*leave little to reuse")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tiny models are slower on several threads, much slower if other programs run."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def result():
     """Ten steps, every third one full."""
