@@ -8,7 +8,6 @@ only its skip branch (with the forecast feature in the slot).
 import inspect
 import warnings
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,37 +16,13 @@ from torch import nn
 from mmcache.adapter import Adapter
 from mmcache.clock import Clock, StepClock
 from mmcache.cut import Cut, Feature, cached, tapped
-from mmcache.history import DenoiserChange, Lane, first_tensor, signature
+from mmcache.history import DenoiserChange, Lane, Run, first_tensor, signature
 from mmcache.macs import count_macs, shapes_of
 from mmcache.plan import Plan
 from mmcache.record import CallRecord, Stopwatch
 from mmcache.shadow import Shadow, is_compiled, own_model
 
 FEW_STEPS = 8
-
-
-@dataclass
-class Run:
-    """All state of one sampling run."""
-
-    number: int
-    cuts: dict[int, Cut]
-    step: int = -1
-    full: bool = True
-    lane: int = -1
-    lanes: dict[int, Lane] = field(default_factory=dict)
-    calls: list[CallRecord] = field(default_factory=list)
-    shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
-    change: DenoiserChange = field(default_factory=DenoiserChange)
-
-    def drop(self) -> None:
-        """Hold nothing more; what was recorded stays. A step that goes on with this run will be full."""
-        self.lanes, self.change = {}, DenoiserChange()
-
-    def bytes_held(self) -> int:
-        tensors = [tensor for lane in self.lanes.values() for tensor in lane.tensors()]
-        tensors += self.change.tensors()
-        return sum(tensor.nbytes for tensor in tensors)
 
 
 class CachingScheduler:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from mmcache.cut import Feature
+from mmcache.cut import Cut, Feature
 from mmcache.forecast import Forecast, Observation
+from mmcache.record import CallRecord
 
 
 def signature(call: dict[str, Any]) -> Hashable:
@@ -81,6 +82,30 @@ class DenoiserChange:
     def tensors(self) -> Iterator[torch.Tensor]:
         distinct = {id(t): t for t in (self.full_input, self.full_output, self.last_output) if t is not None}
         yield from distinct.values()
+
+
+@dataclass
+class Run:
+    """All state of one sampling run."""
+
+    number: int
+    cuts: dict[int, Cut]
+    step: int = -1
+    full: bool = True
+    lane: int = -1
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    calls: list[CallRecord] = field(default_factory=list)
+    shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
+    change: DenoiserChange = field(default_factory=DenoiserChange)
+
+    def drop(self) -> None:
+        """Hold nothing more; what was recorded stays. A step that goes on with this run will be full."""
+        self.lanes, self.change = {}, DenoiserChange()
+
+    def bytes_held(self) -> int:
+        tensors = [tensor for lane in self.lanes.values() for tensor in lane.tensors()]
+        tensors += self.change.tensors()
+        return sum(tensor.nbytes for tensor in tensors)
 
 
 def relative_change(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:

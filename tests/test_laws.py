@@ -6,7 +6,7 @@ import diffusers
 import pytest
 
 from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, accelerate
-from mmcache.caching_scheduler import Run
+from mmcache.history import Run
 from mmcache.registry import adapter_for
 from mmcache.testing import (
     LawBroken,
