@@ -1,6 +1,6 @@
 """What `accelerate` returns: the pipeline's acceleration, which can be reported on, paused and undone."""
 
-from contextlib import ExitStack
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -42,15 +42,14 @@ class Session:
         self.notes = notes
         self._clock = clock
         self._denoisers: dict[str, CachingScheduler] = {}
-        self._undo: dict[str, ExitStack] = {}
+        self._undo: dict[str, Callable[[], None]] = {}
         _live[id(owner)] = self
 
     def bind(self, name: str, model: nn.Module, adapter: Adapter) -> None:
         """Put the caching scheduler around one denoiser."""
         scheduler = CachingScheduler(model, adapter, self.plan, self._clock)
-        stack = ExitStack()
-        stack.callback(shadow_forward(model, scheduler, owner=self))
-        self._denoisers[name], self._undo[name] = scheduler, stack
+        self._undo[name] = shadow_forward(model, scheduler, owner=self)
+        self._denoisers[name] = scheduler
 
     def rebind(self) -> None:
         """Follow the owner: a denoiser that was compiled or replaced after `accelerate` is bound anew."""
@@ -62,7 +61,7 @@ class Session:
             adapter = adapter_for(own_model(model))
             if same or adapter is None:
                 continue
-            self._undo[name].close()
+            self._undo[name]()
             self.bind(name, model, adapter)
             self._denoisers[name].enabled = scheduler.enabled
 
@@ -104,8 +103,8 @@ class Session:
 
     def restore(self) -> None:
         """Undo everything; the pipeline is bit for bit what it was. Doing it twice is fine."""
-        for stack in self._undo.values():
-            stack.close()
+        for undo in self._undo.values():
+            undo()
         self._undo.clear()
         self._clock.release()
         for scheduler in self._denoisers.values():
