@@ -1,5 +1,7 @@
 """`mmcache.accelerate(pipe)`: the whole interface for most people."""
 
+import inspect
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,29 +14,40 @@ from mmcache.adapter import Adapter
 from mmcache.clock import Clock
 from mmcache.errors import UnsupportedPipelineError, unknown_name
 from mmcache.forecast import Forecast
+from mmcache.parts import (
+    Denoiser,
+    find_denoisers,
+    find_side_networks,
+    takes_residuals,
+    unknown_denoisers,
+)
+from mmcache.pipeline_clock import PipelineClock, own_schedulers, pipelines_of
 from mmcache.plan import Plan
 from mmcache.plan_file import find_plan
 from mmcache.policy import Policy, Uniform
-from mmcache.registry import adapter_for, denoiser_names
-from mmcache.scheduler_clock import SchedulerClock
 from mmcache.session import Session, session_of
 from mmcache.shadow import own_model, shadows
 from mmcache.timestep_clock import TimestepClock
 
 OPTIONS = ("interval", "policy", "forecast", "branch", "scheduler")
 
+PlanLike = Plan | str | Path
 
-def accelerate(pipe: Any, plan: Plan | str | Path | None = None, **options: Any) -> Session:
+
+def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None, **options: Any) -> Session:
     """Cache a pipeline's deep features between sampling steps.
 
-    The pipe keeps its class, signature and behaviour; only its denoiser does less on some steps. An
-    accelerated pipe that is accelerated again gets the new plan in place of the old one. Kept features are
-    dropped with the last step; those of a run that is stopped before, with the next run or `restore`.
+    The pipe keeps its class, signature and behaviour; only its denoisers do less on some steps, and
+    ControlNets only what these steps use of them. Of several denoisers (a prior and a decoder, say) each
+    follows the scheduler that drives it. An accelerated pipe that is accelerated again gets the new plan in
+    place of the old one. Kept features are dropped with the last step; those of a run that is stopped before,
+    with the next run or `restore`.
 
     Args:
         pipe: a diffusers pipeline, or a bare denoiser that someone's own loop calls.
         plan: a `Plan`, the name of a preset ("fast"), or the path of a plan file. Without it, and
-            without options, the default plan of the architecture.
+            without options, the default plan of the architecture and task. For a pipeline with several
+            denoisers also one for each, by its name; those that are not named get their default plan.
         **options: the short form of a plan, or changes to the given one: `interval=3` for
             `policy=Uniform(3)`, or `policy=`, `forecast=`, `branch=`. For a bare denoiser also
             `scheduler=`, the diffusers scheduler of the loop, as its clock.
@@ -43,7 +56,8 @@ def accelerate(pipe: Any, plan: Plan | str | Path | None = None, **options: Any)
         The `Session`: `report()`, `enabled`, `restore()`, and a context manager that restores.
 
     Raises:
-        UnsupportedPipelineError: no denoiser that mmcache knows.
+        UnsupportedPipelineError: no denoiser that mmcache knows, or nothing to gain: the denoiser has no deep
+            part, or the pipeline samples in one step unless told otherwise and no plan is given.
         PlanFileError: no such preset or file, or not a plan.
         ValueError, TypeError: an option that is unknown or wrong, a branch that the model does not have.
             Whatever is raised, the pipe is untouched.
@@ -53,25 +67,31 @@ def accelerate(pipe: Any, plan: Plan | str | Path | None = None, **options: Any)
             raise TypeError("accelerate(): " + unknown_name("option", name, OPTIONS))
     scheduler = options.pop("scheduler", None)
     denoisers = find_denoisers(pipe)
-    chosen = choose_plan(plan, next(iter(denoisers.values()))[1], options)
-    check_fits(chosen, denoisers)
+    plans = choose_plans(plan, pipe, denoisers, options)
+    check_fits(plans, denoisers)
     clock_owner: Any = pipe if isinstance(pipe, DiffusionPipeline) else SimpleNamespace(scheduler=scheduler)
-    check_clock(chosen, pipe, clock_owner)
+    check_clock(plans, pipe, clock_owner)
 
     check_alone(pipe, denoisers)
+    if plan is None and not options:
+        check_repeats(pipe)
 
-    notes = []
+    notes = unknown_denoisers(pipe)
     if old := session_of(pipe):
         notes.append(f"replaces the plan {old.plan}")
         old.restore()
-    clock: Clock = TimestepClock() if clock_owner.scheduler is None else SchedulerClock(clock_owner)
-    session = Session(pipe, chosen, clock, notes)
+    own_loop = not isinstance(pipe, DiffusionPipeline) and scheduler is None
+    clock: Clock = TimestepClock() if own_loop else PipelineClock(clock_owner)
+    session = Session(pipe, plans, clock, notes)
     with ExitStack() as undo:
         undo.callback(session.restore)
-        for name, (model, adapter) in denoisers.items():
-            session.bind(name, model, adapter)
+        for name, part in denoisers.items():
+            session.bind(name, part)
+        if takes := takes_residuals(denoisers):
+            for name, network in find_side_networks(pipe).items():
+                session.bind_side_network(name, network, takes)
         undo.pop_all()
-    if isinstance(clock, SchedulerClock):
+    if isinstance(clock, PipelineClock):
         clock.on_run = session.rebind
     return session
 
@@ -82,46 +102,33 @@ def restore(pipe: Any) -> None:
         session.restore()
 
 
-def find_denoisers(pipe: Any) -> dict[str, tuple[nn.Module, Adapter]]:
-    """The parts of a pipe that an adapter describes, by name.
-
-    Raises:
-        UnsupportedPipelineError: there is none.
-    """
-    known = ", ".join(denoiser_names())
-    if isinstance(pipe, nn.Module):
-        adapter = adapter_for(own_model(pipe))
-        if adapter is None:
-            raise UnsupportedPipelineError(
-                f"{type(own_model(pipe)).__name__} is no denoiser that mmcache knows (it knows {known}). "
-                f"To add one, see adapters/README.md."
-            )
-        return {"denoiser": (pipe, adapter)}
-    if not isinstance(pipe, DiffusionPipeline):
-        raise UnsupportedPipelineError(
-            f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: "
-            f"pass the object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained()"
-        )
-    parts_of: Any = pipe  # its loader replaces the class when it is imported, so it has no type
-    models = {name: part for name, part in parts_of.components.items() if isinstance(part, nn.Module)}
-    found = {name: (model, adapter_for(own_model(model))) for name, model in models.items()}
-    denoisers = {name: (model, adapter) for name, (model, adapter) in found.items() if adapter is not None}
-    if not denoisers:
-        parts = ", ".join(f"{name} ({type(model).__name__})" for name, model in models.items()) or "no models"
-        raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} has no denoiser that mmcache knows: it has {parts}; mmcache knows "
-            f"{known}. To add one, see adapters/README.md."
-        )
-    return denoisers
+def choose_plans(
+    plan: Any, pipe: Any, denoisers: dict[str, Denoiser], options: dict[str, Any]
+) -> dict[str, Plan]:
+    """The plan of each denoiser."""
+    given: Mapping[str, Any] = plan if isinstance(plan, Mapping) else dict.fromkeys(denoisers, plan)
+    for name in given:
+        if name not in denoisers:
+            raise ValueError("accelerate(): " + unknown_name("denoiser", name, tuple(denoisers)))
+    return {
+        name: choose_plan(given.get(name), default_plan(part.adapter, pipe), options)
+        for name, part in denoisers.items()
+    }
 
 
-def choose_plan(plan: Any, adapter: Adapter, options: dict[str, Any]) -> Plan:
+def default_plan(adapter: Adapter, pipe: Any) -> Plan:
+    """The adapter's plan for what this pipeline does, which the arguments of its call show."""
+    arguments = () if isinstance(pipe, nn.Module) else inspect.signature(type(pipe).__call__).parameters
+    return next((plan for task, plan in adapter.plans.items() if task in arguments), adapter.default_plan)
+
+
+def choose_plan(plan: Any, default: Plan, options: dict[str, Any]) -> Plan:
     """The plan that was asked for, with the options that were given beside it."""
     if plan is not None and not isinstance(plan, Plan | str | Path):
         raise TypeError(
             f"accelerate(pipe, {plan!r}): the plan must be a mmcache.Plan, a preset's name or a file's path"
         )
-    base = find_plan(plan) if isinstance(plan, str | Path) else plan or adapter.default_plan
+    base = find_plan(plan) if isinstance(plan, str | Path) else plan or default
     if "interval" in options and "policy" in options:
         raise TypeError("accelerate(): give interval=N or policy=..., not both (interval=N means Uniform(N))")
     changes = dict(options)
@@ -134,30 +141,51 @@ def choose_plan(plan: Any, adapter: Adapter, options: dict[str, Any]) -> Plan:
     return Plan(policy, forecast, changes.get("branch", base.branch))
 
 
-def check_fits(plan: Plan, denoisers: dict[str, tuple[nn.Module, Adapter]]) -> None:
-    """Refuse a branch that a model does not have, before anything is changed."""
-    for model, adapter in denoisers.values():
-        for branch in plan.branches:
-            adapter.cut(own_model(model), branch)
+def check_fits(plans: dict[str, Plan], denoisers: dict[str, Denoiser]) -> None:
+    """Refuse a model without a part that could be left out, and a branch that a model does not have."""
+    for name, (model, adapter) in denoisers.items():
+        if adapter.branches(own_model(model)) == 0:
+            raise UnsupportedPipelineError(
+                f"{name} ({type(own_model(model)).__name__}) has no deep part: all of its layers lie around "
+                f"its outermost skip connection, so a cached step would be a full one"
+            )
+        for branch in plans[name].branches:
+            try:
+                adapter.cut(own_model(model), branch)
+            except ValueError as error:
+                several = f" Give each denoiser its plan: accelerate(pipe, {{{name!r}: Plan(...), ...}})."
+                raise ValueError(f"{name}: {error}.{several if len(denoisers) > 1 else ''}") from None
 
 
-def check_clock(plan: Plan, pipe: Any, owner: Any) -> None:
+def check_clock(plans: dict[str, Plan], pipe: Any, owner: Any) -> None:
     """Refuse what has no clock, and a plan that needs the number of steps where nobody can know it."""
+    if any(own_schedulers(part) for part in pipelines_of(owner)):
+        return
     scheduler = getattr(owner, "scheduler", None)
-    drives = hasattr(scheduler, "set_timesteps") and hasattr(scheduler, "step")
-    if not drives and (scheduler is not None or isinstance(pipe, DiffusionPipeline)):
+    if scheduler is not None or isinstance(pipe, DiffusionPipeline):
         raise UnsupportedPipelineError(
             f"the scheduler of {type(pipe).__name__} is {type(scheduler).__name__}, which has no "
             f"set_timesteps and step to tell the sampling steps by: use one of diffusers' schedulers"
         )
-    if scheduler is None and (plan.policy.needs_total or isinstance(plan.branch, tuple)):
-        raise ValueError(
-            f"the plan ({plan}) needs to know the number of steps, and the timesteps alone do not tell it: "
-            f"pass the scheduler of your loop, accelerate(model, ..., scheduler=scheduler)"
+    for plan in plans.values():
+        if plan.policy.needs_total or isinstance(plan.branch, tuple):
+            raise ValueError(
+                f"the plan ({plan}) needs to know the number of steps, and the timesteps alone do not tell "
+                f"it: pass the scheduler of your loop, accelerate(model, ..., scheduler=scheduler)"
+            )
+
+
+def check_repeats(pipe: Any) -> None:
+    """Refuse the default plan for what samples in one step unless told otherwise."""
+    steps = inspect.signature(type(pipe).__call__).parameters.get("num_inference_steps")
+    if isinstance(pipe, DiffusionPipeline) and steps is not None and steps.default == 1:
+        raise UnsupportedPipelineError(
+            f"{type(pipe).__name__} samples in one step unless told otherwise, so there is no step before from "
+            f"which anything could be reused. If you sample in more, say how: accelerate(pipe, interval=2)"
         )
 
 
-def check_alone(pipe: Any, denoisers: dict[str, tuple[nn.Module, Adapter]]) -> None:
+def check_alone(pipe: Any, denoisers: dict[str, Denoiser]) -> None:
     """Refuse a denoiser that would be accelerated both by itself and as part of a pipeline."""
     for name, (model, _) in denoisers.items():
         owners = [shadow.owner for shadow in (*shadows(model), *shadows(own_model(model)))]

@@ -1,11 +1,12 @@
 """What mmcache has to know about an architecture: data, no behaviour of its own."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from torch import nn
 
-from mmcache.cut import Cut
+from mmcache.cut import Cut, Swap
 from mmcache.plan import Plan
 
 
@@ -20,7 +21,9 @@ class Adapter:
         branches: how many branches a model has.
         default_plan: what `accelerate(pipe)` does; its `evidence` names the measurement.
         sample: the argument of `forward` that holds the noisy latent.
-        timestep: the argument of `forward` that holds the timestep.
+        timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
+        plans: default plans of tasks that need another one, by the argument of the pipeline's call that
+            shows the task (`mask_image` for inpainting).
     """
 
     name: str
@@ -29,4 +32,28 @@ class Adapter:
     branches: Callable[[nn.Module], int]
     default_plan: Plan
     sample: str = "sample"
+    timestep: str | None = "timestep"
+    plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class SideAdapter:
+    """A network beside the denoiser: called before it in each step, it gives a residual for each of the
+    denoiser's skip connections.
+
+    Attributes:
+        name: how reports and messages call it.
+        networks: the model classes it describes, by name; subclasses are included.
+        cut: what to exchange in a model so that it computes only its first so many residuals; in place of
+            the others it may return anything.
+        sample: the argument of `forward` that holds the noisy latent.
+        timestep: the argument of `forward` that holds the timestep.
+        strength: the argument of `forward` by which the residuals are multiplied.
+    """
+
+    name: str
+    networks: tuple[str, ...]
+    cut: Callable[[nn.Module, int], tuple[Swap, ...]]
+    sample: str = "sample"
     timestep: str = "timestep"
+    strength: str = "conditioning_scale"

@@ -8,7 +8,7 @@ only its skip branch (with the forecast feature in the slot).
 import inspect
 import warnings
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -16,13 +16,28 @@ from torch import nn
 from mmcache.adapter import Adapter
 from mmcache.clock import Clock, StepClock
 from mmcache.cut import Cut, Feature, cached, tapped
+from mmcache.deferred import computed
 from mmcache.history import DenoiserChange, Lane, Run, first_tensor, signature
-from mmcache.macs import count_macs, shapes_of
+from mmcache.macs import count_macs, shapes_of, skip_branch
 from mmcache.plan import Plan
 from mmcache.record import CallRecord, Stopwatch
 from mmcache.shadow import Shadow, is_compiled, own_model
 
 FEW_STEPS = 8
+
+
+class Ahead(NamedTuple):
+    """What a coming denoiser call is expected to be.
+
+    Attributes:
+        run: the sampling run.
+        clock: its step.
+        residuals: how many residuals of a side network it uses; None: all of them.
+    """
+
+    run: Run
+    clock: StepClock
+    residuals: int | None
 
 
 class CachingScheduler:
@@ -56,27 +71,54 @@ class CachingScheduler:
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
         call = dict(zip(self.parameters, args, strict=False)) | kwargs
-        if not self.enabled or wants_gradients(self.model, call):
-            return forward(*args, **kwargs)
-        clock = self.clock.tick(call[self.adapter.timestep], call[self.adapter.sample])
+        clock = None
+        if self.enabled and not wants_gradients(self.model, call):
+            clock = self._tick(call)
         if clock is None:
-            return forward(*args, **kwargs)
-        while isinstance(forward, Shadow) and isinstance(forward.around, CachingScheduler):
-            forward = forward.inner  # of another session: one at a time
+            return forward(*computed(args), **computed(kwargs))
+        forward = without_other_sessions(forward)
         run = self._run_of(clock)
-        self._decide(run, clock, call)
+        self._enter(run, clock, call[self.adapter.sample])
+        run.lane += 1
         try:
             return self._compute(run, clock, forward, call)
         except BaseException:
             run.drop()  # also on Ctrl-C: nobody may come back for it
             raise
 
+    def ahead(self, timestep: Any, sample: torch.Tensor) -> Ahead | None:
+        """What the next call of the step to which these arguments belong is going to be.
+
+        For side networks, which are called before the denoiser.
+
+        Args:
+            timestep: what the side network is called with.
+            sample: likewise.
+
+        Returns:
+            None if that call will not be one of a sampling run. It is a forecast: the feature that was to be
+            used may turn out not to fit.
+        """
+        clock = self.clock.tick(timestep, sample) if self.enabled else None
+        if clock is None:
+            return None
+        run = self._run_of(clock)
+        seen = run.change.full_input
+        if self.plan.policy.needs_change and seen is not None and seen.shape != sample.shape:
+            return Ahead(run, clock, None)  # such a policy compares inputs of the denoiser only
+        self._enter(run, clock, sample)
+        branch = None if run.full else self.plan.branch_at(clock.step)
+        lane = run.lanes.get(run.lane + 1)
+        fits = lane is not None and branch in lane.past
+        return Ahead(run, clock, run.cuts[branch].residuals if branch is not None and fits else None)
+
     def macs(self, signature: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its signature; None if they cannot be counted."""
         size = sum(1 for _ in self.model.modules())  # an adapter such as LoRA adds modules
         key = (size, signature, branch)
         if key not in self._macs:
-            self._macs[key] = count_macs(self.model, self.run.shapes[signature], self.adapter.cut, branch)
+            smaller = None if branch is None else skip_branch(self.adapter.cut, branch)
+            self._macs[key] = count_macs(self.model, self.run.shapes[signature], smaller)
         return self._macs[key]
 
     def _make_cuts(self) -> dict[int, Cut]:
@@ -86,6 +128,8 @@ class CachingScheduler:
         if self.run.number == clock.run:
             return self.run
         self.plan.check_total(clock.total)
+        if clock.total == 1:
+            self._warn_of_few_steps(clock.total)
         fresh = self._make_cuts()
         # The same cuts, unless the owner has exchanged layers: a compiled graph is made for its modules.
         if not all(cut.same_layers(fresh[branch]) for branch, cut in self._cuts.items()):
@@ -97,27 +141,36 @@ class CachingScheduler:
         if total is None or total > FEW_STEPS or self._warned:
             return
         self._warned = True
+        if total == 1:
+            warnings.warn(
+                "a run of one step calls the denoiser once: there is nothing to reuse, and nothing is saved",
+                stacklevel=2,
+            )
+            return
         warnings.warn(
             f"{total} steps leave little to reuse: neighbouring steps differ much, so cached steps save time "
             f"at a visible cost. Expect different pictures; interval=2 or no cache is the safe choice here.",
             stacklevel=2,
         )
 
-    def _decide(self, run: Run, clock: StepClock, call: dict[str, Any]) -> None:
-        """Once per step, at its first call; the further calls of a step are its other lanes."""
+    def _tick(self, call: dict[str, Any]) -> StepClock | None:
+        timestep = self.adapter.timestep
+        return self.clock.tick(None if timestep is None else call[timestep], call[self.adapter.sample])
+
+    def _enter(self, run: Run, clock: StepClock, sample: torch.Tensor) -> None:
+        """Decide once per step, before its first call; the further calls of a step are its other lanes."""
         if clock.step == run.step:
-            run.lane += 1
             return
-        run.step, run.lane = clock.step, 0
+        run.step, run.lane, run.conditions = clock.step, -1, {}
         run.lanes = {number: lane for number, lane in run.lanes.items() if lane.step == clock.step - 1}
-        run.change.given = call[self.adapter.sample]
+        run.change.given = sample
         run.change.steps = 1 if run.full else run.change.steps + 1
         run.full = self.plan.policy.is_full(clock, run.change)
         run.change.given = None
 
     def _compute(self, run: Run, clock: StepClock, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
         lane = run.lanes.setdefault(run.lane, Lane())
-        form = signature(call)
+        form = signature(call), tuple(run.conditions.items())
         lane.enter(clock.step, form)
         planned = None if run.full else self.plan.branch_at(clock.step)
         branch = planned if planned in lane.past else None
@@ -126,6 +179,7 @@ class CachingScheduler:
         taps = [cut for cut in run.cuts.values() if branch is None or cut.branch < branch]
         watch = Stopwatch(call[self.adapter.sample])
         if branch is None:
+            call = computed(call)
             with tapped(taps):
                 result = forward(**call)
         else:
@@ -150,6 +204,13 @@ class CachingScheduler:
     def _own(self, feature: Feature) -> Feature:
         """A compiled model's tensors copied once more: CUDA graphs use the memory of their outputs again."""
         return tuple(tensor.clone() for tensor in feature) if self.compiled else feature
+
+
+def without_other_sessions(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """The forward that stands below the caching schedulers of other sessions: one at a time."""
+    while isinstance(forward, Shadow) and isinstance(forward.around, CachingScheduler):
+        forward = forward.inner
+    return forward
 
 
 def wants_gradients(model: nn.Module, call: dict[str, Any]) -> bool:

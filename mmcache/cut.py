@@ -84,9 +84,9 @@ class Mark(nn.Module):
         if hasattr(child, "has_cross_attention"):
             self.has_cross_attention = child.has_cross_attention  # type: ignore[union-attr]
 
-    def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         _ = self.taps == ""
-        return hidden_states if self.child is None else self.child(hidden_states, *args, **kwargs)
+        return args[0] if self.child is None else self.child(*args, **kwargs)
 
 
 class Tap:
@@ -110,11 +110,13 @@ class Tap:
             raise RuntimeError(f"{self.name}: a full step ran past the tap and left nothing to reuse")
         return tuple(seen[position] for position in sorted(seen))
 
-    def on_output(self, module: nn.Module, position: int = 0) -> list[Swap]:
-        """Keep what `module` returns (the first element, where it returns a tuple)."""
+    def on_output(self, module: nn.Module, streams: int = 1) -> list[Swap]:
+        """Keep what `module` returns (the first elements, where it returns a tuple)."""
 
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            self.keep(position, output[0] if isinstance(output, tuple) else output)
+            returned = output if isinstance(output, tuple) else (output,)
+            for position in range(streams):
+                self.keep(position, returned[position])
 
         return [Swap(module._forward_hooks, self.name, hook)]
 
@@ -147,6 +149,8 @@ class Cut:
         arguments: turns the arguments of the call (by name) into those that the smaller model needs.
         layers: the modules that the cut was made from; if the owner of the model has exchanged one of
             them since, the cut is stale.
+        residuals: how many residuals of a ControlNet the skip branch uses, one per skip connection; None
+            for an architecture that takes none.
     """
 
     branch: int
@@ -157,10 +161,20 @@ class Cut:
     mark: tuple[Mark, Swap]
     arguments: Callable[[dict[str, Any]], dict[str, Any]]
     layers: tuple[nn.Module, ...]
+    residuals: int | None = None
 
     def same_layers(self, other: "Cut") -> bool:
         return len(self.layers) == len(other.layers) and all(
             mine is theirs for mine, theirs in zip(self.layers, other.layers, strict=True)
+        )
+
+
+def check_branch(model: nn.Module, branch: int, count: int) -> None:
+    """Refuse a branch that a model of `count` branches does not have."""
+    if not 0 <= branch < count:
+        raise ValueError(
+            f"branch={branch}: this {type(model).__name__} has {count} branches, "
+            f"0 (cheapest cached step) to {count - 1} (closest to a full step)"
         )
 
 

@@ -13,9 +13,14 @@ from mmcache.record import CallRecord
 
 
 def signature(call: dict[str, Any]) -> Hashable:
-    """Shapes, types and devices of everything a denoiser is called with: its features fit no other call."""
+    """Shapes, types and devices of everything a denoiser is called with: its features fit no other call.
+
+    Of switches (`apply_control` of ControlNet-XS) also how they stand; not of numbers, which may be scales.
+    """
     return tuple(
-        (leaf.shape, leaf.dtype, leaf.device) if isinstance(leaf, torch.Tensor) else type(leaf)
+        (leaf.shape, leaf.dtype, leaf.device)
+        if isinstance(leaf, torch.Tensor)
+        else (leaf if isinstance(leaf, bool) else type(leaf))
         for leaf in tree_leaves(call)
     )
 
@@ -86,7 +91,11 @@ class DenoiserChange:
 
 @dataclass
 class Run:
-    """All state of one sampling run."""
+    """All state of one sampling run.
+
+    Attributes:
+        conditions: what else a feature of this step depends on: which side networks are switched on.
+    """
 
     number: int
     cuts: dict[int, Cut]
@@ -97,6 +106,7 @@ class Run:
     calls: list[CallRecord] = field(default_factory=list)
     shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
     change: DenoiserChange = field(default_factory=DenoiserChange)
+    conditions: dict[tuple[str, int], tuple[bool, ...]] = field(default_factory=dict)
 
     def drop(self) -> None:
         """Hold nothing more; what was recorded stays. A step that goes on with this run will be full."""
@@ -114,5 +124,7 @@ def relative_change(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
 
 
 def first_tensor(result: Any) -> torch.Tensor:
-    """The tensor that a denoiser returns, with `return_dict` or without."""
+    """The tensor that a denoiser returns: bare, or with `return_dict` or without."""
+    if isinstance(result, torch.Tensor):
+        return result
     return result[0] if isinstance(result, tuple) else result.sample

@@ -8,6 +8,7 @@ device it is made of matrix products, where the fused kernel of a CPU is not kno
 
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -48,19 +49,31 @@ def skeleton(model: nn.Module) -> nn.Module:
     return bare
 
 
-def count_macs(
-    model: nn.Module,
-    shapes: dict[str, Any],
-    make_cut: Callable[[nn.Module, int], Cut] | None = None,
-    branch: int | None = None,
-) -> int | None:
-    """Multiply-adds of one call: of the whole model, or of its skip branch.
+Smaller = Callable[[nn.Module, dict[str, Any]], tuple[AbstractContextManager[None], dict[str, Any]]]
+"""From a copy of a model and the arguments of a call to what makes the model smaller, and its arguments."""
+
+
+def skip_branch(make_cut: Callable[[nn.Module, int], Cut], branch: int) -> Smaller:
+    """What a cached step runs of a denoiser."""
+
+    def smaller(
+        bare: nn.Module, shapes: dict[str, Any]
+    ) -> tuple[AbstractContextManager[None], dict[str, Any]]:
+        cut = make_cut(bare, branch)
+        with tapped([cut]):
+            bare(**shapes)
+        return cached(cut, cut.tap.take()), cut.arguments(shapes)
+
+    return smaller
+
+
+def count_macs(model: nn.Module, shapes: dict[str, Any], smaller: Smaller | None = None) -> int | None:
+    """Multiply-adds of one call.
 
     Args:
         model: the denoiser; nothing is done to it.
         shapes: the arguments by name, from `shapes_of`.
-        make_cut: the adapter's cut, for a branch.
-        branch: None counts the whole model.
+        smaller: what is left of the model; None counts all of it.
 
     Returns:
         The count; None for a model that cannot run on the meta device, such as one with packed weights.
@@ -69,15 +82,9 @@ def count_macs(
     try:
         bare = skeleton(model)
         with torch.no_grad():
-            if branch is None or make_cut is None:
-                with counter:
-                    bare(**shapes)
-            else:
-                cut = make_cut(bare, branch)
-                with tapped([cut]):
-                    bare(**shapes)
-                with cached(cut, cut.tap.take()), counter:
-                    bare(**cut.arguments(shapes))
+            left, arguments = (nullcontext(), shapes) if smaller is None else smaller(bare, shapes)
+            with left, counter:
+                bare(**arguments)
     except Exception:  # whatever a foreign layer raises: a report is worth more than one of its figures
         return None
     return counter.get_total_flops() // 2

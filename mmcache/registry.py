@@ -4,31 +4,42 @@ import importlib
 import pkgutil
 import warnings
 from importlib.metadata import entry_points
+from typing import TypeVar
 
 from torch import nn
 
-from mmcache.adapter import Adapter
+from mmcache.adapter import Adapter, SideAdapter
 
 ENTRY_POINT_GROUP = "mmcache.adapters"
 
+AnyAdapter = TypeVar("AnyAdapter", Adapter, SideAdapter)
+
 _by_denoiser: dict[str, Adapter] = {}
+_by_side_network: dict[str, SideAdapter] = {}
 _loaded: list[str] = []
 
 
-def register(adapter: Adapter) -> Adapter:
+def register(adapter: AnyAdapter) -> AnyAdapter:
     """Make an adapter known.
 
     Raises:
         ValueError: one of its model classes is already described by another adapter.
     """
-    for name in adapter.denoisers:
-        known = _by_denoiser.get(name)
+    if isinstance(adapter, SideAdapter):
+        _add(adapter, adapter.networks, _by_side_network)
+    else:
+        _add(adapter, adapter.denoisers, _by_denoiser)
+    return adapter
+
+
+def _add(adapter: AnyAdapter, names: tuple[str, ...], table: dict[str, AnyAdapter]) -> None:
+    for name in names:
+        known = table.get(name)
         if known is not None and known != adapter:
             raise ValueError(
                 f"{name} is already described by adapter {known.name!r}; {adapter.name!r} cannot take it"
             )
-    _by_denoiser.update(dict.fromkeys(adapter.denoisers, adapter))
-    return adapter
+    table.update(dict.fromkeys(names, adapter))
 
 
 def _load() -> None:
@@ -48,9 +59,16 @@ def _load() -> None:
 
 
 def adapters() -> list[Adapter]:
-    """All adapters, by name."""
+    """All adapters of denoisers, by name."""
     _load()
     return sorted({adapter.name: adapter for adapter in _by_denoiser.values()}.values(), key=lambda a: a.name)
+
+
+def side_adapters() -> list[SideAdapter]:
+    """All adapters of networks beside a denoiser, by name."""
+    _load()
+    by_name = {adapter.name: adapter for adapter in _by_side_network.values()}
+    return sorted(by_name.values(), key=lambda a: a.name)
 
 
 def denoiser_names() -> list[str]:
@@ -61,7 +79,14 @@ def denoiser_names() -> list[str]:
 
 def adapter_for(model: nn.Module) -> Adapter | None:
     """The adapter of the model's class or the nearest of its base classes; None if there is none."""
+    return _nearest(model, _by_denoiser)
+
+
+def side_adapter_for(model: nn.Module) -> SideAdapter | None:
+    """The same for a network beside a denoiser."""
+    return _nearest(model, _by_side_network)
+
+
+def _nearest(model: nn.Module, table: dict[str, AnyAdapter]) -> AnyAdapter | None:
     _load()
-    return next(
-        (_by_denoiser[cls.__name__] for cls in type(model).__mro__ if cls.__name__ in _by_denoiser), None
-    )
+    return next((table[cls.__name__] for cls in type(model).__mro__ if cls.__name__ in table), None)

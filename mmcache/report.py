@@ -18,7 +18,8 @@ class Step:
         step: 0-based.
         lane: which call of the step.
         time: the sampler's timestep.
-        branch: the skip branch that ran; None for a full call.
+        branch: the skip branch that ran; None for a full call. Of a side network: how many residuals were
+            computed.
         unplanned: full only because no kept feature fitted (another batch size, a new lane).
         macs: multiply-adds; None where they cannot be counted.
         full_macs: what the whole denoiser would have taken.
@@ -39,12 +40,13 @@ class Step:
 
 @dataclass(frozen=True)
 class DenoiserReport:
-    """What was done for one denoiser in the last run."""
+    """What was done for one denoiser (or side network) in the last run."""
 
     name: str
     adapter: str
     plan: str
     steps: tuple[Step, ...]
+    unit: str = "branch"  # what is counted in `Step.branch`
 
     @property
     def full_steps(self) -> int:
@@ -88,14 +90,14 @@ class DenoiserReport:
             f"{self.name} ({self.adapter}): {self.plan}",
             f"  {self.full_steps} full and {self.cached_steps} cached calls{saved}, {self.seconds:.2f} s, "
             f"at most {mebi(self.bytes_held)} held",
-            "  step lane     time  ran          MACs   seconds      held",
+            "  step lane     time  ran              MACs   seconds      held",
         ]
         for step in self.steps:
-            ran = "full" if step.branch is None else f"branch {step.branch}"
+            ran = "full" if step.branch is None else f"{self.unit} {step.branch}"
             ran += " (no fitting feature)" if step.unplanned else ""
             macs = "?" if step.macs is None else giga(step.macs)
             lines.append(
-                f"  {step.step:4d} {step.lane:4d} {step.time:8.1f}  {ran:9s} {macs:>9s} "
+                f"  {step.step:4d} {step.lane:4d} {step.time:8.1f}  {ran:13s} {macs:>9s} "
                 f"{step.seconds:8.4f} s {mebi(step.bytes_held):>9s}"
             )
         return "\n".join(lines)
@@ -103,17 +105,36 @@ class DenoiserReport:
 
 @dataclass(frozen=True)
 class Report:
-    """The last run of a session: one part per denoiser, and what the session has to say."""
+    """The last run of a session: a part for each denoiser and side network, and what there is to say."""
 
     denoisers: tuple[DenoiserReport, ...]
     notes: tuple[str, ...] = ()
+    side_networks: tuple[DenoiserReport, ...] = ()
+
+    @property
+    def parts(self) -> tuple[DenoiserReport, ...]:
+        """Denoisers and side networks."""
+        return (*self.denoisers, *self.side_networks)
+
+    @property
+    def macs(self) -> int | None:
+        return total([part.macs for part in self.parts])
+
+    @property
+    def full_macs(self) -> int | None:
+        """What the run would have taken without caching."""
+        return total([part.full_macs for part in self.parts])
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"denoisers": [part.as_dict() for part in self.denoisers], "notes": list(self.notes)}
+        return {
+            "denoisers": [part.as_dict() for part in self.denoisers],
+            "side_networks": [part.as_dict() for part in self.side_networks],
+            "notes": list(self.notes),
+        }
 
     def __str__(self) -> str:
-        return "\n".join([*map(str, self.denoisers), *(f"note: {note}" for note in self.notes)])
+        return "\n".join([*map(str, self.parts), *(f"note: {note}" for note in self.notes)])
 
 
 def steps_of(calls: list[CallRecord], macs_of: MacsOf) -> tuple[Step, ...]:

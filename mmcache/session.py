@@ -1,18 +1,19 @@
 """What `accelerate` returns: the pipeline's acceleration, which can be reported on, paused and undone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
 from torch import nn
 
-from mmcache.adapter import Adapter
 from mmcache.caching_scheduler import CachingScheduler
 from mmcache.clock import Clock
+from mmcache.parts import Denoiser, SideNetwork, part_of
 from mmcache.plan import Plan
-from mmcache.registry import adapter_for
+from mmcache.registry import adapter_for, side_adapter_for
 from mmcache.report import DenoiserReport, Report, steps_of
 from mmcache.shadow import is_compiled, own_model, shadow_forward
+from mmcache.side_scheduler import SideScheduler
 
 # The session of each owner, so that accelerating again and `restore(pipe)` find it, even after its
 # denoiser was replaced. What is placed on the owner's parts keeps a session alive, not this table.
@@ -30,40 +31,59 @@ class Session:
 
     Attributes:
         owner: the pipeline, or the bare model.
-        plan: how it is cached.
+        plans: how each denoiser is cached, by its name in the pipeline.
         notes: what there is to say about the acceleration, also in the report.
+        side_networks: what drives the ControlNets, by name.
 
     Use it as a context manager to restore at the end of the block.
     """
 
-    def __init__(self, owner: Any, plan: Plan, clock: Clock, notes: list[str]) -> None:
+    def __init__(self, owner: Any, plans: Mapping[str, Plan], clock: Clock, notes: list[str]) -> None:
         self.owner = owner
-        self.plan = plan
+        self.plans = dict(plans)
         self.notes = notes
         self._clock = clock
         self._denoisers: dict[str, CachingScheduler] = {}
+        self.side_networks: dict[str, SideScheduler] = {}
         self._undo: dict[str, Callable[[], None]] = {}
         _live[id(owner)] = self
 
-    def bind(self, name: str, model: nn.Module, adapter: Adapter) -> None:
+    @property
+    def plan(self) -> Plan:
+        """How the pipeline is cached; that of the first denoiser where they differ."""
+        return next(iter(self.plans.values()))
+
+    def bind(self, name: str, part: Denoiser) -> None:
         """Put the caching scheduler around one denoiser."""
-        scheduler = CachingScheduler(model, adapter, self.plan, self._clock)
-        self._undo[name] = shadow_forward(model, scheduler, owner=self)
+        scheduler = CachingScheduler(part.model, part.adapter, self.plans[name], self._clock)
+        self._undo[name] = shadow_forward(part.model, scheduler, owner=self)
         self._denoisers[name] = scheduler
 
+    def bind_side_network(self, name: str, part: SideNetwork, denoiser: str) -> None:
+        """Let a side network run no further than the denoiser of this name needs."""
+        scheduler = SideScheduler(name, part.model, part.adapter, denoiser, lambda: self._denoisers[denoiser])
+        self._undo[name] = shadow_forward(part.model, scheduler, owner=self)
+        self.side_networks[name] = scheduler
+
     def rebind(self) -> None:
-        """Follow the owner: a denoiser that was compiled or replaced after `accelerate` is bound anew."""
+        """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""
         for name, scheduler in list(self._denoisers.items()):
-            model = getattr(self.owner, name, None)
-            if not isinstance(model, nn.Module):
+            model = part_of(self.owner, name)
+            if model is None or not changed(model, scheduler):
                 continue
-            same = model is scheduler.entrance and is_compiled(model) == scheduler.compiled
             adapter = adapter_for(own_model(model))
-            if same or adapter is None:
+            if adapter is not None:
+                self._undo[name]()
+                self.bind(name, Denoiser(model, adapter))
+                self._denoisers[name].enabled = scheduler.enabled
+        for name, side in list(self.side_networks.items()):
+            model = part_of(self.owner, name)
+            if model is None or not changed(model, side):
                 continue
-            self._undo[name]()
-            self.bind(name, model, adapter)
-            self._denoisers[name].enabled = scheduler.enabled
+            side_adapter = side_adapter_for(own_model(model))
+            if side_adapter is not None:
+                self._undo[name]()
+                self.bind_side_network(name, SideNetwork(model, side_adapter), side.denoiser_name)
 
     @property
     def enabled(self) -> bool:
@@ -86,6 +106,7 @@ class Session:
         return Report(
             tuple(self._denoiser_report(name, scheduler) for name, scheduler in self._denoisers.items()),
             (*self.notes, *self._replaced()),
+            tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
         )
 
     def _replaced(self) -> list[str]:
@@ -93,13 +114,17 @@ class Session:
             f"{name} was replaced, and the new one is not accelerated yet: the next run may do it, "
             f"accelerate(pipe) does it now"
             for name, scheduler in self._denoisers.items()
-            if self.active and getattr(self.owner, name, scheduler.entrance) is not scheduler.entrance
+            if self.active and (part_of(self.owner, name) or scheduler.entrance) is not scheduler.entrance
         ]
 
     def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:
-        return DenoiserReport(
-            name, scheduler.adapter.name, str(self.plan), steps_of(scheduler.run.calls, scheduler.macs)
-        )
+        steps = steps_of(scheduler.run.calls, scheduler.macs)
+        return DenoiserReport(name, scheduler.adapter.name, str(self.plans[name]), steps)
+
+    def _side_report(self, name: str, side: SideScheduler) -> DenoiserReport:
+        steps = steps_of(side.past.calls if side.past else [], side.macs)
+        plan = f"only the residuals that {side.denoiser_name} uses"
+        return DenoiserReport(name, side.adapter.name, plan, steps, unit="residuals")
 
     def restore(self) -> None:
         """Undo everything; the pipeline is bit for bit what it was. Doing it twice is fine."""
@@ -115,3 +140,8 @@ class Session:
 
     def __exit__(self, *exc: object) -> None:
         self.restore()
+
+
+def changed(model: nn.Module, scheduler: CachingScheduler | SideScheduler) -> bool:
+    """Whether this is another model than the one that the scheduler stands around, or compiled since."""
+    return model is not scheduler.entrance or is_compiled(model) != scheduler.compiled

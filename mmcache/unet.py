@@ -7,17 +7,23 @@ resnets. So a U-Net without its deep part runs through its own unchanged `forwar
 is a slot (DeepCache, arXiv 2312.00858, section 3.2: the skip branch; b is 0-based here, 1-based there).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import nn
 
-from mmcache.cut import Cut, Mark, Slot, Swap, Tap, swap_child
+from mmcache.cut import Cut, Mark, Slot, Swap, Tap, check_branch, swap_child
 
-# The lists of a block that have one entry per layer, in the order in which a layer runs them.
-LAYER_LISTS = ("resnets", "temp_convs", "attentions", "temp_attentions", "motion_modules")
+# The lists of a block that hold its layers, in the order in which a layer runs them. Blocks of ControlNet-XS
+# hold two nets, base and ctrl, and the convolutions between them.
+LAYER_LISTS = (
+    *("base_to_ctrl", "ctrl_to_base", "base_resnets", "ctrl_resnets", "base_attentions", "ctrl_attentions"),
+    *("resnets", "temp_convs", "attentions", "temp_attentions", "motion_modules"),
+)
+DOWNSAMPLERS = ("downsamplers", "base_downsamplers", "ctrl_downsamplers", "resnet_down", "skip_conv")
 
 # k-diffusion's blocks hand over one skip connection per block, at the block's entrance.
 ONE_SKIP_PER_BLOCK = {"KDownBlock2D", "KCrossAttnDownBlock2D", "KUpBlock2D", "KCrossAttnUpBlock2D"}
@@ -42,7 +48,12 @@ class Entry:
 
 
 def layers_of(block: nn.Module) -> int:
-    return len(block.resnets)  # type: ignore[arg-type]
+    return len(block.resnets if hasattr(block, "resnets") else block.base_resnets)  # type: ignore[arg-type]
+
+
+def downsamplers(block: nn.Module) -> list[str]:
+    """The names of the children by which a block makes its output smaller."""
+    return [name for name in DOWNSAMPLERS if getattr(block, name, None) is not None]
 
 
 def one_skip(block: nn.Module) -> bool:
@@ -60,7 +71,7 @@ def skips(model: nn.Module) -> list[Skip]:
     for index, block in enumerate(model.down_blocks):  # type: ignore[arg-type]
         count = layers_of(block)
         found += [Skip(index, layer + 1, False) for layer in range(count)]
-        if getattr(block, "downsamplers", None) is not None and not one_skip(block):
+        if downsamplers(block) and not one_skip(block):
             found.append(Skip(index, count, True))
     return found
 
@@ -87,18 +98,25 @@ def branches(model: nn.Module) -> int:
     return len(entries(model))
 
 
-def per_layer_lists(block: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
-    """The block's lists with an entry per layer (AttnSkipUpBlock2D has one attention behind all layers)."""
+def layers_by_list(block: nn.Module) -> dict[str, list[list[nn.Module]]]:
+    """What each of the block's lists holds for each layer: one module, or several (AudioLDM 2's attentions).
+
+    AttnSkipUpBlock2D has one attention behind all its layers: that is no list of layers.
+    """
+    found = {}
+    count = layers_of(block)
     for name in LAYER_LISTS:
-        modules = getattr(block, name, None)
-        if modules is not None and len(modules) == layers_of(block):
-            yield name, modules
+        modules = list(getattr(block, name, None) or ())
+        each, rest = divmod(len(modules), count)
+        if each and not rest:
+            found[name] = [modules[layer * each : (layer + 1) * each] for layer in range(count)]
+    return found
 
 
 def shorten(block: nn.Module, start: int, stop: int) -> Iterator[Swap]:
     """Leave only the layers start..stop-1 of a block."""
-    for name, modules in per_layer_lists(block):
-        yield swap_child(block, name, nn.ModuleList(list(modules)[start:stop]))
+    for name, layers in layers_by_list(block).items():
+        yield swap_child(block, name, nn.ModuleList(chain(*layers[start:stop])))
 
 
 class SecondStream(nn.Module):
@@ -120,20 +138,21 @@ class SecondStream(nn.Module):
         return self.block(hidden_states, skips, temb, self.slot.feature[1])
 
 
-def cut(model: nn.Module, branch: int) -> Cut:
+def cut(model: nn.Module, branch: int, make_slot: Callable[[], Slot] = Slot) -> Cut:
     """Cut a U-Net at `branch`: 0 keeps the outermost skip connection only.
+
+    Args:
+        model: the U-Net.
+        branch: which skip connections stay.
+        make_slot: of what stands in for the mid block.
 
     Raises:
         ValueError: the model has no such branch.
     """
     found = entries(model)
-    if not 0 <= branch < len(found):
-        raise ValueError(
-            f"branch={branch}: this {type(model).__name__} has {len(found)} branches, "
-            f"0 (cheapest cached step) to {len(found) - 1} (closest to a full step)"
-        )
+    check_branch(model, branch, len(found))
     entry = found[branch]
-    slot, tap = Slot(), Tap(f"mmcache.branch{branch}")
+    slot, tap = make_slot(), Tap(f"mmcache.branch{branch}")
     down, up = list(model.down_blocks), list(model.up_blocks)  # type: ignore[arg-type]
     skip = skips(model)[entry.skip]
 
@@ -142,8 +161,8 @@ def cut(model: nn.Module, branch: int) -> Cut:
         last = down[skip.block]
         if skip.layers < layers_of(last):
             shrink += shorten(last, 0, skip.layers)
-        if not skip.downsampled and not one_skip(last) and last.downsamplers is not None:
-            shrink.append(swap_child(last, "downsamplers", None))
+        if not skip.downsampled and not one_skip(last):
+            shrink += [swap_child(last, name, None) for name in downsamplers(last)]
     shrink.append(swap_child(model, "mid_block", slot))
 
     first = up[entry.block]
@@ -156,8 +175,9 @@ def cut(model: nn.Module, branch: int) -> Cut:
     shrink.append(swap_child(model, "up_blocks", nn.ModuleList(kept_up)))
     if entry.layer > 0:
         shrink += shorten(first, entry.layer, layers_of(first))
-        *_, (_, last_list) = per_layer_lists(first)
-        listen += tap.on_output(last_list[entry.layer - 1])
+        before = chain(*(layers[entry.layer - 1] for layers in layers_by_list(first).values()))
+        *_, last_module = (module for module in before if module is not None)
+        listen += tap.on_output(last_module)
     elif has_second_stream:
         listen = tap.on_input(first, (0, "hidden_states", 0), (1, "skip_sample", 3))
     else:
@@ -170,11 +190,13 @@ def cut(model: nn.Module, branch: int) -> Cut:
         whole_blocks -= 1
 
     def arguments(call: dict[str, Any]) -> dict[str, Any]:
-        return arguments_of_skip_branch(call, whole_blocks)
+        return arguments_of_skip_branch(call, entry.skip + 1, whole_blocks)
 
     mark = Mark(model.mid_block)  # type: ignore[arg-type]
+    if hasattr(model.mid_block, "motion_modules"):
+        mark.motion_modules = True  # type: ignore[assignment]  # by which the forward knows to give it num_frames
     middle = [] if model.mid_block is None else [model.mid_block]
-    layers = [m for block in (*down, *up) for _, modules in per_layer_lists(block) for m in modules]
+    lists = [layers for block in (*down, *up) for layers in layers_by_list(block).values()]
     return Cut(
         branch,
         tuple(shrink),
@@ -183,7 +205,8 @@ def cut(model: nn.Module, branch: int) -> Cut:
         tuple(listen),
         (mark, swap_child(model, "mid_block", mark)),
         arguments,
-        (*layers, *middle),  # type: ignore[arg-type]
+        (*(module for layers in lists for layer in layers for module in layer), *middle),  # type: ignore[arg-type]
+        residuals=entry.skip + 1,
     )
 
 
@@ -195,21 +218,24 @@ def residual_still_fits(block: nn.Module, skip: Skip) -> bool:
     all_layers = skip.layers == layers_of(block)
     if getattr(block, "has_cross_attention", False):
         return all_layers
-    return all_layers and (skip.downsampled or block.downsamplers is None)
+    return all_layers and (skip.downsampled or not downsamplers(block))
 
 
-def arguments_of_skip_branch(call: dict[str, Any], whole_blocks: int) -> dict[str, Any]:
-    """Drop the residuals that belong to layers which do not run.
+def arguments_of_skip_branch(call: dict[str, Any], residuals: int, whole_blocks: int) -> dict[str, Any]:
+    """Drop what belongs to layers that do not run.
 
-    ControlNet's down residuals are matched from the outermost and need nothing; its mid residual is
-    already in the kept feature, so nothing (0.0) is added. T2I-Adapter has one residual per down block.
+    A ControlNet has one residual per skip connection, from the outermost; its mid residual is already in
+    the kept feature, so nothing (0.0) is added. A T2I-Adapter has one residual per down block.
     """
     call = dict(call)
+    in_skips = call.get("down_block_additional_residuals")
     if call.get("mid_block_additional_residual") is not None:
         call["mid_block_additional_residual"] = 0.0
-    elif call.get("down_block_additional_residuals") is not None:  # T2I-Adapter's old argument
-        call["down_block_additional_residuals"] = list(call["down_block_additional_residuals"])[:whole_blocks]
+        if in_skips is not None:
+            call["down_block_additional_residuals"] = list(in_skips)[:residuals]
+    elif in_skips is not None:  # T2I-Adapter's old argument
+        call["down_block_additional_residuals"] = list(in_skips)[:whole_blocks]
     if call.get("down_intrablock_additional_residuals") is not None:
-        residuals = list(call["down_intrablock_additional_residuals"])
-        call["down_intrablock_additional_residuals"] = residuals[:whole_blocks]
+        in_blocks = list(call["down_intrablock_additional_residuals"])
+        call["down_intrablock_additional_residuals"] = in_blocks[:whole_blocks]
     return call

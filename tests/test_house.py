@@ -8,15 +8,18 @@ ROOT = Path(__file__).parent.parent
 # From what describes to what uses; a file may import from its own layer and those before it.
 LAYERS = [
     {"errors"},
-    {"clock", "cut", "policy", "forecast", "plan", "adapter", "unet"},
+    {"clock", "cut", "policy", "forecast", "plan", "adapter"},
+    {"unet", "level_unet", "block_stack", "controlnet", "controlnet_xs"},
     {"registry", "plan_file"},
-    {"caller", "macs", "record", "shadow", "history", "scheduler_clock", "timestep_clock"},
+    {"caller", "deferred", "macs", "record", "shadow", "history", "timestep_clock"},
+    {"watched_scheduler", "scheduler_clock", "pipeline_clock", "parts"},
     {"caching_scheduler"},
-    {"report", "session"},
+    {"side_scheduler", "report"},
+    {"session"},
     {"acceleration"},
     {"testing"},
 ]
-DESCRIBING = {"errors", *LAYERS[1], "registry"}
+DESCRIBING = {*LAYERS[0], *LAYERS[1], *LAYERS[2], "registry"}
 
 
 def imported(path: Path) -> set[str]:

@@ -14,6 +14,7 @@ from mmcache.testing.laws import (
     check_refuse,
     check_restore,
     check_same_input,
+    check_side_networks,
 )
 from mmcache.testing.probes import LawBroken
 
@@ -28,4 +29,5 @@ __all__ = [
     "check_refuse",
     "check_restore",
     "check_same_input",
+    "check_side_networks",
 ]

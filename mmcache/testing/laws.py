@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from mmcache.acceleration import accelerate, find_denoisers
+from mmcache.acceleration import accelerate
 from mmcache.cut import cached, tapped
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.history import first_tensor
-from mmcache.macs import count_macs, shapes_of
+from mmcache.macs import count_macs, shapes_of, skip_branch
+from mmcache.parts import find_denoisers, find_side_networks
 from mmcache.plan import Plan
 from mmcache.policy import Uniform
 from mmcache.shadow import own_model
@@ -59,6 +60,8 @@ def check_adapter(make_pipe: MakePipe, sample: Sample, plan: Plan | None = None)
         check_fresh(make_pipe, sample, at_branch)
         check_independent(make_pipe, sample, at_branch)
         check_one_feature(make_pipe(), sample, at_branch)
+        if find_side_networks(make_pipe()):
+            check_side_networks(make_pipe, sample, at_branch)
     check_refuse(make_pipe())
 
 
@@ -162,7 +165,7 @@ def check_cheaper(pipe: Any, sample: Sample) -> None:
         full = cheaper_than = count_macs(model, shapes)
         require(full is not None, f"law 6: {name}: the MACs of a full call cannot be counted")
         for branch in reversed(range(adapter.branches(model))):
-            counted = count_macs(model, shapes, adapter.cut, branch)
+            counted = count_macs(model, shapes, skip_branch(adapter.cut, branch))
             dead = dead_modules(model, adapter.cut(model, branch))
             predicted = full - sum(per_module[module] for module in dead)  # type: ignore[operator]
             where = f"law 6: {name}, branch {branch}"
@@ -195,6 +198,24 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     left = bytes_reachable(session)
     require(left == 0, f"law 7: {left} bytes are still held after the run")
     session.restore()
+
+
+def check_side_networks(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
+    """Law 9: side networks that run no further than a step needs change nothing, and cost less."""
+    pipe, whole = make_pipe(), make_pipe()
+    session = accelerate(pipe, plan)
+    given = sample(pipe)
+    for side in accelerate(whole, plan).side_networks.values():
+        side.enabled = False
+    must_equal("law 9: side networks cut and whole", given, sample(whole))
+    networks = session.report().side_networks
+    require(bool(networks), "law 9: the pipeline has no side network that mmcache knows")
+    for part in networks:
+        cached = [step for step in part.steps if step.branch is not None]
+        require(bool(cached), f"law 9: {part.name} ran whole at every step")
+        for step in cached:
+            cheaper = step.macs is not None and step.full_macs is not None and step.macs < step.full_macs
+            require(cheaper, f"law 9: {part.name}, step {step.step}: {step.macs} of {step.full_macs} MACs")
 
 
 def check_refuse(pipe: Any) -> None:

@@ -13,9 +13,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmcache.acceleration import find_denoisers
 from mmcache.adapter import Adapter
 from mmcache.cut import Cut, Slot, swapped, tapped
+from mmcache.parts import find_denoisers
 from mmcache.session import Session
 from mmcache.shadow import own_model, shadow_forward
 
@@ -78,14 +78,21 @@ def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[
     """The denoisers raise in the middle of their `at_call`-th call (counted from 1)."""
     handles = []
     for model, _ in find_denoisers(pipe).values():
-        count = iter(range(1, 1_000_000))
+        done: list[nn.Module | None] = [None]  # by call, the layer that has finished last
 
-        def fail(module: nn.Module, args: Any, output: Any, count: Any = count) -> None:
-            if next(count) == at_call:
+        def begin(module: nn.Module, args: Any, done: Any = done) -> None:
+            done.append(None)
+
+        def fail(module: nn.Module, args: Any, output: Any, done: Any = done) -> None:
+            # In the layer that was the last of the call before (in a first call, the first one to finish), so
+            # with everything in place.
+            if len(done) - 1 == at_call and done[-2] in (None, module):
                 raise error
+            done[-1] = module
 
-        # The last layer that every step runs, so that the call fails with everything in place.
-        handles.append(list(own_model(model).children())[-1].register_forward_hook(fail))
+        inside = [module for module in own_model(model).modules() if not list(module.children())]
+        handles.append(own_model(model).register_forward_pre_hook(begin))
+        handles += [module.register_forward_hook(fail) for module in inside]
     try:
         yield
     finally:

@@ -1,0 +1,29 @@
+"""aMUSEd: transformer layers between two convolutional blocks, over image tokens (arXiv 2401.01808)."""
+
+from mmcache.adapter import Adapter
+from mmcache.block_stack import BlockStack
+from mmcache.forecast import Hold
+from mmcache.plan import Plan
+from mmcache.policy import Uniform
+from mmcache.registry import register
+
+# At branch 0 the convolutional blocks alone are what stays.
+layout = BlockStack("transformer_layers", entrance="project_to_hidden_norm", ends=0)
+
+register(
+    Adapter(
+        name="aMUSEd U-ViT",
+        denoisers=("UVit2DModel",),
+        cut=layout.cut,
+        branches=layout.branches,
+        default_plan=Plan(
+            Uniform(2),
+            Hold(),
+            branch=0,
+            evidence="none: not measured on a trained model. Tokens are unmasked in jumps, so nothing is "
+            "extrapolated, and its runs of 12 steps leave little to reuse",
+        ),
+        sample="input_ids",
+        timestep=None,
+    )
+)

@@ -1,0 +1,13 @@
+"""ControlNets of U-Nets: the plain one, the union of several kinds of control, the sparse one for video."""
+
+from mmcache.adapter import SideAdapter
+from mmcache.controlnet import cut
+from mmcache.registry import register
+
+register(
+    SideAdapter(
+        name="ControlNet",
+        networks=("ControlNetModel", "ControlNetUnionModel", "SparseControlNetModel"),
+        cut=cut,
+    )
+)

@@ -1,0 +1,28 @@
+"""UniDiffuser: a U-ViT, transformer layers with long skip connections (arXiv 2303.06555)."""
+
+from mmcache.adapter import Adapter
+from mmcache.forecast import Taylor
+from mmcache.level_unet import LevelUNet
+from mmcache.plan import Plan
+from mmcache.policy import Uniform
+from mmcache.registry import register
+
+layout = LevelUNet(
+    within="transformer",
+    down="transformer_in_blocks",
+    middle="transformer_mid_block",
+    up="transformer_out_blocks",
+)
+measured = "interval and order that were best for the image U-Net; not measured on a trained UniDiffuser"
+
+register(
+    Adapter(
+        name="UniDiffuser U-ViT",
+        denoisers=("UniDiffuserModel",),
+        cut=layout.cut,
+        branches=layout.branches,
+        default_plan=Plan(Uniform(3), Taylor(1), branch=0, evidence=measured),
+        sample="latent_image_embeds",
+        timestep=None,  # it has two, of the picture and of the text, and either may stand still
+    )
+)

@@ -1,0 +1,117 @@
+"""The parts of a pipeline that mmcache has to do with, by name: denoisers and side networks."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from diffusers import DiffusionPipeline
+from torch import nn
+
+from mmcache.adapter import Adapter, SideAdapter
+from mmcache.errors import UnsupportedPipelineError
+from mmcache.registry import adapter_for, denoiser_names, side_adapter_for
+from mmcache.shadow import own_model
+
+BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
+RESIDUALS = "down_block_additional_residuals"  # the denoiser's argument that side networks are for
+
+
+class Denoiser(NamedTuple):
+    """A model, perhaps a compiled one, and what describes it."""
+
+    model: nn.Module
+    adapter: Adapter
+
+
+class SideNetwork(NamedTuple):
+    """The same for a network beside a denoiser."""
+
+    model: nn.Module
+    adapter: SideAdapter
+
+
+def models_of(pipe: DiffusionPipeline) -> dict[str, nn.Module]:
+    """All models of a pipeline; several ControlNets under one name are taken apart."""
+    parts_of: Any = pipe  # its loader replaces the class when it is imported, so it has no type
+    return {name: part for name, part in parts_of.components.items() if isinstance(part, nn.Module)}
+
+
+def part_of(owner: Any, name: str) -> nn.Module | None:
+    """The model of this name, as it is now; None if there is none."""
+    found = owner
+    for attribute in name.split("."):
+        found = found[int(attribute)] if attribute.isdigit() else getattr(found, attribute, None)
+    return found if isinstance(found, nn.Module) else None
+
+
+def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
+    """The parts of a pipe that an adapter describes, by name.
+
+    Raises:
+        UnsupportedPipelineError: there is none.
+    """
+    known = ", ".join(denoiser_names())
+    if isinstance(pipe, nn.Module):
+        adapter = adapter_for(own_model(pipe))
+        if adapter is None:
+            raise UnsupportedPipelineError(
+                f"{type(own_model(pipe)).__name__} is no denoiser that mmcache knows (it knows {known}). "
+                f"To add one, see adapters/README.md."
+            )
+        return {BARE: Denoiser(pipe, adapter)}
+    if not isinstance(pipe, DiffusionPipeline):
+        raise UnsupportedPipelineError(
+            f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: "
+            f"pass the object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained()"
+        )
+    models = models_of(pipe)
+    found = {name: (model, adapter_for(own_model(model))) for name, model in models.items()}
+    denoisers = {name: Denoiser(model, adapter) for name, (model, adapter) in found.items() if adapter}
+    if not denoisers:
+        parts = ", ".join(f"{name} ({type(model).__name__})" for name, model in models.items()) or "no models"
+        raise UnsupportedPipelineError(
+            f"{type(pipe).__name__} has no denoiser that mmcache knows: it has {parts}; mmcache knows "
+            f"{known}. To add one, see adapters/README.md."
+        )
+    return denoisers
+
+
+def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:
+    """The networks beside a pipe's denoiser, by name; several under one name are counted (`nets.0`)."""
+    if not isinstance(pipe, DiffusionPipeline):
+        return {}
+    candidates = (
+        candidate
+        for name, model in models_of(pipe).items()
+        for candidate in [(name, model), *several(name, own_model(model))]
+    )
+    found = {name: (model, side_adapter_for(own_model(model))) for name, model in candidates}
+    return {name: SideNetwork(model, adapter) for name, (model, adapter) in found.items() if adapter}
+
+
+def several(name: str, model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The networks in diffusers' container of several."""
+    for index, net in enumerate(getattr(model, "nets", ())):
+        yield f"{name}.nets.{index}", net
+
+
+def takes_residuals(denoisers: dict[str, Denoiser]) -> str | None:
+    """The name of the denoiser that side networks are for; None if there is none."""
+    for name, part in denoisers.items():
+        if RESIDUALS in inspect.signature(type(own_model(part.model)).forward).parameters:
+            return name
+    return None
+
+
+def unknown_denoisers(pipe: Any) -> list[str]:
+    """Models that are told the time, as denoisers are, but which no adapter describes."""
+    if not isinstance(pipe, DiffusionPipeline):
+        return []
+    return [
+        f"{name} ({type(own_model(model)).__name__}) has no adapter: it runs in full"
+        for name, model in models_of(pipe).items()
+        if "timestep" in inspect.signature(type(own_model(model)).forward).parameters
+        and adapter_for(own_model(model)) is None
+        and side_adapter_for(own_model(model)) is None
+        and not getattr(own_model(model), "nets", ())
+    ]

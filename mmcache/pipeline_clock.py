@@ -1,0 +1,82 @@
+"""The clock of a pipeline: whichever of its schedulers drives a denoiser call.
+
+Most pipelines have one scheduler. Others have several (a prior's and a decoder's, one that goes from noise
+to picture and one that goes back), or are made of pipelines with a scheduler each. A call belongs to the
+scheduler whose timesteps it is called with; where they do not show it, to the one that moved last.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+from mmcache.caller import calling_pipelines
+from mmcache.clock import StepClock
+from mmcache.scheduler_clock import SchedulerClock
+from mmcache.watched_scheduler import is_scheduler
+
+
+def own_schedulers(owner: Any) -> list[Any]:
+    """The schedulers that are attributes of this object, each once."""
+    found = {id(value): value for value in vars(owner).values() if is_scheduler(value)}
+    return list(found.values())
+
+
+def pipelines_of(owner: Any) -> Iterator[Any]:
+    """A pipeline and those that it is made of."""
+    yield owner
+    if isinstance(owner, DiffusionPipeline):
+        for part in vars(owner).values():
+            if isinstance(part, DiffusionPipeline):
+                yield from pipelines_of(part)
+
+
+class PipelineClock:
+    """Tells the steps of everything that `owner`'s schedulers drive.
+
+    Args:
+        owner: a pipeline, or what holds the scheduler of someone's own loop. Its schedulers may be replaced
+            at any time. Calls that another pipeline makes are not of this clock.
+        on_run: called when a run starts.
+    """
+
+    def __init__(self, owner: Any, on_run: Callable[[], None] = lambda: None) -> None:
+        self.owner = owner
+        self.on_run = on_run
+        self._numbers = itertools.count(1)
+        self._clocks: dict[int, SchedulerClock] = {}
+        self._watch()
+
+    def _watch(self) -> None:
+        """Watch the schedulers that there are now, and no others."""
+        found = {id(s): s for part in pipelines_of(self.owner) for s in own_schedulers(part)}
+        for gone in self._clocks.keys() - found.keys():
+            self._clocks.pop(gone).release()
+        for key in found.keys() - self._clocks.keys():
+            self._clocks[key] = SchedulerClock(found[key], self._numbers, lambda: self.on_run())
+
+    def tick(self, timestep: Any, sample: torch.Tensor) -> StepClock | None:
+        callers = calling_pipelines() if isinstance(self.owner, DiffusionPipeline) else []
+        if callers and not any(caller is self.owner for caller in callers):
+            return None  # another pipeline shares the denoiser
+        holder = callers[0] if callers else self.owner
+        clock = self._driving(holder, timestep)
+        return None if clock is None else clock.tick(timestep, getattr(holder, "_num_timesteps", None))
+
+    def _driving(self, holder: Any, timestep: Any) -> SchedulerClock | None:
+        """The clock of the scheduler that drives a call by `holder`."""
+        schedulers = own_schedulers(holder) or own_schedulers(self.owner)
+        if any(id(scheduler) not in self._clocks for scheduler in schedulers):
+            self._watch()
+        clocks = [self._clocks[id(scheduler)] for scheduler in schedulers if id(scheduler) in self._clocks]
+        if len(clocks) > 1:
+            clocks = [clock for clock in clocks if clock.points_at(timestep)] or clocks
+        return max(clocks, key=lambda clock: clock.moved, default=None)
+
+    def release(self) -> None:
+        for clock in self._clocks.values():
+            clock.release()
+        self._clocks.clear()
+        self.on_run = lambda: None  # so that nothing keeps the pipeline alive

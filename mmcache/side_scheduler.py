@@ -1,0 +1,187 @@
+"""Runs a side network (a ControlNet) no further than the coming denoiser call needs.
+
+It stands around the network's forward and asks the caching scheduler of the denoiser what the step is
+going to be. Before a cached step only the residuals of the skip branch are computed; the others are
+handed over as deferred tensors, in case that the denoiser has to run whole after all. So the result is that
+of running the whole network at every step, bit for bit.
+"""
+
+import inspect
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+from mmcache.adapter import SideAdapter
+from mmcache.caching_scheduler import Ahead, CachingScheduler, wants_gradients
+from mmcache.cut import Swap, swapped
+from mmcache.deferred import Deferred
+from mmcache.history import Run, signature
+from mmcache.macs import Smaller, count_macs, shapes_of
+from mmcache.record import CallRecord, Stopwatch
+from mmcache.shadow import Shadow, is_compiled, own_model
+
+
+@dataclass
+class SideRun:
+    """What is remembered of one sampling run: no tensors, only what they looked like.
+
+    Attributes:
+        run: the denoiser's.
+        step: the step of the last call.
+        lane: which call of that step it was.
+        switched_on: per lane, whether the residuals were multiplied by anything but zero.
+        outputs: what whole calls returned, by lane and signature, on the meta device.
+    """
+
+    run: Run
+    step: int = -1
+    lane: int = -1
+    switched_on: dict[int, tuple[bool, ...]] = field(default_factory=dict)
+    outputs: dict[Hashable, list[torch.Tensor]] = field(default_factory=dict)
+    calls: list[CallRecord] = field(default_factory=list)
+    shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
+
+    def enter(self, step: int) -> None:
+        self.step, self.lane = step, self.lane + 1 if step == self.step else 0
+
+
+class SideScheduler:
+    """Drives one side network of one pipeline.
+
+    Args:
+        name: of the network within the pipeline.
+        model: the network; may be a compiled one.
+        adapter: describes it.
+        denoiser_name: of the denoiser that the residuals are for.
+        denoiser: gives the caching scheduler of that denoiser, as it is now.
+
+    Attributes:
+        enabled: False runs the network whole at every step, which gives the same result.
+        past: what is remembered of the current or last run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        adapter: SideAdapter,
+        denoiser_name: str,
+        denoiser: Callable[[], CachingScheduler],
+    ) -> None:
+        self.name = name
+        self.model = own_model(model)
+        self.entrance = model
+        self.compiled = is_compiled(model)
+        self.adapter = adapter
+        self.denoiser_name = denoiser_name
+        self.denoiser = denoiser
+        self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
+        self.enabled = True
+        self.past: SideRun | None = None
+        self._cuts: dict[int, tuple[Swap, ...]] = {}
+        self._whole = False
+        self._macs: dict[Hashable, int | None] = {}
+
+    def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Stands around the network's forward; returns what it returns."""
+        call = dict(zip(self.parameters, args, strict=False)) | kwargs
+        ahead = None
+        if not self._whole and not wants_gradients(self.model, call):
+            ahead = self.denoiser().ahead(call[self.adapter.timestep], call[self.adapter.sample])
+        if ahead is None:
+            return forward(*args, **kwargs)
+        while isinstance(forward, Shadow) and isinstance(forward.around, SideScheduler):
+            forward = forward.inner  # of another session: one at a time
+        past = self._enter(ahead, call)
+        form = signature(call)
+        known = past.outputs.get((past.lane, form))
+        residuals = ahead.residuals
+        if not self._unchanged(past, ahead.run) or not self.enabled or known is None:
+            residuals = None
+        watch = Stopwatch(call[self.adapter.sample])
+        if residuals is None or known is None:
+            result = forward(**call)
+            past.outputs[past.lane, form] = [on_meta_as_is(leaf) for leaf in tree_leaves(result)]
+        else:
+            with swapped(self._cut(residuals)):
+                result = self._deferred(forward(**call), residuals, known, call)
+        past.shapes.setdefault(form, shapes_of(call))
+        past.calls.append(CallRecord(ahead.clock, past.lane, residuals, False, form, watch.stop(), 0))
+        return result
+
+    def _enter(self, ahead: Ahead, call: dict[str, Any]) -> SideRun:
+        past = self.past
+        if past is None or past.run is not ahead.run:
+            past = self.past = SideRun(ahead.run)
+            self._cuts = {}  # anew for every run: the owner may have exchanged layers
+        past.enter(ahead.clock.step)
+        strength = call.get(self.adapter.strength)
+        ahead.run.conditions[self.name, past.lane] = tuple(
+            isinstance(leaf, torch.Tensor) or bool(leaf) for leaf in tree_leaves(strength)
+        )
+        return past
+
+    def _unchanged(self, past: SideRun, run: Run) -> bool:
+        """Whether the network is switched on, or off, as it was in the step before."""
+        now = run.conditions[self.name, past.lane]
+        before, past.switched_on[past.lane] = past.switched_on.get(past.lane), now
+        return before == now
+
+    def _cut(self, residuals: int) -> tuple[Swap, ...]:
+        if residuals not in self._cuts:
+            self._cuts[residuals] = self.adapter.cut(self.model, residuals)
+        return self._cuts[residuals]
+
+    def _deferred(self, result: Any, residuals: int, known: list[torch.Tensor], call: dict[str, Any]) -> Any:
+        """The result with deferred tensors in place of what was not computed."""
+        leaves, structure = tree_flatten(result)
+        device = leaves[0].device
+        whole: list[torch.Tensor] = []
+
+        def compute(index: int) -> torch.Tensor:
+            if not whole:
+                whole.extend(self._run_whole(call))
+            return whole[index]
+
+        deferred = [
+            Deferred(like, device, lambda index=index: compute(index))  # type: ignore[misc]
+            for index, like in enumerate(known)
+        ]
+        return tree_unflatten([*leaves[:residuals], *deferred[residuals:]], structure)
+
+    def _run_whole(self, call: dict[str, Any]) -> list[torch.Tensor]:
+        """From outside, through all hooks: the network may have been offloaded since."""
+        watch = Stopwatch(call[self.adapter.sample])
+        self._whole = True
+        try:
+            leaves = tree_leaves(self.entrance(**call))
+        finally:
+            self._whole = False
+        past = self.past
+        if past is not None and past.calls:
+            last = past.calls[-1]
+            again = CallRecord(last.clock, last.lane, None, True, last.signature, watch.stop(), 0)
+            past.calls.append(again)
+        return leaves
+
+    def macs(self, signature: Hashable, residuals: int | None) -> int | None:
+        """Multiply-adds of a call of the last run; None if they cannot be counted."""
+        key = (sum(1 for _ in self.model.modules()), signature, residuals)
+        if key not in self._macs and self.past is not None:
+            smaller = None if residuals is None else first_residuals(self.adapter, residuals)
+            self._macs[key] = count_macs(self.model, self.past.shapes[signature], smaller)
+        return self._macs.get(key)
+
+
+def first_residuals(adapter: SideAdapter, residuals: int) -> Smaller:
+    """What a cached step runs of a side network."""
+    return lambda bare, shapes: (swapped(adapter.cut(bare, residuals)), shapes)
+
+
+def on_meta_as_is(tensor: torch.Tensor) -> torch.Tensor:
+    """On the meta device, in its own dtype."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")

@@ -1,0 +1,75 @@
+"""A pytest plugin: writes the table of pipelines and laws from what the tests recorded."""
+
+from collections import defaultdict
+from pathlib import Path
+
+HEAD = """# Every pipeline and every law
+
+Each pipeline class of diffusers that samples with a U-Net, built small with random weights and run for six
+steps. A law holds (✓) if it held bit for bit at intervals 1, 2 and 3, with two settings of guidance where there
+is any; "-" where there is nothing to hold. The laws are those of `mmcache.testing`; "saves" says that the
+multiply-adds of a run are those of its full and its cached calls, and fewer than without caching. "Fewer MACs" is
+a run of these tiny models at interval 2, branch 0: real models, whose deep parts are larger, save more.
+
+This page is written by
+
+```
+{command}
+```
+"""
+COMMAND = 'pytest tests/test_pipelines.py -m "slow or not slow" -n auto --pipelines-table docs/pipelines.md'
+MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
+
+
+class PipelinesTable:
+    def __init__(self, path):
+        self.path = path
+        self.laws = defaultdict(dict)  # by (family, pipeline), by law
+        self.saved = {}
+        self.refused = {}
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "teardown":
+            return
+        properties = dict(report.user_properties)
+        if "law" in properties and (report.when == "call" or report.outcome != "passed"):
+            family, pipeline, law = properties["law"]
+            self.laws[family, pipeline][law] = MARKS[report.outcome]
+        if "saved" in properties:
+            pipeline, parts, ratio = properties["saved"]
+            self.saved[pipeline] = parts, f"{ratio:.2f}x"
+        if "refused" in properties:
+            family, pipeline, reason = properties["refused"]
+            self.refused[family, pipeline] = reason
+
+    def pytest_sessionfinish(self, session):
+        if not hasattr(session.config, "workerinput"):  # not in the workers of pytest-xdist
+            self.path.write_text(self.text())
+
+    def text(self):
+        lines = [HEAD.format(command=COMMAND)]
+        names = list(dict.fromkeys(law for laws in self.laws.values() for law in laws))
+        for family in sorted({family for family, _ in self.laws}):
+            lines += [f"\n## {family.capitalize()}\n", row("pipeline", "cached parts", "fewer MACs", *names)]
+            lines.append(row(*["---"] * (3 + len(names))))
+            for (of, pipeline), laws in sorted(self.laws.items()):
+                if of == family:
+                    saved = self.saved.get(pipeline, ("", ""))
+                    lines.append(row(f"`{pipeline}`", *saved, *(laws.get(name, " ") for name in names)))
+        if self.refused:
+            lines += ["\n## Refused\n", row("pipeline", "what it is told"), row("---", "---")]
+            lines += [row(f"`{pipeline}`", why) for (_, pipeline), why in sorted(self.refused.items())]
+        return "\n".join(lines) + "\n"
+
+
+def row(*cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--pipelines-table", type=Path, help="write the table of pipelines and laws here")
+
+
+def pytest_configure(config):
+    if path := config.getoption("--pipelines-table"):
+        config.pluginmanager.register(PipelinesTable(path))

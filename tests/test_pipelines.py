@@ -1,0 +1,118 @@
+"""Every pipeline class that samples with a U-Net keeps every law, or is refused with a reason.
+
+By default each is run at interval 2 under the laws that catch most. All laws at intervals 1, 2 and 3, with
+and without guidance, take longer, and make the table in docs/pipelines.md:
+
+    pytest tests/test_pipelines.py -m "slow or not slow" -n auto --pipelines-table docs/pipelines.md
+"""
+
+import pytest
+
+from mmcache import Plan, Taylor, Uniform, UnsupportedPipelineError, accelerate
+from mmcache.parts import find_denoisers, find_side_networks
+from mmcache.shadow import own_model
+from mmcache.testing import (
+    check_cheaper,
+    check_fresh,
+    check_independent,
+    check_interval_one,
+    check_one_feature,
+    check_refuse,
+    check_restore,
+    check_same_input,
+    check_side_networks,
+)
+from mmcache.testing.probes import anatomy
+from tests.zoo import CASES
+
+pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little")
+
+ACCELERATED = [case for case in CASES if case.refused is None]
+REFUSED = [case for case in CASES if case.refused is not None]
+
+# Under which name a law stands in the table, and whether it is stated of a plan.
+OF_ANY_CALL = {
+    "same input": lambda case, sample: check_same_input(case.make(), sample),
+    "interval 1": lambda case, sample: check_interval_one(case.make, sample),
+    "cheaper": lambda case, sample: check_cheaper(case.make(), sample),
+}
+OF_A_PLAN = {
+    "restore": lambda case, sample, plan: check_restore(case.make, sample, plan),
+    "fresh": lambda case, sample, plan: check_fresh(case.make, sample, plan),
+    "independent": lambda case, sample, plan: check_independent(case.make, sample, plan),
+    "one feature": lambda case, sample, plan: check_one_feature(case.make(), sample, plan),
+    "saves": lambda case, sample, plan: check_saves(case.make(), sample, plan),
+    "side networks": lambda case, sample, plan: check_side_networks(case.make, sample, plan),
+}
+QUICK = ("same input", "interval 1", "fresh", "one feature", "saves")
+
+
+def sampler(case, guided):
+    return lambda pipe: case.sample(pipe, guided)
+
+
+def plan_of(interval, pipe):
+    """Interval 3 at the deepest branch that all denoisers have, the others at the shallowest."""
+    models = find_denoisers(pipe).values()
+    deepest = min(part.adapter.branches(own_model(part.model)) for part in models) - 1
+    return Plan(Uniform(interval), Taylor(1), branch=deepest if interval == 3 else 0)
+
+
+def check_saves(pipe, sample, plan):
+    """A run takes the MACs of its full and its cached calls, and fewer than without caching."""
+    with accelerate(pipe, plan) as session:
+        sample(pipe)
+        report = session.report()
+    for part in report.parts:
+        at = {(step.branch, step.full_macs): step.macs for step in part.steps}
+        assert part.macs == sum(at[step.branch, step.full_macs] for step in part.steps)
+        if plan.policy.interval > 1 and len({step.step for step in part.steps}) > 1:
+            assert part.cached_steps, f"{part.name}: no call was cached"
+            assert part.macs < part.full_macs
+    return report
+
+
+@pytest.mark.parametrize("case", ACCELERATED, ids=lambda case: case.name)
+def test_a_pipeline_keeps_the_laws_at_interval_2(case):
+    sample, plan = sampler(case, True), plan_of(2, case.make())
+    for law in QUICK:
+        if law in OF_ANY_CALL:
+            OF_ANY_CALL[law](case, sample)
+        else:
+            OF_A_PLAN[law](case, sample, plan)
+    if find_side_networks(case.make()):
+        OF_A_PLAN["side networks"](case, sample, plan)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_what_cannot_gain_is_refused_with_a_reason(case, record_property):
+    pipe = case.make()
+    before = anatomy(pipe)
+    with pytest.raises(UnsupportedPipelineError, match=case.refused) as refused:
+        accelerate(pipe)
+    assert anatomy(pipe) == before
+    record_property("refused", (case.family, case.pipeline, str(refused.value)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", [*OF_ANY_CALL, *OF_A_PLAN, "refuse"])
+@pytest.mark.parametrize("case", ACCELERATED, ids=lambda case: case.name)
+def test_a_pipeline_keeps_a_law(case, law, record_property):
+    pipe = case.make()
+    record_property("law", (case.family, case.pipeline, law))
+    if law == "refuse":
+        check_refuse(pipe)
+        return
+    if law == "side networks" and not find_side_networks(pipe):
+        pytest.skip("no side network")
+    for guided in (True, False) if case.guidance else (True,):
+        sample = sampler(case, guided)
+        if law in OF_ANY_CALL:
+            OF_ANY_CALL[law](case, sample)
+            continue
+        for interval in (2, 3) if law == "side networks" else (1, 2, 3):
+            OF_A_PLAN[law](case, sample, plan_of(interval, pipe))
+    if law == "saves":
+        report = check_saves(case.make(), sampler(case, True), plan_of(2, pipe))
+        parts = ", ".join(f"{part.name}: {part.adapter}" for part in report.parts)
+        record_property("saved", (case.pipeline, parts, report.full_macs / report.macs))

@@ -1,0 +1,34 @@
+"""A pipeline class of diffusers, small and random, and how to sample with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+STEPS = 6
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table of pipelines.
+
+    Attributes:
+        pipeline: the class's name as diffusers exports it; a variant of it in brackets behind it.
+        family: image, inpainting, controlnet, video, audio or other.
+        make: builds the pipeline, with the same weights every time.
+        sample: `sample(pipe, guided)` runs it with a fixed seed for `STEPS` steps and returns a tensor or
+            array; `guided` chooses between two settings of guidance.
+        refused: words of the reason why it is refused; None for a pipeline that is accelerated.
+        guidance: False where the pipeline has no guidance; then there is one setting only.
+    """
+
+    pipeline: str
+    family: str
+    make: Callable[[], Any]
+    sample: Callable[[Any, bool], Any]
+    refused: str | None = None
+    guidance: bool = True
+
+    @property
+    def name(self) -> str:
+        """For a test's id."""
+        return self.pipeline.replace(" ", "-").replace("(", "").replace(")", "")
