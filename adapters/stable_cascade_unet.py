@@ -1,10 +1,7 @@
 """Stable Cascade: the U-Nets of its stages C (prior) and B (decoder)."""
 
 from mmcache.adapter import Adapter
-from mmcache.forecast import Taylor
 from mmcache.level_unet import LevelUNet
-from mmcache.plan import Plan
-from mmcache.policy import Uniform
 from mmcache.registry import register
 
 layout = LevelUNet(
@@ -14,7 +11,6 @@ layout = LevelUNet(
     beside_up=("up_repeat_mappers", "up_upscalers"),
     entrance="embedding",
 )
-measured = "interval and order that were best for the image U-Net; not measured on a trained Stable Cascade"
 
 register(
     Adapter(
@@ -22,7 +18,6 @@ register(
         denoisers=("StableCascadeUNet",),
         cut=layout.cut,
         branches=layout.branches,
-        default_plan=Plan(Uniform(3), Taylor(1), branch=0, evidence=measured),
         timestep="timestep_ratio",
     )
 )

@@ -1,10 +1,7 @@
 """UniDiffuser: a U-ViT, transformer layers with long skip connections (arXiv 2303.06555)."""
 
 from mmcache.adapter import Adapter
-from mmcache.forecast import Taylor
 from mmcache.level_unet import LevelUNet
-from mmcache.plan import Plan
-from mmcache.policy import Uniform
 from mmcache.registry import register
 
 layout = LevelUNet(
@@ -13,7 +10,6 @@ layout = LevelUNet(
     middle="transformer_mid_block",
     up="transformer_out_blocks",
 )
-measured = "interval and order that were best for the image U-Net; not measured on a trained UniDiffuser"
 
 register(
     Adapter(
@@ -21,7 +17,6 @@ register(
         denoisers=("UniDiffuserModel",),
         cut=layout.cut,
         branches=layout.branches,
-        default_plan=Plan(Uniform(3), Taylor(1), branch=0, evidence=measured),
         sample="latent_image_embeds",
         timestep=None,  # it has two, of the picture and of the text, and either may stand still
     )

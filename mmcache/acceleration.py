@@ -70,11 +70,10 @@ def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None,
     plans = choose_plans(plan, pipe, denoisers, options)
     check_fits(plans, denoisers)
     clock_owner: Any = pipe if isinstance(pipe, DiffusionPipeline) else SimpleNamespace(scheduler=scheduler)
-    check_clock(plans, pipe, clock_owner)
+    check_clock(plans, pipe, denoisers, clock_owner)
 
     check_alone(pipe, denoisers)
-    if plan is None and not options:
-        check_repeats(pipe)
+    check_repeats(pipe, default_plan=plan is None and not options)
 
     notes = unknown_denoisers(pipe)
     if old := session_of(pipe):
@@ -118,8 +117,22 @@ def choose_plans(
 
 def default_plan(adapter: Adapter, pipe: Any) -> Plan:
     """The adapter's plan for what this pipeline does, which the arguments of its call show."""
-    arguments = () if isinstance(pipe, nn.Module) else inspect.signature(type(pipe).__call__).parameters
+    arguments = () if isinstance(pipe, nn.Module) else arguments_of(pipe)
     return next((plan for task, plan in adapter.plans.items() if task in arguments), adapter.default_plan)
+
+
+def arguments_of(pipe: Any) -> Mapping[str, inspect.Parameter]:
+    """The arguments that a pipeline is called with.
+
+    Raises:
+        UnsupportedPipelineError: it is not called itself.
+    """
+    if not hasattr(type(pipe), "__call__"):  # noqa: B004  # of the class: what is called is that
+        raise UnsupportedPipelineError(
+            f"{type(pipe).__name__} is not called itself, but makes another pipeline of its parts for every "
+            f"task: make the one that you need, and accelerate that"
+        )
+    return inspect.signature(type(pipe).__call__).parameters
 
 
 def choose_plan(plan: Any, default: Plan, options: dict[str, Any]) -> Plan:
@@ -157,7 +170,7 @@ def check_fits(plans: dict[str, Plan], denoisers: dict[str, Denoiser]) -> None:
                 raise ValueError(f"{name}: {error}.{several if len(denoisers) > 1 else ''}") from None
 
 
-def check_clock(plans: dict[str, Plan], pipe: Any, owner: Any) -> None:
+def check_clock(plans: dict[str, Plan], pipe: Any, denoisers: dict[str, Denoiser], owner: Any) -> None:
     """Refuse what has no clock, and a plan that needs the number of steps where nobody can know it."""
     if any(own_schedulers(part) for part in pipelines_of(owner)):
         return
@@ -167,6 +180,12 @@ def check_clock(plans: dict[str, Plan], pipe: Any, owner: Any) -> None:
             f"the scheduler of {type(pipe).__name__} is {type(scheduler).__name__}, which has no "
             f"set_timesteps and step to tell the sampling steps by: use one of diffusers' schedulers"
         )
+    for part in denoisers.values():
+        if part.adapter.timestep is None:
+            raise ValueError(
+                f"{type(own_model(part.model)).__name__} is not told the timestep, so nothing shows where "
+                f"sampling stands: pass the scheduler of your loop, accelerate(model, scheduler=scheduler)"
+            )
     for plan in plans.values():
         if plan.policy.needs_total or isinstance(plan.branch, tuple):
             raise ValueError(
@@ -175,13 +194,21 @@ def check_clock(plans: dict[str, Plan], pipe: Any, owner: Any) -> None:
             )
 
 
-def check_repeats(pipe: Any) -> None:
-    """Refuse the default plan for what samples in one step unless told otherwise."""
-    steps = inspect.signature(type(pipe).__call__).parameters.get("num_inference_steps")
-    if isinstance(pipe, DiffusionPipeline) and steps is not None and steps.default == 1:
+def check_repeats(pipe: Any, default_plan: bool) -> None:
+    """Refuse what computes its steps at once, and, under the default plan, what has one step by default."""
+    if not isinstance(pipe, DiffusionPipeline):
+        return
+    arguments = arguments_of(pipe)
+    if "parallel" in arguments:
         raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} samples in one step unless told otherwise, so there is no step before from "
-            f"which anything could be reused. If you sample in more, say how: accelerate(pipe, interval=2)"
+            f"{type(pipe).__name__} computes many steps in one call of its denoiser, so none of them can "
+            f"reuse what another one has computed: use another pipeline of the same models, or no cache"
+        )
+    steps = arguments.get("num_inference_steps")
+    if default_plan and steps is not None and steps.default == 1:
+        raise UnsupportedPipelineError(
+            f"{type(pipe).__name__} samples in one step unless told otherwise, so there is no step before "
+            f"from which anything could be reused. If you take more, say so: accelerate(pipe, interval=2)"
         )
 
 

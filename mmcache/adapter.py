@@ -7,7 +7,16 @@ from types import MappingProxyType
 from torch import nn
 
 from mmcache.cut import Cut, Swap
+from mmcache.forecast import Taylor
 from mmcache.plan import Plan
+from mmcache.policy import Uniform
+
+UNMEASURED = Plan(
+    Uniform(3),
+    Taylor(1),
+    branch=0,
+    evidence="that of the image U-Net; no trained model of this class ships with mmcache to measure it on",
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,7 @@ class Adapter:
         denoisers: the model classes it describes, by name; subclasses are included.
         cut: makes the cut of a model at a branch; raises ValueError for a branch it does not have.
         branches: how many branches a model has.
-        default_plan: what `accelerate(pipe)` does; its `evidence` names the measurement.
+        default_plan: what `accelerate(pipe)` does; its `evidence` names the measurement, if there is one.
         sample: the argument of `forward` that holds the noisy latent.
         timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
         plans: default plans of tasks that need another one, by the argument of the pipeline's call that
@@ -30,7 +39,7 @@ class Adapter:
     denoisers: tuple[str, ...]
     cut: Callable[[nn.Module, int], Cut]
     branches: Callable[[nn.Module], int]
-    default_plan: Plan
+    default_plan: Plan = UNMEASURED
     sample: str = "sample"
     timestep: str | None = "timestep"
     plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))

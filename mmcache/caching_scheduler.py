@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mmcache.adapter import Adapter
+from mmcache.attention_readers import attention_readers
 from mmcache.clock import Clock, StepClock
 from mmcache.cut import Cut, Feature, cached, tapped
 from mmcache.deferred import computed
@@ -134,7 +135,7 @@ class CachingScheduler:
         # The same cuts, unless the owner has exchanged layers: a compiled graph is made for its modules.
         if not all(cut.same_layers(fresh[branch]) for branch, cut in self._cuts.items()):
             self._cuts = fresh
-        self.run = Run(clock.run, self._cuts)
+        self.run = Run(clock.run, self._cuts, attention_readers(self.model, self._cuts.values()))
         return self.run
 
     def _warn_of_few_steps(self, total: int | None) -> None:
@@ -165,7 +166,7 @@ class CachingScheduler:
         run.lanes = {number: lane for number, lane in run.lanes.items() if lane.step == clock.step - 1}
         run.change.given = sample
         run.change.steps = 1 if run.full else run.change.steps + 1
-        run.full = self.plan.policy.is_full(clock, run.change)
+        run.full = bool(run.readers) or self.plan.policy.is_full(clock, run.change)
         run.change.given = None
 
     def _compute(self, run: Run, clock: StepClock, forward: Callable[..., Any], call: dict[str, Any]) -> Any:

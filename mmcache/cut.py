@@ -81,8 +81,9 @@ class Mark(nn.Module):
         super().__init__()
         self.child = child
         self.taps = ""
-        if hasattr(child, "has_cross_attention"):
-            self.has_cross_attention = child.has_cross_attention  # type: ignore[union-attr]
+        # By which a model's forward knows what to give the child.
+        shown = [name for name in ("has_cross_attention", "motion_modules") if hasattr(child, name)]
+        self.__dict__.update({name: getattr(child, name) for name in shown})
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         _ = self.taps == ""

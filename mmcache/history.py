@@ -95,10 +95,13 @@ class Run:
 
     Attributes:
         conditions: what else a feature of this step depends on: which side networks are switched on.
+        readers: attention processors that may be read in layers that a cached step leaves out; if there are
+            any, every step is full.
     """
 
     number: int
     cuts: dict[int, Cut]
+    readers: tuple[str, ...] = ()
     step: int = -1
     full: bool = True
     lane: int = -1

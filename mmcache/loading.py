@@ -29,19 +29,21 @@ def load_pipeline(model: str | Path, device: str = "auto", dtype: str = "auto") 
     """
     place = find_device(device)
     kind = find_dtype(dtype, place)
-    source = Path(model).expanduser()
-    if os.path.lexists(source):
-        if not (source / "model_index.json").is_file():
-            raise ModelNotFoundError(
-                f"{model}: is not a diffusers pipeline, there is no model_index.json in it "
-                f"(wanted a folder as pipe.save_pretrained(folder) writes it)"
-            )
-        return _load(source, kind, f"{model}: cannot be loaded as a diffusers pipeline").to(place)
-    if not is_hub_id(str(model)):
-        raise ModelNotFoundError(f"{model}: there is no such folder ({source.absolute()})")
-    return _load(
-        str(model), kind, f"{model}: there is no such folder here, and the Hugging Face hub did not give it"
-    ).to(place)
+    return _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline").to(place)
+
+
+def load_part(cls: Any, model: str | Path, dtype: torch.dtype) -> Any:
+    """Load one model beside a pipeline: a `ControlNetModel`, a `MotionAdapter`.
+
+    Args:
+        cls: its class.
+        model: a folder as its `save_pretrained` writes it, or an id on the Hugging Face hub.
+        dtype: of its weights.
+
+    Raises:
+        ModelNotFoundError: no such folder, not such a model, or no such id (or no way to the hub).
+    """
+    return _load(cls, model, "config.json", dtype, f"a {cls.__name__}")
 
 
 def is_hub_id(model: str) -> bool:
@@ -50,9 +52,23 @@ def is_hub_id(model: str) -> bool:
     return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
 
 
-def _load(source: str | Path, dtype: torch.dtype, failed: str) -> Any:
+def _load(cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str) -> Any:
+    """From a folder that has the file `index`, or from the hub."""
+    source = Path(model).expanduser()
+    if os.path.lexists(source):
+        if not (source / index).is_file():
+            raise ModelNotFoundError(
+                f"{model}: is not {wanted}, there is no {index} in it "
+                f"(wanted a folder as save_pretrained(folder) writes it)"
+            )
+        failed = f"{model}: cannot be loaded as {wanted}"
+    elif not is_hub_id(str(model)):
+        raise ModelNotFoundError(f"{model}: there is no such folder ({source.absolute()})")
+    else:
+        source = str(model)  # type: ignore[assignment]
+        failed = f"{model}: there is no such folder here, and the Hugging Face hub did not give it"
     try:
-        return DiffusionPipeline.from_pretrained(source, torch_dtype=dtype)
+        return cls.from_pretrained(source, torch_dtype=dtype)
     except Exception as error:  # what three libraries raise for broken folders and a missing network
         raise ModelNotFoundError(f"{failed}: {beginning(error)}") from error
 

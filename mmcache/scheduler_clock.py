@@ -61,14 +61,26 @@ class SchedulerClock:
         self.run = self.moved = next(self._numbers)
         self._table: torch.Tensor | None = None  # read at the first tick: pipelines adjust it until then
         self._times: list[float] = []
+        self._begin = 0
         self._first = 0
         self._index = -1
         self._steps_ended = 0
         self._total = 0
+        self._mixed: bool | None = None
+        self._pointed = False  # whether the denoiser's own timestep has shown the step
 
-    def _end_step(self) -> None:
+    def _end_step(self, timestep: Any) -> None:
+        if self._steps_ended == 0 and self._table is not None:
+            self._begin_at(index_in_table(timestep, self._table))
         self._steps_ended += 1
         self.moved = next(self._numbers)
+
+    def _begin_at(self, index: int | None) -> None:
+        """Where the run has started, as its first step shows; not all denoisers are told the time."""
+        if index is not None and self._index >= 0 and not self._pointed:
+            later = index - self._index
+            self._begin, self._first, self._index = self._begin + later, self._first + later, index
+            self._total -= later
 
     def points_at(self, timestep: Any) -> bool:
         """Whether this timestep is an entry of the scheduler's own timesteps."""
@@ -81,7 +93,7 @@ class SchedulerClock:
             timestep: what the denoiser is called with.
             declared: how many steps the pipeline says there are, if it says so; it may stop early.
         """
-        if not self._tables():
+        if not self._tables() or self._is_mixed(timestep):
             return None
         index = self._locate(timestep)
         if index is None:  # the run is over, or another scheduler drives this call
@@ -97,6 +109,16 @@ class SchedulerClock:
         self._index = index
         return StepClock(self.run, index - self._first, self._total, self._times[index])
 
+    def _is_mixed(self, timestep: Any) -> bool:
+        """Whether the calls of this run are at several timesteps at once: then no step is before another.
+
+        Looked at once per run, and only where a vector of timesteps does not show that it is one, repeated.
+        """
+        if self._mixed is None:
+            several = isinstance(timestep, torch.Tensor) and timestep.numel() > 1 and any(timestep.stride())
+            self._mixed = several and bool((timestep != timestep.flatten()[0]).any())
+        return self._mixed
+
     def _locate(self, timestep: Any) -> int | None:
         """The index of this call in the scheduler's timesteps; None if it is not of a run."""
         if self._table is None:
@@ -104,6 +126,7 @@ class SchedulerClock:
             self._times = [float(time) for time in self._table.tolist()]
             self._begin = self._first_index(timestep)
         index = index_in_table(timestep, self._table)
+        self._pointed = index is not None
         if index is None and self._live:
             index = self._begin + self._steps_ended
         return index if index is not None and index < len(self._times) else None

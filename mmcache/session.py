@@ -33,6 +33,7 @@ class Session:
         owner: the pipeline, or the bare model.
         plans: how each denoiser is cached, by its name in the pipeline.
         notes: what there is to say about the acceleration, also in the report.
+        denoisers: what drives each of them, by name.
         side_networks: what drives the ControlNets, by name.
 
     Use it as a context manager to restore at the end of the block.
@@ -43,7 +44,7 @@ class Session:
         self.plans = dict(plans)
         self.notes = notes
         self._clock = clock
-        self._denoisers: dict[str, CachingScheduler] = {}
+        self.denoisers: dict[str, CachingScheduler] = {}
         self.side_networks: dict[str, SideScheduler] = {}
         self._undo: dict[str, Callable[[], None]] = {}
         _live[id(owner)] = self
@@ -57,17 +58,17 @@ class Session:
         """Put the caching scheduler around one denoiser."""
         scheduler = CachingScheduler(part.model, part.adapter, self.plans[name], self._clock)
         self._undo[name] = shadow_forward(part.model, scheduler, owner=self)
-        self._denoisers[name] = scheduler
+        self.denoisers[name] = scheduler
 
     def bind_side_network(self, name: str, part: SideNetwork, denoiser: str) -> None:
         """Let a side network run no further than the denoiser of this name needs."""
-        scheduler = SideScheduler(name, part.model, part.adapter, denoiser, lambda: self._denoisers[denoiser])
+        scheduler = SideScheduler(name, part.model, part.adapter, denoiser, lambda: self.denoisers[denoiser])
         self._undo[name] = shadow_forward(part.model, scheduler, owner=self)
         self.side_networks[name] = scheduler
 
     def rebind(self) -> None:
         """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""
-        for name, scheduler in list(self._denoisers.items()):
+        for name, scheduler in list(self.denoisers.items()):
             model = part_of(self.owner, name)
             if model is None or not changed(model, scheduler):
                 continue
@@ -75,7 +76,7 @@ class Session:
             if adapter is not None:
                 self._undo[name]()
                 self.bind(name, Denoiser(model, adapter))
-                self._denoisers[name].enabled = scheduler.enabled
+                self.denoisers[name].enabled = scheduler.enabled
         for name, side in list(self.side_networks.items()):
             model = part_of(self.owner, name)
             if model is None or not changed(model, side):
@@ -88,11 +89,11 @@ class Session:
     @property
     def enabled(self) -> bool:
         """Set to False to run the pipeline in full for a while, without undoing anything."""
-        return all(scheduler.enabled for scheduler in self._denoisers.values())
+        return all(scheduler.enabled for scheduler in self.denoisers.values())
 
     @enabled.setter
     def enabled(self, value: bool) -> None:
-        for scheduler in self._denoisers.values():
+        for scheduler in self.denoisers.values():
             scheduler.enabled = value
             scheduler.run.drop()
 
@@ -104,8 +105,8 @@ class Session:
     def report(self) -> Report:
         """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
         return Report(
-            tuple(self._denoiser_report(name, scheduler) for name, scheduler in self._denoisers.items()),
-            (*self.notes, *self._replaced()),
+            tuple(self._denoiser_report(name, scheduler) for name, scheduler in self.denoisers.items()),
+            (*self.notes, *self._replaced(), *self._read()),
             tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
         )
 
@@ -113,8 +114,16 @@ class Session:
         return [
             f"{name} was replaced, and the new one is not accelerated yet: the next run may do it, "
             f"accelerate(pipe) does it now"
-            for name, scheduler in self._denoisers.items()
+            for name, scheduler in self.denoisers.items()
             if self.active and (part_of(self.owner, name) or scheduler.entrance) is not scheduler.entrance
+        ]
+
+    def _read(self) -> list[str]:
+        return [
+            f"{name}: every step was full, since layers that a cached step leaves out have attention "
+            f"processors whose maps may be read ({', '.join(scheduler.run.readers)})"
+            for name, scheduler in self.denoisers.items()
+            if scheduler.run.readers
         ]
 
     def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:
@@ -132,7 +141,7 @@ class Session:
             undo()
         self._undo.clear()
         self._clock.release()
-        for scheduler in self._denoisers.values():
+        for scheduler in self.denoisers.values():
             scheduler.run.drop()
 
     def __enter__(self) -> "Session":

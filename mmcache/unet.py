@@ -193,8 +193,6 @@ def cut(model: nn.Module, branch: int, make_slot: Callable[[], Slot] = Slot) -> 
         return arguments_of_skip_branch(call, entry.skip + 1, whole_blocks)
 
     mark = Mark(model.mid_block)  # type: ignore[arg-type]
-    if hasattr(model.mid_block, "motion_modules"):
-        mark.motion_modules = True  # type: ignore[assignment]  # by which the forward knows to give it num_frames
     middle = [] if model.mid_block is None else [model.mid_block]
     lists = [layers for block in (*down, *up) for layers in layers_by_list(block).values()]
     return Cut(

@@ -5,13 +5,15 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-import mmcache.loading
+import mmcache.demos
 from mmcache.cli import app
+from mmcache.measuring.clip_comparison import CLIP_FILES
 from mmcache.measuring.comparison import FILES
 from tests.tiny import ddpm
-from tests.tiny_prompted import prompted
+from tests.tiny_prompted import controlled, controlnet, inpainting, motion_adapter, moving, prompted
 
 SHORT = ["--steps", "4"]
 
@@ -32,12 +34,12 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def loaded(monkeypatch):
-    """A pipe in the place of any model; `calls` counts its denoiser's."""
+    """A pipe in the place of every miniature; `calls` counts its denoiser's."""
 
     def load(pipe):
         calls = []
         pipe.unet.register_forward_hook(lambda *_: calls.append(1))
-        monkeypatch.setattr(mmcache.loading, "load_pipeline", lambda *_: pipe)
+        monkeypatch.setattr(mmcache.demos, "load_miniature", lambda _: pipe)
         return calls
 
     return load
@@ -101,6 +103,15 @@ def refused(message, *arguments):
         refused("nothing can be written", "--out", "n" * 300),
         refused("device 'nowhere' cannot be used", "--device", "nowhere", "--model", "."),
         refused("unknown dtype", "--dtype", "int8", "--model", "."),
+        refused("Did you mean 'inpaint'", "--task", "inpainting"),
+        refused("--frames does not go with --task text-to-image", "--frames", "8"),
+        refused("--mask does not go with --task controlnet", "--task", "controlnet", "--mask", "a-file"),
+        refused("--image needs --mask", "--task", "inpaint", "--image", "a-file"),
+        refused("needs --image FILE and --mask FILE", "--task", "inpaint", "--model", "."),
+        refused("--controlnet needs --model", "--task", "controlnet", "--controlnet", "a/b"),
+        refused("text-to-video miniature takes no --image", "--task", "text-to-video", "--image", "a-file"),
+        refused("a-file: is not a picture", "--task", "controlnet", "--image", "a-file"),
+        refused("no.png: there is no such file", "--task", "controlnet", "--image", "no.png"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(message, arguments, elsewhere, monkeypatch):
@@ -176,6 +187,72 @@ def test_lists():
 def test_help_and_version():
     assert "--guidance-scale" in run("compare", "--help").stdout
     assert run("--version").stdout.startswith("mmcache ")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A picture and a mask of another size and shape than the pipelines draw."""
+    place = tmp_path_factory.mktemp("pictures")
+    Image.effect_noise((60, 40), 60).convert("P").save(place / "picture.png")
+    Image.new("L", (60, 40), 255).save(place / "mask.png")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("task", "pipe", "files", "more"),
+    [
+        ("inpaint", inpainting, FILES, []),
+        ("controlnet", controlled, FILES, []),
+        ("text-to-video", moving, CLIP_FILES, ["--frames", "3"]),
+    ],
+)
+def test_each_task_runs_with_inputs_of_its_own(task, pipe, files, more, loaded, elsewhere):
+    loaded(pipe())
+    done = run("compare", "--task", task, *more, *SHORT)
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (elsewhere / "mmcache-out").iterdir()} == set(files)
+    report = json.loads((elsewhere / "mmcache-out" / "report.json").read_text())
+    assert report["settings"]["prompt"].startswith("a person")
+
+
+def test_inpainting_with_a_model_that_only_draws(folder, pictures, elsewhere):
+    given = ["--image", pictures / "picture.png", "--mask", pictures / "mask.png"]
+    done = run("compare", "a hat", "--task", "inpaint", "--model", folder, *given, *SHORT)
+    assert done.exit_code == 0, done.output
+    # In the proportions of the picture, and as many pixels as the 32x32 that the model is made for.
+    assert Image.open(elsewhere / "mmcache-out" / "full.png").size == (40, 26)
+
+
+def test_a_controlnet_for_a_model_that_has_none(folder, pictures, tmp_path):
+    controlnet().save_pretrained(tmp_path / "net")
+    given = ["--task", "controlnet", "--model", folder, "--image", pictures / "picture.png"]
+    refused = run("compare", *given, *SHORT)
+    assert refused.exit_code == 2
+    assert "add --controlnet MODEL" in refused.stderr
+    done = run("compare", *given, "--controlnet", tmp_path / "net", *SHORT)
+    assert done.exit_code == 0, done.output
+    assert "controlnet" in done.stdout
+
+
+def test_motion_for_a_model_that_draws_pictures(folder, tmp_path):
+    motion_adapter().save_pretrained(tmp_path / "motion")
+    given = ["--task", "text-to-video", "--model", folder, "--frames", "2"]
+    done = run("compare", *given, "--motion-adapter", tmp_path / "motion", *SHORT)
+    assert done.exit_code == 0, done.output
+    assert "VMAF" in done.stdout
+
+
+def test_models_for_another_task_are_told_from_each_other(tmp_path):
+    inpainting().save_pretrained(tmp_path / "inpainting")
+    ddpm().save_pretrained(tmp_path / "ddpm")
+    Image.new("RGB", (32, 32), "white").save(tmp_path / "white.png")
+    done = run("compare", "--model", tmp_path / "inpainting", *SHORT)
+    assert done.exit_code == 2
+    assert "add --task inpaint" in done.stderr
+    given = ["--image", tmp_path / "white.png", "--mask", tmp_path / "white.png"]
+    done = run("compare", "--model", tmp_path / "ddpm", "--task", "inpaint", *given, *SHORT)
+    assert done.exit_code == 2
+    assert "is a DDPMPipeline, of which diffusers makes none for --task inpaint" in done.stderr
 
 
 def test_as_a_module():

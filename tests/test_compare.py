@@ -13,15 +13,17 @@ from rich.console import Console
 
 import mmcache
 from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
+from mmcache.measuring.clip_comparison import CLIP_FILES, ClipComparison
 from mmcache.measuring.compare import compare
 from mmcache.measuring.comparison import FILES
 from mmcache.measuring.comparison_table import comparison_table
-from mmcache.measuring.metrics import likeness
+from mmcache.measuring.metrics import Likeness, likeness
 from mmcache.measuring.output_folder import check_output, write_files
 from mmcache.measuring.pictures import Panel, amplified_difference, as_images, side_by_side
+from mmcache.measuring.video_files import read_video
 from mmcache.testing.probes import anatomy, failing_denoiser
 from tests.tiny import ddpm
-from tests.tiny_prompted import prompted
+from tests.tiny_prompted import controlled, inpainting, moving, prompted
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*leave little to reuse")
 
@@ -166,6 +168,91 @@ def test_a_pipeline_without_a_prompt():
     result = compare(ddpm(), steps=6, interval=2)
     assert (result.full_steps, result.cached_steps) == (3, 3)
     assert result.full.pictures.shape == (1, 16, 16, 3)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """Ten steps, every third one full; three frames."""
+    return compare(moving(), "a person", steps=10, interval=3, branch=0, num_frames=3)
+
+
+def test_clips_are_compared_frame_by_frame(clips):
+    assert isinstance(clips, ClipComparison)
+    assert clips.full.pictures.shape == (1, 3, 32, 32, 3)
+    assert (clips.full_steps, clips.cached_steps) == (4, 6)
+    report = json.loads(clips.as_json())
+    assert report["frames"] == {"per_clip": 3, "fps": 8.0}
+    for figure, least in (("psnr_db_of_frames", 20), ("ssim_of_frames", 0.5), ("vmaf_of_frames", 10)):
+        each = report[figure]["each"]
+        assert len(each) == 3
+        assert report[figure]["worst"] == min(each) > least
+        assert report[figure]["mean"] == pytest.approx(sum(each) / 3)
+    own = likeness(clips.cached.pictures[0, 1:2], clips.full.pictures[0, 1:2])
+    assert report["psnr_db_of_frames"]["each"][1] == pytest.approx(own.psnr)
+
+
+def test_clips_are_saved_as_files_that_play(clips, tmp_path):
+    files = clips.save(tmp_path)
+    assert [path.name for path in files] == list(CLIP_FILES)
+    read = read_video(tmp_path / "full.mp4")
+    assert (read.frames.shape, read.fps) == ((3, 320, 320, 3), 8)
+    shown = clips.full.pictures[0].repeat(10, axis=1).repeat(10, axis=2)
+    assert np.abs(read.frames / 255 - shown).mean() < 0.02
+    both = read_video(tmp_path / "side-by-side.mp4").frames
+    assert both.shape[0] == 3
+    assert both.shape[2] > 2 * 320
+    assert Image.open(tmp_path / "side-by-side.png").width > 3 * 128
+
+
+def test_without_vmaf_the_table_says_why(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ffmpeg_quality_metrics", None)
+    clips = compare(moving(), "a person", steps=2, num_frames=2)
+    assert json.loads(clips.as_json())["vmaf_of_frames"] == {"reason": clips.no_vmaf}
+    printed = io.StringIO()
+    Console(file=printed, width=100).print(comparison_table(clips))
+    said = " ".join(printed.getvalue().split())
+    assert 'no VMAF: not installed: pip install "mmcache[video]"' in said
+
+
+def test_missing_imageio_is_named_before_a_clip_is_sampled(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "imageio_ffmpeg", None)
+    pipe = moving()
+    calls = counted(pipe)
+    with pytest.raises(MissingExtraError, match=r'pip install "mmcache\[video\]"'):
+        compare(pipe, "a person", steps=2)
+    assert not calls
+
+
+def test_equal_clips(clips):
+    same = replace(clips, cached=clips.full, frames=[Likeness(math.inf, 1.0)] * 3)
+    report = json.loads(same.as_json())
+    assert report["psnr_db_of_frames"] == {"mean": None, "worst": None, "each": [None] * 3}
+    assert ("PSNR to full, worst frame", "infinite (identical)") in same.likeness_rows()
+
+
+def test_the_sheet_shows_what_the_pipeline_was_given():
+    picture = Image.effect_noise((48, 48), 60).convert("RGB")
+    mask = Image.new("L", (48, 48))
+    mask.paste(255, (0, 0, 24, 48))
+    result = compare(inpainting(), "a hat", steps=2, image=picture, mask_image=mask)
+    assert [panel.title for panel in result.inputs] == ["input and mask"]
+    (shown,) = result.inputs[0].pictures
+    assert shown.size == (32, 32)
+    left, right = np.asarray(shown)[:, :15].mean((0, 1)), np.asarray(shown)[:, 17:].mean((0, 1))
+    assert left[0] - left[1] > 50 > abs(right[0] - right[1])
+    assert result.sheet().width > 4 * 320
+    assert result.settings["image"] == "Image"
+
+
+def test_a_controlnet_is_part_of_the_figures():
+    result = compare(controlled(), "a hat", steps=10, interval=5, image=Image.new("RGB", (32, 32)))
+    (net,) = result.report.side_networks
+    assert result.full_macs == result.report.denoisers[0].full_macs + net.full_macs
+    assert (result.full_steps, result.cached_steps) == (2, 8)
+    printed = io.StringIO()
+    Console(file=printed, width=120).print(comparison_table(result))
+    assert "MACs, together" in printed.getvalue()
+    assert [panel.title for panel in result.inputs] == ["input"]
 
 
 def test_repeats_count_the_shortest():

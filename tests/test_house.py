@@ -11,7 +11,7 @@ LAYERS = [
     {"clock", "cut", "policy", "forecast", "plan", "adapter"},
     {"unet", "level_unet", "block_stack", "controlnet", "controlnet_xs"},
     {"registry", "plan_file"},
-    {"caller", "deferred", "macs", "record", "shadow", "history", "timestep_clock"},
+    {"caller", "deferred", "macs", "record", "shadow", "history", "timestep_clock", "attention_readers"},
     {"watched_scheduler", "scheduler_clock", "pipeline_clock", "parts"},
     {"caching_scheduler"},
     {"side_scheduler", "report"},

@@ -1,6 +1,6 @@
 """Every pipeline class that samples with a U-Net keeps every law, or is refused with a reason.
 
-By default each is run at interval 2 under the laws that catch most. All laws at intervals 1, 2 and 3, with
+By default each is run at interval 2 under the laws that catch most. All laws, at intervals 1, 2 and 3, with
 and without guidance, take longer, and make the table in docs/pipelines.md:
 
     pytest tests/test_pipelines.py -m "slow or not slow" -n auto --pipelines-table docs/pipelines.md
@@ -44,6 +44,8 @@ OF_A_PLAN = {
     "saves": lambda case, sample, plan: check_saves(case.make(), sample, plan),
     "side networks": lambda case, sample, plan: check_side_networks(case.make, sample, plan),
 }
+SETTINGS = ((1, True), (2, True), (2, False), (3, True))  # interval, guided
+COUNTING = ("cheaper", "saves")
 QUICK = ("same input", "interval 1", "fresh", "one feature", "saves")
 
 
@@ -63,10 +65,11 @@ def check_saves(pipe, sample, plan):
     with accelerate(pipe, plan) as session:
         sample(pipe)
         report = session.report()
+    read = any("may be read" in note for note in report.notes)  # the attention maps: every step is full
     for part in report.parts:
         at = {(step.branch, step.full_macs): step.macs for step in part.steps}
         assert part.macs == sum(at[step.branch, step.full_macs] for step in part.steps)
-        if plan.policy.interval > 1 and len({step.step for step in part.steps}) > 1:
+        if plan.policy.interval > 1 and len({step.step for step in part.steps}) > 1 and not read:
             assert part.cached_steps, f"{part.name}: no call was cached"
             assert part.macs < part.full_macs
     return report
@@ -76,6 +79,8 @@ def check_saves(pipe, sample, plan):
 def test_a_pipeline_keeps_the_laws_at_interval_2(case):
     sample, plan = sampler(case, True), plan_of(2, case.make())
     for law in QUICK:
+        if law in COUNTING and not case.counted:
+            continue
         if law in OF_ANY_CALL:
             OF_ANY_CALL[law](case, sample)
         else:
@@ -105,13 +110,15 @@ def test_a_pipeline_keeps_a_law(case, law, record_property):
         return
     if law == "side networks" and not find_side_networks(pipe):
         pytest.skip("no side network")
-    for guided in (True, False) if case.guidance else (True,):
-        sample = sampler(case, guided)
-        if law in OF_ANY_CALL:
-            OF_ANY_CALL[law](case, sample)
-            continue
-        for interval in (2, 3) if law == "side networks" else (1, 2, 3):
-            OF_A_PLAN[law](case, sample, plan_of(interval, pipe))
+    if law in COUNTING and not case.counted:
+        pytest.skip("multiply-adds cannot be counted")
+    if law in OF_ANY_CALL:
+        for guided in (True, False) if case.guidance else (True,):
+            OF_ANY_CALL[law](case, sampler(case, guided))
+        return
+    for interval, guided in SETTINGS:
+        if (guided or case.guidance) and not (law == "side networks" and interval == 1):
+            OF_A_PLAN[law](case, sampler(case, guided), plan_of(interval, pipe))
     if law == "saves":
         report = check_saves(case.make(), sampler(case, True), plan_of(2, pipe))
         parts = ", ".join(f"{part.name}: {part.adapter}" for part in report.parts)

@@ -1,13 +1,29 @@
-"""A tiny random pipeline that takes a prompt in words, as a person at the command line gives it."""
+"""Tiny random pipelines that take a prompt in words, as at the command line: one for each task."""
+
+from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import (
+    AnimateDiffPipeline,
+    ControlNetModel,
+    MotionAdapter,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+)
 from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from tests import tiny
 
 TOKENS = 12
+
+SMALL = {
+    "block_out_channels": (16, 32),
+    "layers_per_block": 1,
+    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+}
 
 
 def tokenizer() -> CLIPTokenizer:
@@ -34,14 +50,53 @@ def text_encoder(words: CLIPTokenizer) -> CLIPTextModel:
     return CLIPTextModel(config).eval()
 
 
-def prompted() -> StableDiffusionPipeline:
-    """Stable Diffusion with two levels; pictures of 32x32 from latents of 16x16."""
-    pipe = tiny.stable_diffusion(
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-    )
+def with_words(pipe: Any) -> Any:
     words = tokenizer()
     pipe.register_modules(tokenizer=words, text_encoder=text_encoder(words))
+    return pipe
+
+
+def prompted() -> StableDiffusionPipeline:
+    """Stable Diffusion with two levels; pictures of 32x32 from latents of 16x16."""
+    return with_words(tiny.stable_diffusion(**SMALL))
+
+
+def inpainting() -> StableDiffusionInpaintPipeline:
+    """`prompted` for inpainting: its U-Net sees mask and masked picture too."""
+    return with_words(tiny.stable_diffusion(StableDiffusionInpaintPipeline, in_channels=9, **SMALL))
+
+
+def controlnet() -> ControlNetModel:
+    """For the U-Net of `prompted`."""
+    torch.manual_seed(3)
+    return ControlNetModel.from_unet(tiny.unet(**SMALL), conditioning_embedding_out_channels=(8, 8)).eval()
+
+
+def controlled() -> StableDiffusionControlNetPipeline:
+    """`prompted` with a ControlNet."""
+    parts = prompted().components
+    pipe = StableDiffusionControlNetPipeline(**parts, controlnet=controlnet(), requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def motion_adapter() -> MotionAdapter:
+    """For the U-Net of `prompted`; eight frames at most."""
+    torch.manual_seed(4)
+    return MotionAdapter(
+        block_out_channels=(16, 32),
+        motion_layers_per_block=1,
+        motion_norm_num_groups=8,
+        motion_num_attention_heads=2,
+        motion_max_seq_length=8,
+        use_motion_mid_block=False,
+    ).eval()
+
+
+def moving() -> AnimateDiffPipeline:
+    """`prompted` with motion: clips of 32x32."""
+    parts = prompted().components
+    names = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+    pipe = AnimateDiffPipeline(**{name: parts[name] for name in names}, motion_adapter=motion_adapter())
+    pipe.set_progress_bar_config(disable=True)
     return pipe

@@ -1,5 +1,6 @@
 """`compare(pipe, prompt)`: run a pipeline in full and cached from the same seed, and measure both."""
 
+import inspect
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -12,17 +13,26 @@ import diffusers
 import numpy as np
 import torch
 
-from mmcache.acceleration import accelerate, find_denoisers
+from mmcache.acceleration import accelerate
 from mmcache.caching_scheduler import FEW_STEPS
 from mmcache.errors import UnsupportedPipelineError
+from mmcache.measuring.clip_comparison import FPS, ClipComparison
 from mmcache.measuring.comparison import Comparison, Sampling
 from mmcache.measuring.denoiser_timer import DenoiserTimer, timed
-from mmcache.measuring.metrics import likeness, require_torchmetrics
+from mmcache.measuring.ffmpeg import require_ffmpeg
+from mmcache.measuring.given_pictures import input_panels
+from mmcache.measuring.metrics import likeness, likeness_by_frame, require_torchmetrics
+from mmcache.measuring.pictures import eight_bits
 from mmcache.measuring.sampling_settings import check_counts, check_prompt, described, settings_of
+from mmcache.measuring.video_files import MOST_FPS
+from mmcache.measuring.vmaf import VmafUnavailableError, vmaf
+from mmcache.parts import find_denoisers, find_side_networks
 from mmcache.plan import Plan
 from mmcache.session import session_of
 
 FULL_WARMUP = 2  # steps
+CLIP_DIMENSIONS = 5  # (N, F, H, W, C)
+RESULTS = ("images", "frames")  # how pipelines call what they have drawn
 CACHED_WARMUP = FEW_STEPS + 1  # steps: enough for cached ones, and not so few that the engine warns
 
 
@@ -46,7 +56,7 @@ def compare(
     also after an exception or Ctrl-C.
 
     Args:
-        pipe: a diffusers pipeline that returns pictures.
+        pipe: a diffusers pipeline that returns pictures or clips.
         prompt: one or several; None for a pipeline that takes none, or with `prompt_embeds=...`.
         plan: a `Plan`, a preset's name or a plan file; without it the default plan of the architecture.
         interval: full step every so many steps, in place of the plan's policy.
@@ -56,21 +66,25 @@ def compare(
         guidance_scale: None for the pipeline's own default.
         repeats: timed runs of each kind, in turns. The shortest counts: other programs only ever add time.
         progress: show a bar per run, if stderr is a terminal.
-        **call: more arguments of the pipeline, such as `negative_prompt`, `height`, `prompt_embeds`.
+        **call: more arguments of the pipeline, such as `negative_prompt`, `height`, `prompt_embeds`, `image`,
+            `mask_image`, `num_frames`.
 
     Returns:
-        The `Comparison`: pictures (N, H, W, C) in [0, 1], seconds, MACs, PSNR in dB, SSIM; `save(folder)`.
+        The `Comparison`: pictures (N, H, W, C) in [0, 1], seconds, MACs, PSNR in dB, SSIM; `save(folder)`. Of
+        a pipeline that draws clips it is a `ClipComparison`: (N, F, H, W, C), and the figures of each frame.
 
     Raises:
-        UnsupportedPipelineError: no denoiser that mmcache knows, or the pipeline returns no pictures.
+        UnsupportedPipelineError: no denoiser that mmcache knows, or the pipeline returns neither pictures nor
+            clips.
         PlanFileError: no such preset or file, or not a plan.
-        MissingExtraError: torchmetrics is not installed.
+        MissingExtraError: torchmetrics, or for clips imageio, is not installed.
         ValueError: an empty prompt, fewer steps or repeats than 1, an argument that the pipeline does not
             have, a branch that the model does not have, a pipe that is already accelerated, or pictures
             that are not finite numbers. All but the last are found before anything is sampled.
     """
     require_torchmetrics()
-    denoisers = [model for model, _ in find_denoisers(pipe).values()]
+    models = [part.model for part in find_denoisers(pipe).values()]
+    models += [part.model for part in find_side_networks(pipe).values()]
     if isinstance(pipe, torch.nn.Module):
         raise UnsupportedPipelineError(
             f"compare() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
@@ -83,10 +97,12 @@ def compare(
     check_counts(steps, seed, repeats)
     check_prompt(prompt)
     settings = settings_of(pipe, prompt, guidance_scale, call)
+    if draws_clips(pipe):
+        require_ffmpeg()
     options = {"interval": interval, "branch": branch}
     options = {name: value for name, value in options.items() if value is not None}
 
-    with timed(denoisers) as timer, accelerate(pipe, plan, **options) as session, own_progress_bar(pipe):
+    with timed(models) as timer, accelerate(pipe, plan, **options) as session, own_progress_bar(pipe):
 
         def sample(label: str, count: int, cached: bool) -> Sampling:
             session.enabled = cached
@@ -105,17 +121,41 @@ def compare(
 
     full, cached = (min(kind, key=lambda run: run.seconds) for kind in zip(*runs, strict=True))
     shortest = "one run each" if repeats == 1 else f"the shortest of {repeats} runs each"
-    return Comparison(
-        pipeline=type(pipe).__name__,
-        plan=session.plan,
-        settings={"steps": steps, "seed": seed} | described(pipe, settings),
-        environment=environment(pipe),
-        timing=f"{shortest}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)",
-        full=full,
-        cached=cached,
-        report=report,
-        likeness=likeness(cached.pictures, full.pictures),
-    )
+    found = {
+        "pipeline": type(pipe).__name__,
+        "plan": session.plan,
+        "settings": {"steps": steps, "seed": seed} | described(pipe, settings),
+        "environment": environment(pipe),
+        "timing": f"{shortest}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)",
+        "full": full,
+        "cached": cached,
+        "report": report,
+        "likeness": likeness(cached.stills, full.stills),
+        "inputs": input_panels(settings, full.stills.shape),
+    }
+    if full.pictures.ndim == CLIP_DIMENSIONS:
+        return ClipComparison(**found, **frame_by_frame(cached.stills, full.stills), fps=fps_of(settings))
+    return Comparison(**found)
+
+
+def draws_clips(pipe: Any) -> bool:
+    """Whether it can be told from its arguments, before sampling, that a pipeline draws clips."""
+    return "num_frames" in inspect.signature(type(pipe).__call__).parameters
+
+
+def fps_of(settings: Mapping[str, Any]) -> float:
+    """What the pipeline was told (Stable Video Diffusion is), where it can be played."""
+    fps = settings.get("fps")
+    return float(fps) if isinstance(fps, int | float) and 0 < fps <= MOST_FPS else FPS
+
+
+def frame_by_frame(cached: np.ndarray, full: np.ndarray) -> dict[str, Any]:
+    """The likeness of each frame; without VMAF's tool, why there is no VMAF."""
+    found: dict[str, Any] = {"frames": likeness_by_frame(cached, full)}
+    try:
+        return found | {"vmaf": vmaf(eight_bits(cached), eight_bits(full))}
+    except VmafUnavailableError as reason:
+        return found | {"no_vmaf": str(reason)}
 
 
 @contextmanager
@@ -137,13 +177,13 @@ def one_call(pipe: Any, settings: Mapping[str, Any], seed: int, timer: DenoiserT
     started = time.perf_counter()
     result = pipe(**settings, generator=torch.Generator().manual_seed(seed), output_type="np")
     seconds = time.perf_counter() - started
-    pictures = getattr(result, "images", None)
-    if pictures is None:
+    drawn = next((value for name in RESULTS if (value := getattr(result, name, None)) is not None), None)
+    if drawn is None:
         raise UnsupportedPipelineError(
-            f"compare() needs pictures, and {type(pipe).__name__} returns a "
-            f"{type(result).__name__} without `images`"
+            f"compare() needs pictures or clips, and {type(pipe).__name__} returns a "
+            f"{type(result).__name__} without {' or '.join(f'`{name}`' for name in RESULTS)}"
         )
-    pictures = np.asarray(pictures)
+    pictures = np.asarray(drawn)
     if not np.isfinite(pictures).all():
         raise ValueError(
             f"{type(pipe).__name__} gave pictures that are not finite numbers; in half precision that is "

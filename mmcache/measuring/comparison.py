@@ -28,14 +28,20 @@ class Sampling:
     """One call of the pipeline.
 
     Attributes:
-        pictures: (N, H, W, C), float, in [0, 1], as the pipeline gave them (not rounded to 8 bits).
+        pictures: (N, H, W, C), float, in [0, 1], as the pipeline gave them (not rounded to 8 bits); of clips
+            (N, F, H, W, C).
         seconds: wall time of the call.
-        denoiser_seconds: the part of it that the denoisers took.
+        denoiser_seconds: the part of it that the denoisers took, side networks such as ControlNets included.
     """
 
     pictures: np.ndarray
     seconds: float
     denoiser_seconds: float
+
+    @property
+    def stills(self) -> np.ndarray:
+        """Pictures or frames alike, (N or N * F, H, W, C)."""
+        return self.pictures.reshape(-1, *self.pictures.shape[-3:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +58,7 @@ class Comparison:
         cached: the run with it.
         report: what the cached run did, step by step.
         likeness: PSNR and SSIM of the cached pictures against the full ones, data range 1.
+        inputs: the pictures that the pipeline was given, for the sheet.
     """
 
     pipeline: str
@@ -63,6 +70,7 @@ class Comparison:
     cached: Sampling
     report: Report
     likeness: Likeness
+    inputs: tuple[Panel, ...] = ()
 
     @property
     def speed_up(self) -> float:
@@ -98,18 +106,18 @@ class Comparison:
 
     @property
     def macs(self) -> int | None:
-        """Multiply-adds of the denoisers in the cached run; None where they cannot be counted."""
-        return total([part.macs for part in self.report.denoisers])
+        """Of denoisers and side networks in the cached run; None where they cannot be counted."""
+        return self.report.macs
 
     @property
     def full_macs(self) -> int | None:
-        """Multiply-adds of the denoisers in the full run; None where they cannot be counted."""
-        return total([part.full_macs for part in self.report.denoisers])
+        """The same for the full run."""
+        return self.report.full_macs
 
     @property
     def bytes_held(self) -> int:
         """Bytes of kept features, each denoiser at its most."""
-        return sum(part.bytes_held for part in self.report.denoisers)
+        return sum(part.bytes_held for part in self.report.parts)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: plain values only, and None for an infinite PSNR."""
@@ -136,58 +144,78 @@ class Comparison:
     def as_json(self) -> str:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False, ensure_ascii=False)
 
-    def sheet(self) -> Image.Image:
-        """Full, cached and their amplified difference in one labelled picture, a row per picture."""
-        difference, scale = amplified_difference(self.cached.pictures, self.full.pictures)
+    def titles(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """What stands above the full and above the cached pictures, each in two lines."""
         steps = self.full_steps + self.cached_steps
         gain = f"{self.speed_up:.1f}x"
         if self.clock_is_doubtful and self.macs and self.full_macs:
             gain = f"({self.full_macs / self.macs:.1f}x fewer MACs)"
+        below = f"{self.full_steps} full + {self.cached_steps} cached steps, {self.cached.seconds:.2f} s"
+        return ("full", f"{steps} full steps, {self.full.seconds:.2f} s"), (f"cached {gain}", below)
+
+    def panels(self) -> list[Panel]:
+        """Full, cached, and their amplified difference."""
+        difference, scale = amplified_difference(self.cached.stills, self.full.stills)
         alike = f"PSNR {psnr_text(self.likeness.psnr)}"
         if self.likeness.ssim is not None:
             alike += f", SSIM {self.likeness.ssim:.4f}"
-        return side_by_side(
-            [
-                Panel(
-                    "full", f"{steps} full steps, {self.full.seconds:.2f} s", as_images(self.full.pictures)
-                ),
-                Panel(
-                    f"cached {gain}",
-                    f"{self.full_steps} full + {self.cached_steps} cached steps, {self.cached.seconds:.2f} s",
-                    as_images(self.cached.pictures),
-                ),
-                Panel(
-                    "no difference" if self.identical else f"difference, amplified {scale}x",
-                    alike,
-                    as_images(difference),
-                ),
-            ]
-        )
+        full, cached = self.titles()
+        return [
+            Panel(*full, as_images(self.full.stills)),
+            Panel(*cached, as_images(self.cached.stills)),
+            Panel(
+                "no difference" if self.identical else f"difference, amplified {scale}x",
+                alike,
+                as_images(difference),
+            ),
+        ]
+
+    def sheet(self) -> Image.Image:
+        """Inputs, full, cached and difference in one labelled picture, a row per picture."""
+        return side_by_side([*self.inputs, *self.panels()])
+
+    def files(self) -> dict[str, bytes]:
+        """What `save` writes, by name."""
+        pictures = {
+            SHEET: self.sheet(),
+            FULL: as_images(column(self.full.pictures))[0],
+            CACHED: as_images(column(self.cached.pictures))[0],
+        }
+        return {name: png(picture) for name, picture in pictures.items()} | {REPORT: self.report_file()}
+
+    def report_file(self) -> bytes:
+        return (self.as_json() + "\n").encode()
+
+    def words(self) -> str:
+        """1 picture 64 wide and 64 high."""
+        count, height, width, _ = self.full.pictures.shape
+        return f"{counted(count, 'picture')} {width} wide and {height} high"
+
+    def remarks(self) -> list[str]:
+        """What else there is to say of the figures."""
+        return []
+
+    def likeness_rows(self) -> list[tuple[str, str]]:
+        """How close the cached result is, as a person reads it."""
+        ssim = "too small" if self.likeness.ssim is None else f"{self.likeness.ssim:.4f}"
+        return [("PSNR to full", psnr_text(self.likeness.psnr)), ("SSIM to full", ssim)]
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write side-by-side.png, full.png, cached.png and report.json, all of them or none.
 
-        With several pictures full.png and cached.png show them from top to bottom.
+        With several pictures full.png and cached.png show them from top to bottom. Clips become mp4 files.
 
         Returns:
             The files.
 
         Raises:
             OSError: the folder cannot be written to. `check_output(folder)` tells before sampling.
+            VideoFileError: ffmpeg could not write a clip.
         """
         folder = Path(folder)
-        check_output(folder, FILES)
-        pictures = {
-            SHEET: self.sheet(),
-            FULL: as_images(column(self.full.pictures))[0],
-            CACHED: as_images(column(self.cached.pictures))[0],
-        }
-        files = {name: png(picture) for name, picture in pictures.items()}
-        return write_files(folder, files | {REPORT: (self.as_json() + "\n").encode()})
-
-
-def total(values: list[int | None]) -> int | None:
-    return None if None in values else sum(value for value in values if value is not None)
+        files = self.files()
+        check_output(folder, tuple(files))
+        return write_files(folder, files)
 
 
 def ratio(full: float | None, cached: float | None) -> dict[str, float | None]:
@@ -197,6 +225,10 @@ def ratio(full: float | None, cached: float | None) -> dict[str, float | None]:
 
 def psnr_text(psnr: float) -> str:
     return f"{psnr:.1f} dB" if math.isfinite(psnr) else "infinite (identical)"
+
+
+def counted(count: int, thing: str) -> str:
+    return f"1 {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def column(pictures: np.ndarray) -> np.ndarray:

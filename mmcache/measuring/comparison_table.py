@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mmcache.measuring.comparison import Comparison, psnr_text
+from mmcache.measuring.comparison import Comparison
 from mmcache.report import DenoiserReport, giga, mebi
 
 NOT_COUNTED = "not counted"
@@ -22,14 +22,18 @@ def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
     table.add_column("gain", justify="right", style="green")
     full, cached = result.full, result.cached
     table.add_row("seconds, whole call", *seconds(full.seconds, cached.seconds))
-    table.add_row("seconds, denoiser", *seconds(full.denoiser_seconds, cached.denoiser_seconds))
-    for part in result.report.denoisers:
-        several = f", {part.name}" if len(result.report.denoisers) > 1 else ""
-        rows_of(table, part, several)
+    parts = result.report.parts
+    table.add_row(
+        "seconds, " + (" and ".join(part.name for part in parts) if len(parts) > 1 else "denoiser"),
+        *seconds(full.denoiser_seconds, cached.denoiser_seconds),
+    )
+    if len(parts) > 1:
+        table.add_row("MACs, together", *macs(result.full_macs, result.macs))
+    for part in parts:
+        rows_of(table, part, f", {part.name}" if len(parts) > 1 else "")
     table.add_section()
-    table.add_row("PSNR to full", "", psnr_text(result.likeness.psnr), "")
-    ssim = result.likeness.ssim
-    table.add_row("SSIM to full", "", "too small" if ssim is None else f"{ssim:.4f}", "")
+    for name, value in result.likeness_rows():
+        table.add_row(name, "", value, "")
 
     title = Text(f"{result.pipeline}: {result.plan}", style="bold")
     lines = [
@@ -44,14 +48,16 @@ def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
 def rows_of(table: Table, part: DenoiserReport, several: str) -> None:
     """What one denoiser did."""
     steps = part.full_steps + part.cached_steps
-    if part.macs and part.full_macs:
-        macs = giga(part.full_macs), giga(part.macs), f"{part.full_macs / part.macs:.2f}x fewer"
-    else:
-        macs = NOT_COUNTED, NOT_COUNTED, ""
-    table.add_row(f"MACs{several}", *macs)
+    table.add_row(f"MACs{several}", *macs(part.full_macs, part.macs))
     table.add_row(f"full steps{several}", str(steps), str(part.full_steps), "")
     table.add_row(f"cached steps{several}", "0", str(part.cached_steps), "")
     table.add_row(f"cache held, at most{several}", "0 B", mebi(part.bytes_held), "")
+
+
+def macs(full: int | None, cached: int | None) -> tuple[str, str, str]:
+    if not full or not cached:
+        return NOT_COUNTED, NOT_COUNTED, ""
+    return giga(full), giga(cached), f"{full / cached:.2f}x fewer"
 
 
 def seconds(full: float, cached: float) -> tuple[str, str, str]:
@@ -60,7 +66,7 @@ def seconds(full: float, cached: float) -> tuple[str, str, str]:
 
 def notes_of(result: Comparison) -> list[str]:
     """What the session has to say, and a doubt about the clock where there is reason for one."""
-    notes = list(result.report.notes)
+    notes = [*result.report.notes, *result.remarks()]
     if result.clock_is_doubtful:
         notes.append(
             "the speed-up is larger than the saved MACs explain, so something else was using the processor "
@@ -71,9 +77,7 @@ def notes_of(result: Comparison) -> list[str]:
 
 def picture_words(result: Comparison) -> str:
     """1 picture 64 wide and 64 high, seed 0, guidance scale 7.5."""
-    count, height, width, _ = result.full.pictures.shape
-    pictures = "1 picture" if count == 1 else f"{count} pictures"
-    words = f"{pictures} {width} wide and {height} high, seed {result.settings['seed']}"
+    words = f"{result.words()}, seed {result.settings['seed']}"
     scale = result.settings.get("guidance_scale")
     return words if scale is None else f"{words}, guidance scale {scale:g}"
 

@@ -4,6 +4,8 @@ Counted on Stable Diffusion v1.5's shape without weights (512 x 512 pixels, batc
 seconds and the memory of neither model.
 """
 
+from typing import Any
+
 import torch
 import typer
 from diffusers import ControlNetModel, UNet2DConditionModel
@@ -21,8 +23,8 @@ INTERVAL = 3
 def main() -> None:
     """Count U-Net and ControlNet together, per branch, of a cached step and of a run."""
     with torch.device("meta"):
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
-        controlnet = ControlNetModel(cross_attention_dim=768)
+        unet: Any = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+        controlnet: Any = ControlNetModel(cross_attention_dim=768)
         call = {
             "sample": torch.empty(1, 4, 64, 64),
             "timestep": torch.empty(1),
@@ -30,7 +32,8 @@ def main() -> None:
         }
         condition = {"controlnet_cond": torch.empty(1, 3, 512, 512)}
     adapter, side = adapter_for(unet), side_adapter_for(controlnet)
-    assert adapter is not None and side is not None
+    assert adapter is not None
+    assert side is not None
 
     full = count_macs(unet, call) or 0
     whole = count_macs(controlnet, call | condition) or 0
@@ -43,8 +46,12 @@ def main() -> None:
         saved = f"{(cut - whole) / (small + whole):.0%}"
         table.add_row(str(branch), giga(small), giga(whole), giga(cut), saved, *runs)
     console = Console(highlight=False)
-    console.print(f"Stable Diffusion v1.5 with a ControlNet: a full step takes {giga(full)} + {giga(whole)} MACs.")
-    console.print(f"Cached steps by branch, and how many times fewer MACs a run at interval {INTERVAL} takes:")
+    console.print(
+        f"Stable Diffusion v1.5 with a ControlNet: a full step takes {giga(full)} + {giga(whole)} MACs."
+    )
+    console.print(
+        f"Cached steps by branch, and how many times fewer MACs a run at interval {INTERVAL} takes:"
+    )
     console.print(table)
 
 

@@ -68,3 +68,9 @@ def likeness(pictures: np.ndarray, reference: np.ndarray) -> Likeness:
 def channels_first(pictures: np.ndarray) -> torch.Tensor:
     """(N, H, W, C) to (N, C, H, W), in float64: the error of nearly equal pictures is a tiny number."""
     return torch.from_numpy(np.asarray(pictures)).permute(0, 3, 1, 2).double()
+
+
+def likeness_by_frame(frames: np.ndarray, reference: np.ndarray) -> list[Likeness]:
+    """Compare each picture of a stack (N, H, W, C) with its own reference."""
+    pairs = zip(frames, reference, strict=True)
+    return [likeness(frame[None], original[None]) for frame, original in pairs]

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 PANEL = 320  # pixels: smaller pictures are enlarged to at least this side
-MARGIN = 16
+STRIP = 128  # pixels: the same for the frames of a clip on a strip
+MARGIN, GAP = 16, 4
 TITLE, SUBTITLE = 20, 15  # font sizes
 HEADER = TITLE + SUBTITLE + 16
 PAPER, INK, FAINT = "#ffffff", "#16181d", "#5c6370"
@@ -22,10 +23,15 @@ class Panel(NamedTuple):
     pictures: Sequence[Image.Image]
 
 
-def as_images(pictures: np.ndarray) -> list[Image.Image]:
-    """(N, H, W, C) in [0, 1] to RGB pictures of 8 bits; one channel becomes gray."""
+def eight_bits(pictures: np.ndarray) -> np.ndarray:
+    """(..., C) in [0, 1] to (..., 3), uint8; one channel becomes gray."""
     rgb = pictures if pictures.shape[-1] == 3 else pictures[..., :1].repeat(3, axis=-1)
-    return [Image.fromarray(picture) for picture in np.rint(rgb.clip(0, 1) * 255).astype(np.uint8)]
+    return np.rint(rgb.clip(0, 1) * 255).astype(np.uint8)
+
+
+def as_images(pictures: np.ndarray) -> list[Image.Image]:
+    """(N, H, W, C) in [0, 1] to RGB pictures of 8 bits."""
+    return [Image.fromarray(picture) for picture in eight_bits(pictures)]
 
 
 def amplified_difference(pictures: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, int]:
@@ -39,9 +45,14 @@ def amplified_difference(pictures: np.ndarray, reference: np.ndarray) -> tuple[n
     return (difference * scale).clip(0, 1), scale
 
 
-def enlarged(picture: Image.Image) -> Image.Image:
-    """Small pictures by an integer factor, pixel for pixel; large ones as they are."""
-    factor = max(1, -(-PANEL // min(picture.size)))
+def enlargement(width: int, height: int, panel: int = PANEL) -> int:
+    """By which whole factor pictures of this size are enlarged for the eye."""
+    return max(1, -(-panel // min(width, height)))
+
+
+def enlarged(picture: Image.Image, panel: int = PANEL) -> Image.Image:
+    """Small pictures by a whole factor, pixel for pixel; large ones as they are."""
+    factor = enlargement(*picture.size, panel)
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
@@ -49,7 +60,7 @@ def side_by_side(panels: Sequence[Panel]) -> Image.Image:
     """One picture with a column per panel."""
     columns = [[enlarged(picture) for picture in panel.pictures] for panel in panels]
     width, height = columns[0][0].size
-    rows = len(columns[0])
+    rows = max(map(len, columns))
     sheet = Image.new(
         "RGB",
         (MARGIN + len(panels) * (width + MARGIN), HEADER + MARGIN + rows * (height + MARGIN)),
@@ -63,6 +74,26 @@ def side_by_side(panels: Sequence[Panel]) -> Image.Image:
         draw.text((left, below), panel.subtitle, FAINT, font_that_fits(panel.subtitle, SUBTITLE, width))
         for row, picture in enumerate(column):
             sheet.paste(picture, (left, HEADER + MARGIN + row * (height + MARGIN)))
+    return sheet
+
+
+def film_strips(panels: Sequence[Panel]) -> Image.Image:
+    """One picture with a row per panel: the frames of a clip from left to right."""
+    rows = [[enlarged(picture, STRIP) for picture in panel.pictures] for panel in panels]
+    width, height = rows[0][0].size
+    row_height = TITLE + 12 + height + MARGIN
+    sheet = Image.new(
+        "RGB", (MARGIN + len(rows[0]) * (width + GAP) - GAP + MARGIN, len(rows) * row_height + MARGIN), PAPER
+    )
+    draw = ImageDraw.Draw(sheet)
+    for index, (panel, row) in enumerate(zip(panels, rows, strict=True)):
+        top = MARGIN + index * row_height
+        title = ImageFont.load_default(TITLE)
+        draw.text((MARGIN, top), panel.title, INK, title)
+        right = MARGIN + title.getlength(panel.title) + MARGIN
+        draw.text((right, top + TITLE - SUBTITLE), panel.subtitle, FAINT, ImageFont.load_default(SUBTITLE))
+        for column, picture in enumerate(row):
+            sheet.paste(picture, (MARGIN + column * (width + GAP), top + TITLE + 12))
     return sheet
 
 

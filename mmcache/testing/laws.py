@@ -26,6 +26,7 @@ from mmcache.testing.probes import (
     copied,
     dead_modules,
     denoiser_calls,
+    differences,
     failing_denoiser,
     feature_bytes,
     macs_by_module,
@@ -95,7 +96,10 @@ def check_restore(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
     plain = sample(make_pipe())
     pipe = make_pipe()
     sample(pipe)  # what a pipeline sets on itself when it is first called
+    once = anatomy(pipe)
+    sample(pipe)  # and what it makes anew at every call
     before = anatomy(pipe)
+    made_anew = set(differences(once, before))
     keys = {name: list(model.state_dict()) for name, (model, _) in find_denoisers(pipe).items()}
     session = accelerate(pipe, plan)
     sample(pipe)
@@ -103,8 +107,7 @@ def check_restore(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
         same_keys = list(model.state_dict()) == keys[name]
         require(same_keys, f"law 3: {name}: state_dict keys changed while accelerated")
     session.restore()
-    after = anatomy(pipe)
-    changed = sorted(where for where in before.keys() | after.keys() if before.get(where) != after.get(where))
+    changed = [where for where in differences(before, anatomy(pipe)) if where not in made_anew]
     require(not changed, f"law 3: changed after restore: {', '.join(changed[:5])}")
     must_equal("law 3: restored and plain", sample(pipe), plain)
 
@@ -142,6 +145,7 @@ def check_independent(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
     plain = sample(make_pipe())
     pipe, other = make_pipe(), make_pipe()
     sharing = type(pipe).from_pipe(pipe)
+    sharing.set_progress_bar_config(**getattr(pipe, "_progress_bar_config", {}))
     session = accelerate(pipe, plan)
     wanted = sample(pipe)
     must_equal("law 5: another pipeline of the class and plain", sample(other), plain)
@@ -187,14 +191,17 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     session = accelerate(pipe, plan)
     with bytes_held_at_calls(pipe, session) as held:
         sample(pipe)
-    for part in session.report().denoisers:
-        # What is seen when a call begins is what the report says of the end of the call before.
-        said = [0, *(step.bytes_held for step in part.steps[:-1])]
-        require(held[part.name] == said, f"law 7: {part.name}: holds {held[part.name]}, says {said}")
-        lanes = 1 + max(step.lane for step in part.steps)
-        most = lanes * plan.forecast.memory * sizes[part.name]
+    for name, driver in session.denoisers.items():
+        calls = driver.run.calls
+        # What is seen when a call begins is what is reported of the end of the call before. Pipelines that
+        # find a noise or a mask first have calls before those of the last run, which is reported.
+        said = [0, *(call.bytes_held for call in calls[:-1])]
+        seen = held[name][-len(said) :]
+        require(seen == said, f"law 7: {name}: holds {seen}, says {said}")
+        lanes = 1 + max(call.lane for call in calls)
+        most = lanes * plan.forecast.memory * sizes[name]
         if not plan.policy.needs_change:
-            require(max(said) <= most, f"law 7: {part.name}: holds {max(said)} bytes, needs {most}")
+            require(max(said) <= most, f"law 7: {name}: holds {max(said)} bytes, needs {most}")
     left = bytes_reachable(session)
     require(left == 0, f"law 7: {left} bytes are still held after the run")
     session.restore()

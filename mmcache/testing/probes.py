@@ -1,7 +1,7 @@
 """What the laws look at: a pipeline's anatomy, a denoiser's calls, what a session holds, MACs by module."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any
@@ -43,14 +43,15 @@ def copied(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def denoiser_calls(pipe: Any, sample: Any) -> Iterator[tuple[str, nn.Module, Adapter, dict[str, Any]]]:
-    """Each denoiser of a pipeline, and the arguments (by name) of its first call in a run."""
+    """Each denoiser of a pipeline, and the arguments (by name) of a call in a run: of those with the largest
+    latent, the first."""
     for name, (model, adapter) in find_denoisers(pipe).items():
         model = own_model(model)
         with recorded_calls(model) as calls:
             sample(pipe)
         require(bool(calls), f"{name}: the sampling run did not call it")
         with torch.no_grad():
-            yield name, model, adapter, calls[0]
+            yield name, model, adapter, max(calls, key=lambda call: call[adapter.sample].numel())
 
 
 @contextmanager
@@ -113,6 +114,11 @@ def anatomy(pipe: Any) -> dict[str, Any]:
     return found
 
 
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Where two anatomies differ."""
+    return sorted(where for where in before.keys() | after.keys() if before.get(where) != after.get(where))
+
+
 def anatomy_of_module(where: str, module: nn.Module) -> dict[str, Any]:
     found: dict[str, Any] = {f"{where} class": type(module)}
     for name, value in vars(module).items():
@@ -131,8 +137,11 @@ def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[
     for name, (model, _) in find_denoisers(pipe).items():
         seen = held.setdefault(name, [])
 
-        def note(module: nn.Module, args: Any, seen: list[int] = seen) -> None:
-            seen.append(bytes_reachable(session))
+        others = [driver for other, driver in session.denoisers.items() if other != name]
+
+        def note(module: nn.Module, args: Any, seen: list[int] = seen, others: list[Any] = others) -> None:
+            if not torch.is_grad_enabled():  # calls that are differentiated are no steps
+                seen.append(bytes_reachable(session, but=others))
 
         handles.append(model.register_forward_pre_hook(note))
     try:
@@ -142,13 +151,14 @@ def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[
             handle.remove()
 
 
-def bytes_reachable(session: Session) -> int:
+def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
     """Bytes of all pictures, latents and features that a session refers to, directly or not.
 
-    Found by following references, past the models, the pipeline and its scheduler. Closures are followed.
+    Found by following references, past the models, the pipeline and its scheduler, and the objects in `but`.
+    Closures are followed.
     """
     skipped = (nn.Module, DiffusionPipeline, SchedulerMixin, type, ModuleType)
-    seen: set[int] = set()
+    seen = {id(thing) for thing in but}
     tensors: dict[int, int] = {}
     waiting: list[Any] = [session]
     while waiting:

@@ -19,6 +19,7 @@ class Case:
             array; `guided` chooses between two settings of guidance.
         refused: words of the reason why it is refused; None for a pipeline that is accelerated.
         guidance: False where the pipeline has no guidance; then there is one setting only.
+        counted: False where multiply-adds cannot be counted, since layers of the pipeline's own look at data.
     """
 
     pipeline: str
@@ -27,6 +28,7 @@ class Case:
     sample: Callable[[Any, bool], Any]
     refused: str | None = None
     guidance: bool = True
+    counted: bool = True
 
     @property
     def name(self) -> str:

@@ -180,7 +180,13 @@ CASES = [
         panorama,
         lambda pipe, guided: sample_panorama(pipe, guided, view_batch_size=2),
     ),
-    Case("StableDiffusionParadigmsPipeline", "image", paradigms, parts.run),
+    Case(
+        "StableDiffusionParadigmsPipeline",
+        "image",
+        paradigms,
+        parts.run,
+        refused="many steps in one call of its denoiser",
+    ),
     Case(
         "StableDiffusionPipelineSafe",
         "image",

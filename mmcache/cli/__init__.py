@@ -1,0 +1,41 @@
+"""The command `mmcache`: one file per command.
+
+What a command needs is imported when it runs, so that `--help` is quick.
+"""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from mmcache.cli.compare import compare
+from mmcache.cli.inspect import inspect
+from mmcache.cli.lists import adapters, presets
+
+app = typer.Typer(
+    help="Faster diffusion pipelines without training: deep features are kept between sampling steps.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mmcache {version('mmcache')}")
+        raise typer.Exit
+
+
+@app.callback()
+def mmcache(
+    _: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=show_version),
+    ] = False,
+) -> None:
+    """Faster diffusion pipelines without training: deep features are kept between sampling steps."""
+
+
+for command in (compare, inspect, adapters, presets):
+    app.command()(command)

@@ -1,0 +1,190 @@
+"""`mmcache compare`: a pipeline in full and cached, side by side."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmcache.cli.terminal import plain_errors, quiet_libraries, show
+
+
+def compare(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(help="What the picture shows.", show_default="the shipped miniature's, for each task"),
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="text-to-image, inpaint, controlnet or text-to-video.")
+    ] = "text-to-image",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Pipeline: a folder, or an id on the Hugging Face hub.", show_default="the shipped miniature"
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            help="For inpaint the picture to change, for controlnet the control image, such as edges.",
+            show_default="the miniature's own",
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="For inpaint: white is drawn anew.", show_default="the miniature's own"),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="For text-to-video: frames of the clip.", show_default="the pipeline's own"),
+    ] = None,
+    controlnet: Annotated[
+        str | None,
+        typer.Option(help="For controlnet: one to add to --model.", show_default="the pipeline's own"),
+    ] = None,
+    motion_adapter: Annotated[
+        str | None,
+        typer.Option(
+            help="For text-to-video: an AnimateDiff motion adapter to add to --model.",
+            show_default="the pipeline's own",
+        ),
+    ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            help="How to cache: a preset (see `mmcache presets`) or a plan file.",
+            show_default="the architecture's own",
+        ),
+    ] = None,
+    interval: Annotated[
+        int | None,
+        typer.Option(
+            help="A full step every so many steps, in place of the plan's policy.", show_default=False
+        ),
+    ] = None,
+    branch: Annotated[
+        int | None,
+        typer.Option(
+            help="Skip branch of cached steps, in place of the plan's: 0 is the cheapest.", show_default=False
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Sampling steps.")] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the noise, the same for both runs.")] = 0,
+    guidance_scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Strength of classifier-free guidance.",
+            show_default="the pipeline's own, 3 for the shipped miniature",
+        ),
+    ] = None,
+    negative_prompt: Annotated[
+        str | None, typer.Option(help="What the picture should not show.", show_default=False)
+    ] = None,
+    height: Annotated[int | None, typer.Option(help="In pixels.", show_default="the pipeline's own")] = None,
+    width: Annotated[int | None, typer.Option(help="In pixels.", show_default="the pipeline's own")] = None,
+    device: Annotated[
+        str, typer.Option(help="Such as cuda:1; auto takes the first of cuda, mps and cpu.")
+    ] = "auto",
+    dtype: Annotated[
+        str, typer.Option(help="float32, float16 or bfloat16; auto is float32 on a CPU, else float16.")
+    ] = "auto",
+    repeats: Annotated[
+        int, typer.Option(help="Timed runs of each kind; the shortest counts, for busy machines.")
+    ] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="CPU threads; 1 is quicker than many on a busy machine.", show_default="torch's own"
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and the report.")] = Path("mmcache-out"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON, not as a table.")
+    ] = False,
+) -> None:
+    """Run a pipeline in full and cached from the same seed, and show pictures, time and difference.
+
+    Writes side-by-side.png, full.png, cached.png and report.json; for clips also the three as mp4.
+
+    The times leave out a short warm-up run of each kind.
+    """
+    with plain_errors(), quiet_libraries():
+        import torch
+
+        from mmcache.demos import GUIDANCE_SCALE
+        from mmcache.measuring.compare import compare as run_both
+        from mmcache.measuring.comparison_table import comparison_table
+        from mmcache.measuring.ffmpeg import require_ffmpeg
+        from mmcache.measuring.metrics import require_torchmetrics
+        from mmcache.measuring.output_folder import check_output
+        from mmcache.measuring.sampling_settings import check_counts, check_prompt, takes_prompt
+        from mmcache.measuring.task_inputs import size_like, task_arguments
+        from mmcache.measuring.tasks import check_options, find_task, load_for
+        from mmcache.plan_file import find_plan
+
+        # Whatever can be wrong without the model is found before it is loaded.
+        chosen = find_task(task)
+        require_torchmetrics()
+        if chosen.draws_clips:
+            require_ffmpeg()
+        check_output(out, chosen.files)
+        check_prompt(prompt)
+        check_counts(steps, seed, repeats)
+        if plan is not None:
+            find_plan(plan)
+        given: dict[str, Any] = {
+            "image": image,
+            "mask": mask,
+            "frames": frames,
+            "controlnet": controlnet,
+            "motion_adapter": motion_adapter,
+        }
+        check_options(chosen, model, given)
+        call = task_arguments(given if model is not None else default_inputs(chosen, given))
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        part = given.get(chosen.part)
+        pipe = load_for(chosen, model, part, device, dtype) if model else load_shipped(chosen, device, dtype)
+        if takes_prompt(pipe):
+            prompt = chosen.prompt if prompt is None else prompt
+            if model is None and guidance_scale is None:
+                guidance_scale = GUIDANCE_SCALE
+        if chosen.sized_like_image:
+            call = size_like(pipe, call["image"]) | call
+        optional = {"negative_prompt": negative_prompt, "height": height, "width": width}
+        result = run_both(
+            pipe,
+            prompt,
+            plan,
+            interval=interval,
+            branch=branch,
+            steps=steps,
+            seed=seed,
+            guidance_scale=guidance_scale,
+            repeats=repeats,
+            progress=True,
+            **(call | {name: value for name, value in optional.items() if value is not None}),
+        )
+        files = result.save(out)
+        if as_json:
+            typer.echo(result.as_json())
+        else:
+            show(comparison_table(result, files))
+
+
+def load_shipped(task: Any, device: str, dtype: str) -> Any:
+    """The shipped miniature for a task, on a device."""
+    from mmcache.demos import load_miniature
+    from mmcache.loading import find_device, find_dtype
+
+    place = find_device(device)
+    return load_miniature(task.miniature).to(place, find_dtype(dtype, place))
+
+
+def default_inputs(task: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The files that were given, or the shipped ones; the shipped mask belongs to the shipped picture."""
+    from mmcache import demos
+
+    folder = Path(demos.__file__).parent / "inputs"
+    shipped = {} if given["image"] else {name: folder / file for name, file in task.inputs.items()}
+    return shipped | {name: value for name, value in given.items() if value is not None}

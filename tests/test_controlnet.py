@@ -1,0 +1,130 @@
+"""A ControlNet runs no further than a cached step needs, and nothing changes by it."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from mmcache import Plan, Taylor, Uniform, accelerate
+from mmcache.deferred import Deferred, computed
+from mmcache.registry import side_adapter_for
+from mmcache.testing import LawBroken, check_side_networks
+from tests import tiny
+from tests.zoo import controlnet
+
+PLAN = Plan(Uniform(3), Taylor(1), branch=1)
+
+pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little")
+
+
+def run(pipe, **changes):
+    return controlnet.sample(pipe, True, **changes)
+
+
+def residuals_of(session):
+    """How many residuals the ControlNet computed at each call; F: all of them."""
+    calls = session.report().side_networks[0].steps
+    return "".join("F" if call.branch is None else str(call.branch) for call in calls)
+
+
+def test_a_cached_step_computes_the_residuals_of_its_skip_connections():
+    pipe = controlnet.one()
+    session = accelerate(pipe, PLAN)
+    run(pipe)
+    assert tiny.steps_of(session) == "F11F11"
+    assert residuals_of(session) == "F22F22"  # branch 1 keeps the skip connections 0 and 1
+
+
+@pytest.mark.parametrize("change", [{"control_guidance_end": 0.5}, {"control_guidance_start": 0.5}])
+def test_a_step_at_which_it_is_switched_is_full(change):
+    pipe = controlnet.one()
+    session = accelerate(pipe, interval=6)
+    run(pipe, **change)
+    steps = session.report().denoisers[0].steps
+    assert [step.step for step in steps if step.branch is None] == [0, 3]
+    assert steps[3].unplanned
+
+
+def halve_guidance(pipe, step, timestep, kwargs):
+    """Guidance off after step 1: the U-Net's batch halves, in guess mode the ControlNet's does not."""
+    if step == 1:
+        pipe._guidance_scale = 1.0
+        kwargs["prompt_embeds"] = kwargs["prompt_embeds"].chunk(2)[1]
+    return kwargs
+
+
+def test_residuals_that_were_left_out_are_computed_if_the_denoiser_has_to_run_whole():
+    call = {
+        "guess_mode": True,
+        "callback_on_step_end": halve_guidance,
+        "callback_on_step_end_tensor_inputs": ["prompt_embeds"],
+    }
+    whole, pipe = controlnet.one(), controlnet.one()
+    for side in accelerate(whole, PLAN).side_networks.values():
+        side.enabled = False
+    session = accelerate(pipe, PLAN)
+    assert torch.equal(run(pipe, **call), run(whole, **call))
+    steps = session.report().side_networks[0].steps
+    again = [step.step for step in steps if step.unplanned]
+    assert again == [2], "the ControlNet was to be run again at the step where the U-Net's batch halved"
+
+
+def test_a_cut_that_leaves_out_too_much_is_found(monkeypatch):
+    adapter = side_adapter_for(controlnet.one().controlnet)
+    one_fewer = dataclasses.replace(adapter, cut=lambda model, residuals: adapter.cut(model, residuals - 1))
+    monkeypatch.setattr(
+        "mmcache.parts.side_adapter_for", lambda model: one_fewer if side_adapter_for(model) else None
+    )
+    with pytest.raises(LawBroken, match="law 9"):
+        check_side_networks(controlnet.one, run, PLAN)
+
+
+def test_a_controlnet_that_is_replaced_is_followed():
+    pipe = controlnet.one()
+    session = accelerate(pipe, PLAN)
+    run(pipe)
+    other = controlnet.parts.controlnet(seed=9)
+    pipe.controlnet = other
+    run(pipe)  # is noticed when the run begins
+    assert session.side_networks["controlnet"].model is other
+    session.restore()
+    assert "forward" not in vars(other)
+
+
+# Deferred tensors
+
+
+def deferred(value):
+    calls = []
+
+    def compute():
+        calls.append(value)
+        return value
+
+    return Deferred(value.to("meta"), value.device, compute), calls
+
+
+def test_operations_are_noted_not_done():
+    value = torch.arange(6.0).view(2, 3)
+    late, calls = deferred(value)
+    together = torch.cat([torch.zeros_like(late), late * 2])
+    together += torch.ones(4, 3)
+    assert together.shape == (4, 3)
+    assert not calls
+    wanted = torch.cat([torch.zeros_like(value), value * 2]) + 1
+    assert torch.equal(computed([together])[0], wanted)
+    assert calls
+
+
+def test_adding_to_a_computed_tensor_computes():
+    late, calls = deferred(torch.ones(2))
+    now = torch.zeros(2)
+    now += late
+    assert torch.equal(now, torch.ones(2))
+    assert calls
+
+
+def test_a_number_needs_the_tensor():
+    late, calls = deferred(torch.full((3,), 2.0))
+    assert late.sum().item() == 6.0
+    assert calls

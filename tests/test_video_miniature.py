@@ -1,0 +1,108 @@
+"""The text-to-video miniature: its clips, the measure that names their motion, and what it draws."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AnimateDiffPipeline, UNet2DConditionModel
+from transformers import CLIPTokenizer
+
+from mmcache.demos import load_miniature, miniature
+from mmcache.demos.portraits.models import TEXT_LENGTH
+from mmcache.demos.portraits.motion.clips import Clip, clips, draw_clip
+from mmcache.demos.portraits.motion.direction import pose_over_clip, shown_motion
+from mmcache.demos.portraits.motion.models import motion_adapter, with_motion
+from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, OPPOSITES, SHIFT, ZOOM
+from mmcache.demos.portraits.motion.words import directions
+
+MEBIBYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> AnimateDiffPipeline:
+    pipeline = load_miniature("text-to-video")
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, tuple[Clip, np.ndarray]]:
+    """A clip of every motion that the miniature was not trained on."""
+    return {clip.motion: (clip, draw_clip(clip)) for clip in clips("held-out", len(MOTIONS))}
+
+
+def test_captions_end_with_the_motion_and_fit(real):
+    tokens = CLIPTokenizer.from_pretrained(miniature(), subfolder="tokenizer")
+    for name, (clip, _) in real.items():
+        assert clip.text.endswith(MOTIONS[name].words)
+        assert clip.text.startswith(clip.caption.text)
+    lengths = [len(tokens(clip.text).input_ids) for clip in clips("train", 400)]
+    assert np.mean([length > TEXT_LENGTH for length in lengths]) < 0.01
+
+
+def test_same_clip_same_frames_and_splits_share_no_portrait():
+    first, second = clips("train", 20), clips("train", 20)
+    assert first == second
+    assert np.array_equal(draw_clip(first[3]), draw_clip(second[3]))
+    assert not {clip.portrait for clip in first} & {clip.portrait for clip in clips("evaluation", 20)}
+
+
+def test_a_still_portrait_stands_still_and_the_others_change(real):
+    for name, (_, frames) in real.items():
+        assert frames.shape == (FRAMES, 64, 64, 3)
+        assert (frames[0] == frames[-1]).all() == (name == "still")
+
+
+def test_the_measure_finds_the_size_of_each_motion(real):
+    found = {name: pose_over_clip(frames) for name, (_, frames) in real.items()}
+    assert found["right"].right == pytest.approx(SHIFT, abs=1)
+    assert found["up"].down == pytest.approx(-SHIFT, abs=1)
+    assert found["in"].zoom == pytest.approx(ZOOM, abs=0.05)
+    assert found["left"].turn == pytest.approx(0, abs=1)
+
+
+def test_the_measure_names_real_motions_and_their_reverse(real):
+    for name, (_, frames) in real.items():
+        assert shown_motion(frames) == name
+    for name, reverse in OPPOSITES.items():
+        assert shown_motion(real[name][1][::-1].copy()) == reverse
+        assert shown_motion(real[reverse][1][::-1].copy()) == name
+
+
+def test_opposite_motions_have_opposite_directions_and_the_still_one_none():
+    names, rows = list(MOTIONS), directions(width=128)
+    assert not rows[names.index("still")].any()
+    for name, reverse in OPPOSITES.items():
+        assert torch.equal(rows[names.index(name)], -rows[names.index(reverse)])
+
+
+def test_untrained_motion_modules_change_nothing():
+    unet = UNet2DConditionModel.from_pretrained(miniature(), subfolder="unet")
+    torch.manual_seed(0)
+    latents, text = torch.randn(1, 4, 3, 16, 16), torch.randn(3, 40, 128)
+    with torch.no_grad():
+        moving = with_motion(unet, motion_adapter())(latents, 500, text).sample
+        pictures = unet(latents[0].transpose(0, 1), 500, text).sample
+    assert torch.allclose(moving[0].transpose(0, 1), pictures, atol=1e-4)
+
+
+def test_it_is_small_and_stores_only_its_own_parts(pipeline):
+    weights = list(miniature("text-to-video").rglob("*.safetensors"))
+    assert {path.parent.name for path in weights} == {"motion_adapter", "text_encoder"}
+    assert sum(path.stat().st_size for path in weights) <= 9 * MEBIBYTE
+    assert type(pipeline).__name__ == "AnimateDiffPipeline"
+    assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.text_encoder.dtype} == {torch.float32}
+
+
+def test_portraits_move_as_the_caption_says(pipeline):
+    names = ("left", "in")
+    videos = pipeline(
+        [f"a person with a red hat on a blue background, {MOTIONS[name].words}" for name in names],
+        num_frames=FRAMES,
+        num_inference_steps=8,
+        guidance_scale=3.0,
+        generator=torch.Generator().manual_seed(0),
+        output_type="np",
+    ).frames
+    pixels = (np.asarray(videos) * 255).round().astype(np.uint8)
+    assert pixels.shape == (2, FRAMES, 64, 64, 3)
+    assert tuple(shown_motion(frames) for frames in pixels) == names
