@@ -1,9 +1,53 @@
 """What shows mmcache at work: trained miniature pipelines, and the programs that made them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 GUIDANCE_SCALE = 3.0  # at which the miniatures draw best; pipelines' own default is made for larger models
 MINIATURES = Path(__file__).parent / "miniatures"
+WHOLE = "text-to-image"  # the miniature whose folder has every part; the others lend from it
+
+
+class Part(NamedTuple):
+    """A trained part of a pipeline: its class, the folder below its miniature's, and the class's library."""
+
+    kind: str
+    subfolder: str = ""
+    library: str = "diffusers"
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """A shipped pipeline: its class in diffusers, and the parts that are its own.
+
+    All its other parts are those of the text-to-image miniature, and are not stored again.
+    """
+
+    pipeline: str
+    parts: Mapping[str, Part] = field(default_factory=lambda: MappingProxyType({}))
+
+
+SHIPPED = {
+    WHOLE: Miniature("StableDiffusionPipeline"),
+    "inpainting": Miniature(
+        "StableDiffusionInpaintPipeline", {"unet": Part("UNet2DConditionModel", subfolder="unet")}
+    ),
+    "controlnet": Miniature("StableDiffusionControlNetPipeline", {"controlnet": Part("ControlNetModel")}),
+    "text-to-video": Miniature(
+        "AnimateDiffPipeline",
+        {
+            "motion_adapter": Part("MotionAdapter", subfolder="motion_adapter"),
+            "text_encoder": Part("CLIPTextModel", subfolder="text_encoder", library="transformers"),
+        },
+    ),
+}
 
 
 def miniature_folder(name: str) -> Path:
@@ -11,14 +55,42 @@ def miniature_folder(name: str) -> Path:
     return MINIATURES / name
 
 
-def miniature(name: str = "text-to-image") -> Path:
+def miniature(name: str = WHOLE) -> Path:
     """The folder of a shipped miniature, for `from_pretrained`.
+
+    That of "text-to-image" holds a whole pipeline, the others only what `SHIPPED` lists as their own parts:
+    `ControlNetModel.from_pretrained(miniature("controlnet"))`. `load_miniature` puts pipelines together.
 
     Raises:
         ValueError: no such miniature comes with this version; the message names those that do.
     """
     folder = miniature_folder(name)
-    if not (folder / "model_index.json").exists():
-        known = sorted(index.parent.name for index in MINIATURES.glob("*/model_index.json"))
+    if name not in SHIPPED or not folder.exists():
+        known = sorted(name for name in SHIPPED if miniature_folder(name).exists())
         raise ValueError(f"there is no miniature {name!r}; mmcache comes with: {', '.join(known) or 'none'}")
     return folder
+
+
+def load_miniature(name: str = WHOLE, **options: Any) -> "DiffusionPipeline":
+    """A shipped miniature as a ready pipeline of diffusers.
+
+    Args:
+        name: a key of `SHIPPED`.
+        options: for the pipeline's `from_pretrained`; `torch_dtype` is for its own parts too.
+
+    Raises:
+        ValueError: no such miniature comes with this version; the message names those that do.
+    """
+    import diffusers  # takes seconds, and most users of this module only ask for a folder
+
+    folder = miniature(name)
+    shipped = SHIPPED[name]
+    precision = {"torch_dtype": options["torch_dtype"]} if "torch_dtype" in options else {}
+    own = {
+        role: getattr(import_module(part.library), part.kind).from_pretrained(
+            folder, subfolder=part.subfolder, **precision
+        )
+        for role, part in shipped.parts.items()
+        if role not in options
+    }
+    return getattr(diffusers, shipped.pipeline).from_pretrained(miniature(WHOLE), **own, **options)

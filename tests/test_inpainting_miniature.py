@@ -56,7 +56,7 @@ def test_before_training_the_new_channels_change_nothing():
 
 def test_training_masks_latents_as_the_pipeline_does(pipeline, wanted):
     masks = torch.stack([torch.from_numpy(case.mask) for case in wanted[:2]])
-    pixels = torch.stack([torch.from_numpy(case.source).permute(2, 0, 1) for case in wanted[:2]]) / 127.5 - 1
+    pixels = torch.stack([torch.tensor(case.source).permute(2, 0, 1) for case in wanted[:2]]) / 127.5 - 1
     ours = mask_channels(shipped_parts("cpu"), pixels, masks)
     mask, kept_latents = pipeline.prepare_mask_latents(
         masks[:, None].float(),

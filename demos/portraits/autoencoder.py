@@ -72,6 +72,17 @@ def encode(model: AutoencoderKL, pixels: np.ndarray, batch: int = 16) -> torch.T
 
 
 @torch.no_grad()
+def reconstruct(model: AutoencoderKL, pixels: np.ndarray, batch: int = 16) -> np.ndarray:
+    """Pictures encoded and decoded again, uint8 (N, 64, 64, 3): what the autoencoder alone loses."""
+    parts = []
+    for start in range(0, len(pixels), batch):
+        wanted = to_tensor(pixels[start : start + batch], model.device)
+        drawn = model.decode(model.encode(wanted).latent_dist.mean).sample.clamp(-1, 1)
+        parts.append(((drawn + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu())
+    return torch.cat(parts).numpy()
+
+
+@torch.no_grad()
 def standardize(model: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     """Gives every latent channel mean 0 and deviation 1, folded into the model's 1x1 convolutions.
 

@@ -52,6 +52,52 @@ def place_weights(size: torch.Size) -> torch.Tensor:
     return weights / weights.mean()
 
 
+def velocity_loss(
+    predict: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+    noise: DDIMScheduler,
+    latents: torch.Tensor,
+    device: torch.device | str,
+) -> Callable[[int], torch.Tensor]:
+    """The loss of a step, for `training.train`.
+
+    Args:
+        predict: from the numbers of the chosen pictures (B,), their noisy latents (B, 4, 16, 16) and
+            timesteps (B,) to velocities.
+        noise: adds the noise; its prediction type must be velocity.
+        latents: scaled, (N, 4, 16, 16).
+    """
+    weights = loss_weights(noise).to(device)
+    places = place_weights(latents.shape[-2:]).to(device)
+
+    batch = BATCH // workers.count()
+
+    def loss(step: int) -> torch.Tensor:
+        chosen = torch.randint(len(latents), (batch,))
+        clean = latents[chosen].to(device)
+        # Evenly spread over the batch: the same mean as independent draws, less variance.
+        times = ((torch.arange(batch) + torch.rand(batch)) / batch * len(weights)).long().to(device)
+        added = torch.randn_like(clean)
+        noisy = noise.add_noise(clean, added, times).contiguous(memory_format=torch.channels_last)
+        wanted = noise.get_velocity(clean, added, times)
+        errors = ((predict(chosen, noisy, times) - wanted).square() * places).mean(dim=(1, 2, 3))
+        return (weights[times] * errors).mean()
+
+    return loss
+
+
+def random_captions(captions: torch.Tensor, no_caption: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """One of the captions of each chosen picture, or, for some, none: token ids (B, 40).
+
+    Args:
+        captions: token ids, (N, ways to say it, 40).
+        no_caption: the token ids of the empty prompt, (40,).
+        chosen: numbers of pictures, (B,).
+    """
+    ids = captions[chosen, torch.randint(captions.shape[1], (len(chosen),))].long()
+    ids[torch.rand(len(chosen)) < NO_CAPTION_SHARE] = no_caption
+    return ids
+
+
 def denoiser_loss(
     unet: Callable,
     text_encoder: nn.Module,
@@ -61,7 +107,7 @@ def denoiser_loss(
     no_caption: torch.Tensor,
     device: torch.device | str,
 ) -> Callable[[int], torch.Tensor]:
-    """The loss of a step, for `training.train`.
+    """The loss of a step, for `training.train`, of a denoiser and the text encoder trained with it.
 
     Args:
         unet: the denoiser, perhaps compiled.
@@ -70,24 +116,9 @@ def denoiser_loss(
         captions: token ids, (N, ways to say it, 40).
         no_caption: the token ids of the empty prompt, (40,).
     """
-    weights = loss_weights(noise).to(device)
-    places = place_weights(latents.shape[-2:]).to(device)
 
-    batch = BATCH // workers.count()
+    def predict(chosen: torch.Tensor, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        ids = random_captions(captions, no_caption, chosen).to(device)
+        return unet(noisy, times, text_encoder(ids).last_hidden_state).sample
 
-    def loss(step: int) -> torch.Tensor:
-        chosen = torch.randint(len(latents), (batch,))
-        ways = torch.randint(captions.shape[1], (batch,))
-        ids = captions[chosen, ways].long()
-        ids[torch.rand(batch) < NO_CAPTION_SHARE] = no_caption
-        clean = latents[chosen].to(device)
-        # Evenly spread over the batch: the same mean as independent draws, less variance.
-        times = ((torch.arange(batch) + torch.rand(batch)) / batch * len(weights)).long().to(device)
-        added = torch.randn_like(clean)
-        noisy = noise.add_noise(clean, added, times).contiguous(memory_format=torch.channels_last)
-        wanted = noise.get_velocity(clean, added, times)
-        predicted = unet(noisy, times, text_encoder(ids.to(device)).last_hidden_state).sample
-        errors = ((predicted - wanted).square() * places).mean(dim=(1, 2, 3))
-        return (weights[times] * errors).mean()
-
-    return loss
+    return velocity_loss(predict, noise, latents, device)

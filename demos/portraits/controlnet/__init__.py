@@ -1,0 +1,1 @@
+"""Trains and judges the ControlNet miniature: portraits drawn along given edges."""

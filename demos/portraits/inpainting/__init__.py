@@ -1,0 +1,1 @@
+"""Trains and judges the inpainting miniature: edits of portraits, and masks around them."""
