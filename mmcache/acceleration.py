@@ -127,7 +127,7 @@ def arguments_of(pipe: Any) -> Mapping[str, inspect.Parameter]:
     Raises:
         UnsupportedPipelineError: it is not called itself.
     """
-    if not hasattr(type(pipe), "__call__"):  # noqa: B004  # of the class: what is called is that
+    if not any("__call__" in vars(kind) for kind in type(pipe).__mro__):
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} is not called itself, but makes another pipeline of its parts for every "
             f"task: make the one that you need, and accelerate that"

@@ -47,7 +47,8 @@ class SchedulerClock:
         self._numbers = numbers
         self._announced = getattr(scheduler, "timesteps", None)
         # Watched in the middle of a run, if somebody has called its set_timesteps already.
-        self._live = getattr(scheduler, "num_inference_steps", None) is not None
+        # Some do not note how many steps they were set to, but have no timesteps before.
+        self._live = getattr(scheduler, "num_inference_steps", self._announced) is not None
         self._new_run()
         self.release = watch(scheduler, Listener(self._start_run, self._end_step))
 

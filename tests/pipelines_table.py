@@ -5,12 +5,13 @@ from pathlib import Path
 
 HEAD = """# Every pipeline and every law
 
-Each pipeline class of diffusers that samples with a U-Net, built small with random weights and run for six
-steps. A law holds (✓) if it held bit for bit at intervals 1, 2 and 3 with guidance and at 2 without, where
-there is any; "-" where there is nothing to hold. The laws are those of `mmcache.testing`; "saves" says that
-the multiply-adds of a run are those of its full and its cached calls, and fewer than without caching. "Fewer
-MACs" is a run of these tiny models at interval 2, branch 0: real models, whose deep parts are larger, save
-more.
+Each pipeline class of diffusers that samples with a U-Net, built small with random weights and run for
+six steps. A law holds (✓) if it held bit for bit: "same input" and "cheaper" at every branch and, as
+"interval 1", at both settings of guidance; the others at intervals 1 and 2 with guidance, branch 0, and
+at interval 3 without, at the deepest branch. "-" stands where there is nothing to hold. The laws are
+those of `mmcache.testing`; "saves" says that the multiply-adds of a run are those of its full and its
+cached calls, and fewer than without caching. "Fewer MACs" is a run of these tiny models at interval 2,
+branch 0: real models, whose deep parts are larger, save more.
 
 This page is written by
 

