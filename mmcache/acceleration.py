@@ -14,13 +14,7 @@ from mmcache.adapter import Adapter
 from mmcache.clock import Clock
 from mmcache.errors import UnsupportedPipelineError, unknown_name
 from mmcache.forecast import Forecast
-from mmcache.parts import (
-    Denoiser,
-    find_denoisers,
-    find_side_networks,
-    takes_residuals,
-    unknown_denoisers,
-)
+from mmcache.parts import Denoiser, find_denoisers, unknown_denoisers
 from mmcache.pipeline_clock import PipelineClock, own_schedulers, pipelines_of
 from mmcache.plan import Plan
 from mmcache.plan_file import find_plan
@@ -86,12 +80,10 @@ def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None,
         undo.callback(session.restore)
         for name, part in denoisers.items():
             session.bind(name, part)
-        if takes := takes_residuals(denoisers):
-            for name, network in find_side_networks(pipe).items():
-                session.bind_side_network(name, network, takes)
+        session.bind_side_networks()
         undo.pop_all()
     if isinstance(clock, PipelineClock):
-        clock.on_run = session.rebind
+        clock.on_run, clock.on_end = session.rebind, session.drop_early_ones
     return session
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from mmcache.cut import Cut, swapped
 
-OF_DIFFUSERS = "diffusers.models"  # its own processors, also those of IP-Adapter and PAG, only compute
+OF_DIFFUSERS = "diffusers.models."  # its own processors, also those of IP-Adapter and PAG, only compute
 
 # Defined by pipelines, but they only compute, or store only in calls that are differentiated.
 COMPUTE_ONLY = {"AttendExciteAttnProcessor", "CrossFrameAttnProcessor", "CrossFrameAttnProcessor2_0"}
@@ -20,7 +20,8 @@ COMPUTE_ONLY = {"AttendExciteAttnProcessor", "CrossFrameAttnProcessor", "CrossFr
 def attention_readers(model: nn.Module, cuts: Iterable[Cut]) -> tuple[str, ...]:
     """The processor classes that may be read, in layers that one of the cuts leaves out.
 
-    A processor class of one's own that only computes can say so: `computes_only = True`.
+    It is looked at when a run begins. A processor class of one's own that only computes can say so:
+    `computes_only = True`.
     """
     suspects = [module for module in model.modules() if is_read(getattr(module, "processor", None))]
     found = set()

@@ -76,10 +76,12 @@ class CachingScheduler:
         if self.enabled and not wants_gradients(self.model, call):
             clock = self._tick(call)
         if clock is None:
-            return forward(*computed(args), **computed(kwargs))
+            below = isinstance(forward, Shadow) and isinstance(forward.around, CachingScheduler)
+            return forward(*args, **kwargs) if below else forward(*computed(args), **computed(kwargs))
         forward = without_other_sessions(forward)
         run = self._run_of(clock)
-        self._enter(run, clock, call[self.adapter.sample])
+        self._enter(run, clock)
+        self._decide(run, clock, call[self.adapter.sample])
         run.lane += 1
         try:
             return self._compute(run, clock, forward, call)
@@ -104,10 +106,11 @@ class CachingScheduler:
         if clock is None:
             return None
         run = self._run_of(clock)
+        self._enter(run, clock)
         seen = run.change.full_input
         if self.plan.policy.needs_change and seen is not None and seen.shape != sample.shape:
             return Ahead(run, clock, None)  # such a policy compares inputs of the denoiser only
-        self._enter(run, clock, sample)
+        self._decide(run, clock, sample)
         branch = None if run.full else self.plan.branch_at(clock.step)
         lane = run.lanes.get(run.lane + 1)
         fits = lane is not None and branch in lane.past
@@ -158,12 +161,17 @@ class CachingScheduler:
         timestep = self.adapter.timestep
         return self.clock.tick(None if timestep is None else call[timestep], call[self.adapter.sample])
 
-    def _enter(self, run: Run, clock: StepClock, sample: torch.Tensor) -> None:
-        """Decide once per step, before its first call; the further calls of a step are its other lanes."""
-        if clock.step == run.step:
+    def _enter(self, run: Run, clock: StepClock) -> None:
+        """Begin a step, with its first call or with that of a side network before it."""
+        if clock.step != run.step:
+            run.step, run.lane, run.conditions, run.decided = clock.step, -1, {}, False
+            run.lanes = {number: lane for number, lane in run.lanes.items() if lane.step == clock.step - 1}
+
+    def _decide(self, run: Run, clock: StepClock, sample: torch.Tensor) -> None:
+        """Once per step: the calls of a step are its lanes."""
+        if run.decided:
             return
-        run.step, run.lane, run.conditions = clock.step, -1, {}
-        run.lanes = {number: lane for number, lane in run.lanes.items() if lane.step == clock.step - 1}
+        run.decided = True
         run.change.given = sample
         run.change.steps = 1 if run.full else run.change.steps + 1
         run.full = bool(run.readers) or self.plan.policy.is_full(clock, run.change)
@@ -178,16 +186,19 @@ class CachingScheduler:
 
         # Always the same taps, even where nothing will reuse them: one compiled graph for all full steps.
         taps = [cut for cut in run.cuts.values() if branch is None or cut.branch < branch]
-        watch = Stopwatch(call[self.adapter.sample])
+        if form not in run.shapes:  # before the call: models take entries out of lists that they are given
+            run.shapes[form] = shapes_of(call)
         if branch is None:
             call = computed(call)
+        watch = Stopwatch(call[self.adapter.sample])
+        if branch is None:
             with tapped(taps):
                 result = forward(**call)
         else:
             self._warn_of_few_steps(clock.total)
             cut, feature = run.cuts[branch], lane.forecast(branch, clock.time, self.plan.forecast)
             with cached(cut, feature, taps):
-                result = forward(**cut.arguments(call))
+                result = forward(**computed(cut.arguments(call)))
         seconds = watch.stop()
 
         for cut in taps:
@@ -198,8 +209,6 @@ class CachingScheduler:
             lane.past, run.change = {}, DenoiserChange()
         unplanned = branch is None and planned is not None
         run.calls.append(CallRecord(clock, run.lane, branch, unplanned, form, seconds, run.bytes_held()))
-        if form not in run.shapes:
-            run.shapes[form] = shapes_of(call)
         return result
 
     def _own(self, feature: Feature) -> Feature:

@@ -16,6 +16,7 @@ class Deferred(torch.Tensor):
     """A tensor that has a shape, a dtype and a device, and a way to be computed."""
 
     compute: Callable[[], torch.Tensor]
+    value: torch.Tensor | None
 
     @staticmethod
     def __new__(cls, like: torch.Tensor, device: torch.device, compute: Callable[[], torch.Tensor]) -> Any:
@@ -26,33 +27,45 @@ class Deferred(torch.Tensor):
             compute: computes it; may be called more than once, for each tensor that was made from it.
         """
         tensor = torch.Tensor._make_wrapper_subclass(cls, like.shape, dtype=like.dtype, device=device)
-        tensor.compute = compute
+        tensor.compute, tensor.value = compute, None
         return tensor
 
     def __repr__(self) -> str:  # type: ignore[override]
         return f"Deferred({tuple(self.shape)}, {self.dtype}, {self.device})"
 
+    def now(self) -> torch.Tensor:
+        """Computed, once; what is written to it afterwards stays."""
+        if self.value is None:
+            self.value = self.compute().clone()
+        return self.value
+
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
         cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Note an operation instead of doing it."""
+        """Note an operation instead of doing it, where it gives a new tensor or changes a deferred one.
+
+        Views, numbers and whatever writes elsewhere are made of the computed tensor.
+        """
         kwargs = kwargs or {}
         schema = function._schema
-        written_to = schema.is_mutable and not isinstance(args[0], Deferred)
-        if written_to or [str(returned.type) for returned in schema.returns] != ["Tensor"]:
-            return function(*computed(args), **computed(kwargs))
+        changes = schema.is_mutable and isinstance(args[0], Deferred) and args[0].value is None
+        gives = [str(returned.type) for returned in schema.returns] == ["Tensor"]
+        aliases = any(returned.alias_info is not None for returned in schema.returns)
+        if not gives or "out" in kwargs or (aliases and not changes):
+            result = function(*computed(args), **computed(kwargs))
+            return args[0] if schema.is_mutable and isinstance(args[0], Deferred) else result
         first = next(arg for arg in tree_leaves((args, kwargs)) if isinstance(arg, Deferred))
         device = kwargs.get("device") or first.device
         like = function(
             *on_meta(args), **on_meta(kwargs) | ({"device": "meta"} if "device" in kwargs else {})
         )
-        then = frozen(args), frozen(kwargs)
+        then = as_they_are(args), as_they_are(kwargs)
 
         def compute() -> torch.Tensor:
             return function(*computed(then[0]), **computed(then[1]))
 
-        if schema.is_mutable:  # such as +=: from now on this tensor is what it becomes
+        if changes:  # such as +=: from now on this tensor is what it becomes
             args[0].compute = compute
             return args[0]
         return cls(like, device, compute)
@@ -62,11 +75,17 @@ def on_meta(tree: Any) -> Any:
     return tree_map_only(torch.Tensor, lambda t: torch.empty(t.shape, dtype=t.dtype, device="meta"), tree)
 
 
-def frozen(tree: Any) -> Any:
-    """The deferred tensors as they are now: an operation in place changes them later."""
-    return tree_map_only(Deferred, lambda t: Deferred(on_meta(t), t.device, t.compute), tree)
+def as_they_are(tree: Any) -> Any:
+    """The tensors as they are now, whatever is written to them later."""
+
+    def kept(tensor: torch.Tensor) -> torch.Tensor:
+        if isinstance(tensor, Deferred) and tensor.value is None:
+            return Deferred(on_meta(tensor), tensor.device, tensor.compute)
+        return computed(tensor).clone()
+
+    return tree_map_only(torch.Tensor, kept, tree)
 
 
 def computed(tree: Any) -> Any:
     """With every deferred tensor in it computed."""
-    return tree_map_only(Deferred, lambda tensor: tensor.compute(), tree)
+    return tree_map_only(Deferred, lambda tensor: tensor.now(), tree)

@@ -103,6 +103,7 @@ class Run:
     cuts: dict[int, Cut]
     readers: tuple[str, ...] = ()
     step: int = -1
+    decided: bool = False
     full: bool = True
     lane: int = -1
     lanes: dict[int, Lane] = field(default_factory=dict)

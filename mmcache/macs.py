@@ -61,7 +61,7 @@ def skip_branch(make_cut: Callable[[nn.Module, int], Cut], branch: int) -> Small
     ) -> tuple[AbstractContextManager[None], dict[str, Any]]:
         cut = make_cut(bare, branch)
         with tapped([cut]):
-            bare(**shapes)
+            bare(**shapes_of(shapes))
         return cached(cut, cut.tap.take()), cut.arguments(shapes)
 
     return smaller
@@ -82,6 +82,7 @@ def count_macs(model: nn.Module, shapes: dict[str, Any], smaller: Smaller | None
     try:
         bare = skeleton(model)
         with torch.no_grad():
+            shapes = shapes_of(shapes)  # a copy: models take entries out of lists that they are given
             left, arguments = (nullcontext(), shapes) if smaller is None else smaller(bare, shapes)
             with left, counter:
                 bare(**arguments)

@@ -31,16 +31,14 @@ class SideNetwork(NamedTuple):
 
 
 def models_of(pipe: DiffusionPipeline) -> dict[str, nn.Module]:
-    """All models of a pipeline; several ControlNets under one name are taken apart."""
+    """All models of a pipeline, by name."""
     parts_of: Any = pipe  # its loader replaces the class when it is imported, so it has no type
     return {name: part for name, part in parts_of.components.items() if isinstance(part, nn.Module)}
 
 
 def part_of(owner: Any, name: str) -> nn.Module | None:
     """The model of this name, as it is now; None if there is none."""
-    found = owner
-    for attribute in name.split("."):
-        found = found[int(attribute)] if attribute.isdigit() else getattr(found, attribute, None)
+    found = getattr(owner, name, None)
     return found if isinstance(found, nn.Module) else None
 
 
@@ -77,7 +75,7 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
 
 
 def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:
-    """The networks beside a pipe's denoiser, by name; several under one name are counted (`nets.0`)."""
+    """The networks beside a pipe's denoiser, each once, by name; several under one name are counted."""
     if not isinstance(pipe, DiffusionPipeline):
         return {}
     candidates = (
@@ -86,7 +84,9 @@ def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:
         for candidate in [(name, model), *several(name, own_model(model))]
     )
     found = {name: (model, side_adapter_for(own_model(model))) for name, model in candidates}
-    return {name: SideNetwork(model, adapter) for name, (model, adapter) in found.items() if adapter}
+    networks = {name: SideNetwork(model, adapter) for name, (model, adapter) in found.items() if adapter}
+    first = {id(network.model): name for name, network in reversed(networks.items())}
+    return {name: network for name, network in networks.items() if first[id(network.model)] == name}
 
 
 def several(name: str, model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -95,12 +95,9 @@ def several(name: str, model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield f"{name}.nets.{index}", net
 
 
-def takes_residuals(denoisers: dict[str, Denoiser]) -> str | None:
-    """The name of the denoiser that side networks are for; None if there is none."""
-    for name, part in denoisers.items():
-        if RESIDUALS in inspect.signature(type(own_model(part.model)).forward).parameters:
-            return name
-    return None
+def takes_residuals(model: nn.Module) -> bool:
+    """Whether side networks are for this denoiser."""
+    return RESIDUALS in inspect.signature(type(own_model(model)).forward).parameters
 
 
 def unknown_denoisers(pipe: Any) -> list[str]:

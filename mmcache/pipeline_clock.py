@@ -39,12 +39,16 @@ class PipelineClock:
     Args:
         owner: a pipeline, or what holds the scheduler of someone's own loop. Its schedulers may be replaced
             at any time. Calls that another pipeline makes are not of this clock.
+
+    Attributes:
         on_run: called when a run starts.
+        on_end: called when the last step of a run has ended, with the run's number and that step.
     """
 
-    def __init__(self, owner: Any, on_run: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, owner: Any) -> None:
         self.owner = owner
-        self.on_run = on_run
+        self.on_run: Callable[[], None] = lambda: None
+        self.on_end: Callable[[int, int], None] = lambda run, step: None
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._watch()
@@ -54,8 +58,14 @@ class PipelineClock:
         found = {id(s): s for part in pipelines_of(self.owner) for s in own_schedulers(part)}
         for gone in self._clocks.keys() - found.keys():
             self._clocks.pop(gone).release()
-        for key in found.keys() - self._clocks.keys():
-            self._clocks[key] = SchedulerClock(found[key], self._numbers, lambda: self.on_run())
+        new = found.keys() - self._clocks.keys()
+        for key in new:
+            self._clocks[key] = SchedulerClock(
+                found[key], self._numbers, lambda: self.on_run(), lambda run, step: self.on_end(run, step)
+            )
+
+        if any(self._clocks[key].live for key in new):
+            self.on_run()  # it was replaced in a run
 
     def tick(self, timestep: Any, sample: torch.Tensor) -> StepClock | None:
         callers = calling_pipelines() if isinstance(self.owner, DiffusionPipeline) else []
@@ -63,7 +73,8 @@ class PipelineClock:
             return None  # another pipeline shares the denoiser
         holder = callers[0] if callers else self.owner
         clock = self._driving(holder, timestep)
-        return None if clock is None else clock.tick(timestep, getattr(holder, "_num_timesteps", None))
+        declared = getattr(holder, "_num_timesteps", None) if callers else None  # left over in one's own loop
+        return None if clock is None else clock.tick(timestep, declared)
 
     def _driving(self, holder: Any, timestep: Any) -> SchedulerClock | None:
         """The clock of the scheduler that drives a call by `holder`."""
@@ -79,4 +90,4 @@ class PipelineClock:
         for clock in self._clocks.values():
             clock.release()
         self._clocks.clear()
-        self.on_run = lambda: None  # so that nothing keeps the pipeline alive
+        self.on_run, self.on_end = lambda: None, lambda run, step: None  # nothing keeps the pipeline alive

@@ -51,6 +51,7 @@ class CallRecord:
         signature: what the call's tensors looked like.
         measured: returns the seconds.
         bytes_held: bytes of all kept features after the call.
+        again: it was made a second time, since less than was needed had been computed.
     """
 
     clock: StepClock
@@ -60,6 +61,7 @@ class CallRecord:
     signature: Hashable
     measured: Callable[[], float]
     bytes_held: int
+    again: bool = False
 
     @cached_property
     def seconds(self) -> float:

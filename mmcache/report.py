@@ -147,7 +147,7 @@ def steps_of(calls: list[CallRecord], macs_of: MacsOf) -> tuple[Step, ...]:
             branch=call.branch,
             unplanned=call.unplanned,
             macs=macs_of(call.signature, call.branch),
-            full_macs=macs_of(call.signature, None),
+            full_macs=0 if call.again else macs_of(call.signature, None),
             seconds=call.seconds,
             bytes_held=call.bytes_held,
         )

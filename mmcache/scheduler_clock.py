@@ -35,26 +35,35 @@ class SchedulerClock:
         numbers: rising numbers, shared by the clocks of a pipeline: its runs are counted by them, and
             what happened last at which scheduler is compared by them.
         on_run: called when a run starts.
+        on_end: called when the last step of a run has ended, with the run's number and that step.
 
     Attributes:
         moved: the number of the last start of a run or end of a step.
+        live: whether a run is going on, as far as the scheduler shows.
     """
 
-    def __init__(self, scheduler: Any, numbers: Iterator[int], on_run: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        scheduler: Any,
+        numbers: Iterator[int],
+        on_run: Callable[[], None],
+        on_end: Callable[[int, int], None],
+    ) -> None:
         self.scheduler = scheduler
         self.on_run = on_run
+        self.on_end = on_end
         self.moved = 0
         self._numbers = numbers
         self._announced = getattr(scheduler, "timesteps", None)
         # Watched in the middle of a run, if somebody has called its set_timesteps already.
         # Some do not note how many steps they were set to, but have no timesteps before.
-        self._live = getattr(scheduler, "num_inference_steps", self._announced) is not None
+        self.live = getattr(scheduler, "num_inference_steps", self._announced) is not None
         self._new_run()
         self.release = watch(scheduler, Listener(self._start_run, self._end_step))
 
     def _start_run(self) -> None:
         self._announced = self.scheduler.timesteps
-        self._live = True
+        self.live = True
         self._new_run()
         self.on_run()
 
@@ -75,6 +84,9 @@ class SchedulerClock:
             self._begin_at(index_in_table(timestep, self._table))
         self._steps_ended += 1
         self.moved = next(self._numbers)
+        step = self._index - self._first
+        if self._index >= 0 and step >= self._total - 1:
+            self.on_end(self.run, step)
 
     def _begin_at(self, index: int | None) -> None:
         """Where the run has started, as its first step shows; not all denoisers are told the time."""
@@ -98,7 +110,7 @@ class SchedulerClock:
             return None
         index = self._locate(timestep)
         if index is None:  # the run is over, or another scheduler drives this call
-            self._live = False
+            self.live = False
             return None
         if index < self._index:  # someone's own loop begins again without set_timesteps
             self._new_run()
@@ -128,7 +140,7 @@ class SchedulerClock:
             self._begin = self._first_index(timestep)
         index = index_in_table(timestep, self._table)
         self._pointed = index is not None
-        if index is None and self._live:
+        if index is None and self.live:
             index = self._begin + self._steps_ended
         return index if index is not None and index < len(self._times) else None
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from mmcache.caching_scheduler import CachingScheduler
 from mmcache.clock import Clock
-from mmcache.parts import Denoiser, SideNetwork, part_of
+from mmcache.parts import Denoiser, SideNetwork, find_side_networks, part_of, takes_residuals
 from mmcache.plan import Plan
-from mmcache.registry import adapter_for, side_adapter_for
+from mmcache.registry import adapter_for
 from mmcache.report import DenoiserReport, Report, steps_of
 from mmcache.shadow import is_compiled, own_model, shadow_forward
 from mmcache.side_scheduler import SideScheduler
@@ -44,6 +44,7 @@ class Session:
         self.plans = dict(plans)
         self.notes = notes
         self._clock = clock
+        self._takes_residuals: str | None = None
         self.denoisers: dict[str, CachingScheduler] = {}
         self.side_networks: dict[str, SideScheduler] = {}
         self._undo: dict[str, Callable[[], None]] = {}
@@ -59,12 +60,8 @@ class Session:
         scheduler = CachingScheduler(part.model, part.adapter, self.plans[name], self._clock)
         self._undo[name] = shadow_forward(part.model, scheduler, owner=self)
         self.denoisers[name] = scheduler
-
-    def bind_side_network(self, name: str, part: SideNetwork, denoiser: str) -> None:
-        """Let a side network run no further than the denoiser of this name needs."""
-        scheduler = SideScheduler(name, part.model, part.adapter, denoiser, lambda: self.denoisers[denoiser])
-        self._undo[name] = shadow_forward(part.model, scheduler, owner=self)
-        self.side_networks[name] = scheduler
+        if self._takes_residuals is None and takes_residuals(part.model):
+            self._takes_residuals = name
 
     def rebind(self) -> None:
         """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""
@@ -77,14 +74,33 @@ class Session:
                 self._undo[name]()
                 self.bind(name, Denoiser(model, adapter))
                 self.denoisers[name].enabled = scheduler.enabled
-        for name, side in list(self.side_networks.items()):
-            model = part_of(self.owner, name)
-            if model is None or not changed(model, side):
-                continue
-            side_adapter = side_adapter_for(own_model(model))
-            if side_adapter is not None:
-                self._undo[name]()
-                self.bind_side_network(name, SideNetwork(model, side_adapter), side.denoiser_name)
+        self.bind_side_networks()
+
+    def bind_side_networks(self) -> None:
+        """Drive the ControlNets that the owner has now, and no others."""
+        found = find_side_networks(self.owner) if self._takes_residuals else {}
+        before = dict(self.side_networks)
+        for name, side in before.items():
+            if name not in found or changed(found[name].model, side):
+                self._undo.pop(name)()
+                del self.side_networks[name]
+        for name, part in found.items():
+            if name not in self.side_networks:
+                side = self._bind_side_network(name, part)
+                side.enabled = before[name].enabled if name in before else True
+
+    def _bind_side_network(self, name: str, part: SideNetwork) -> SideScheduler:
+        denoiser = str(self._takes_residuals)
+        side = SideScheduler(name, part.model, part.adapter, denoiser, lambda: self.denoisers[denoiser])
+        self._undo[name] = shadow_forward(part.model, side, owner=self)
+        self.side_networks[name] = side
+        return side
+
+    def drop_early_ones(self, run: int, last_step: int) -> None:
+        """At the end of a run: denoisers that were not called in its last step hold nothing more either."""
+        for scheduler in self.denoisers.values():
+            if scheduler.run.number == run and scheduler.run.step < last_step:
+                scheduler.run.drop()
 
     @property
     def enabled(self) -> bool:

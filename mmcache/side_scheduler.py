@@ -6,9 +6,10 @@ handed over as deferred tensors, in case that the denoiser has to run whole afte
 of running the whole network at every step, bit for bit.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -34,7 +35,9 @@ class SideRun:
         step: the step of the last call.
         lane: which call of that step it was.
         switched_on: per lane, whether the residuals were multiplied by anything but zero.
-        outputs: what whole calls returned, by lane and signature, on the meta device.
+        outputs: what whole calls returned, by signature, on the meta device.
+        calls: what is noted of them.
+        shapes: their arguments on the meta device, by signature.
     """
 
     run: Run
@@ -96,22 +99,31 @@ class SideScheduler:
             return forward(*args, **kwargs)
         while isinstance(forward, Shadow) and isinstance(forward.around, SideScheduler):
             forward = forward.inner  # of another session: one at a time
+        try:
+            return self._compute(ahead, forward, call)
+        except BaseException:
+            ahead.run.drop()  # also on Ctrl-C: nobody may come back for it
+            raise
+
+    def _compute(self, ahead: Ahead, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
         past = self._enter(ahead, call)
         form = signature(call)
-        known = past.outputs.get((past.lane, form))
+        known = past.outputs.get(form)
         residuals = ahead.residuals
         if not self._unchanged(past, ahead.run) or not self.enabled or known is None:
             residuals = None
+        if form not in past.shapes:
+            past.shapes[form] = shapes_of(call)
         watch = Stopwatch(call[self.adapter.sample])
         if residuals is None or known is None:
             result = forward(**call)
-            past.outputs[past.lane, form] = [on_meta_as_is(leaf) for leaf in tree_leaves(result)]
+            past.outputs[form] = [on_meta_as_is(leaf) for leaf in tree_leaves(result)]
         else:
             with swapped(self._cut(residuals)):
-                result = self._deferred(forward(**call), residuals, known, call)
-        past.shapes.setdefault(form, shapes_of(call))
-        past.calls.append(CallRecord(ahead.clock, past.lane, residuals, False, form, watch.stop(), 0))
-        return result
+                result = forward(**call)
+        record = CallRecord(ahead.clock, past.lane, residuals, False, form, watch.stop(), 0)
+        past.calls.append(record)
+        return result if residuals is None or known is None else self._deferred(result, known, call, record)
 
     def _enter(self, ahead: Ahead, call: dict[str, Any]) -> SideRun:
         past = self.past
@@ -136,36 +148,42 @@ class SideScheduler:
             self._cuts[residuals] = self.adapter.cut(self.model, residuals)
         return self._cuts[residuals]
 
-    def _deferred(self, result: Any, residuals: int, known: list[torch.Tensor], call: dict[str, Any]) -> Any:
+    def _deferred(
+        self, result: Any, known: list[torch.Tensor], call: dict[str, Any], record: CallRecord
+    ) -> Any:
         """The result with deferred tensors in place of what was not computed."""
         leaves, structure = tree_flatten(result)
-        device = leaves[0].device
+        device, kept = leaves[0].device, leaves[: record.branch]
+        if self.compiled:  # CUDA graphs use the memory of their outputs again
+            kept = [leaf.clone() for leaf in kept]
         whole: list[torch.Tensor] = []
 
         def compute(index: int) -> torch.Tensor:
             if not whole:
-                whole.extend(self._run_whole(call))
+                whole.extend(self._run_whole(call, record))
             return whole[index]
 
         deferred = [
-            Deferred(like, device, lambda index=index: compute(index))  # type: ignore[misc]
+            Deferred(like, device, functools.partial(compute, index))
             for index, like in enumerate(known)
+            if index >= len(kept)
         ]
-        return tree_unflatten([*leaves[:residuals], *deferred[residuals:]], structure)
+        return tree_unflatten([*kept, *deferred], structure)
 
-    def _run_whole(self, call: dict[str, Any]) -> list[torch.Tensor]:
-        """From outside, through all hooks: the network may have been offloaded since."""
+    def _run_whole(self, call: dict[str, Any], record: CallRecord) -> list[torch.Tensor]:
+        """Through what moves weights between devices: the network may have been offloaded since.
+
+        Not through torch's own hooks, which have seen the deferred tensors.
+        """
         watch = Stopwatch(call[self.adapter.sample])
         self._whole = True
         try:
-            leaves = tree_leaves(self.entrance(**call))
+            leaves = tree_leaves((self.entrance if self.compiled else self.entrance.forward)(**call))
         finally:
             self._whole = False
-        past = self.past
-        if past is not None and past.calls:
-            last = past.calls[-1]
-            again = CallRecord(last.clock, last.lane, None, True, last.signature, watch.stop(), 0)
-            past.calls.append(again)
+        if self.past is not None:
+            again = replace(record, branch=None, unplanned=True, measured=watch.stop(), again=True)
+            self.past.calls.append(again)
         return leaves
 
     def macs(self, signature: Hashable, residuals: int | None) -> int | None:

@@ -6,20 +6,24 @@ from pathlib import Path
 HEAD = """# Every pipeline and every law
 
 Each pipeline class of diffusers that samples with a U-Net, built small with random weights and run for
-six steps. A law holds (✓) if it held bit for bit: "same input" and "cheaper" at every branch and, as
-"interval 1", at both settings of guidance; the others at intervals 1 and 2 with guidance, branch 0, and
-at interval 3 without, at the deepest branch. "-" stands where there is nothing to hold. The laws are
-those of `mmcache.testing`; "saves" says that the multiply-adds of a run are those of its full and its
-cached calls, and fewer than without caching. "Fewer MACs" is a run of these tiny models at interval 2,
-branch 0: real models, whose deep parts are larger, save more.
+six steps. A law holds (✓) if it held bit for bit; "-" stands where there is nothing to hold. The laws
+are those of `mmcache.testing`; "saves" says that the multiply-adds of a run are those of its full and
+its cached calls, and fewer than without caching. {settings}
 
-This page is written by
+"Fewer MACs" is a run of these tiny models at interval 2, branch 0: real models, whose deep parts are
+larger, save more. This page is written by
 
 ```
 {command}
 ```
 """
-COMMAND = 'pytest tests/test_pipelines.py -m "slow or not slow" -n auto --pipelines-table docs/pipelines.md'
+COMMAND = "pytest tests/test_pipelines.py -n auto --pipelines-table docs/pipelines.md"
+QUICK = """Here
+"same input" held at every branch, and the others at interval 2 with guidance, branch 0. With
+`-m "slow or not slow"` the command runs all laws at intervals 1, 2 and 3, with guidance and without."""
+ALL = """Here
+"same input" and "cheaper" held at every branch and, as "interval 1", at both settings of guidance; the
+others at intervals 1 and 2 with guidance, branch 0, and at interval 3 without, at the deepest branch."""
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 
 
@@ -29,14 +33,20 @@ class PipelinesTable:
         self.laws = defaultdict(dict)  # by (family, pipeline), by law
         self.saved = {}
         self.refused = {}
+        self.command, self.settings = COMMAND, QUICK
 
     def pytest_runtest_logreport(self, report):
-        if report.when == "teardown":
+        if report.when == "teardown" or (report.when == "setup" and report.outcome == "passed"):
             return
+        found = [value for name, value in report.user_properties if name == "law"]
+        for index, (family, pipeline, law) in enumerate(found):
+            # A law is recorded when its check begins: what stopped the test is the last one.
+            mark = MARKS[report.outcome] if index == len(found) - 1 else MARKS["passed"]
+            if self.laws[family, pipeline].get(law) != MARKS["failed"]:
+                self.laws[family, pipeline][law] = mark
         properties = dict(report.user_properties)
-        if "law" in properties and (report.when == "call" or report.outcome != "passed"):
-            family, pipeline, law = properties["law"]
-            self.laws[family, pipeline][law] = MARKS[report.outcome]
+        if "slow" in report.keywords:
+            self.command, self.settings = COMMAND.replace("-n", '-m "slow or not slow" -n'), ALL
         if "saved" in properties:
             pipeline, parts, ratio = properties["saved"]
             self.saved[pipeline] = parts, f"{ratio:.2f}x"
@@ -49,7 +59,7 @@ class PipelinesTable:
             self.path.write_text(self.text())
 
     def text(self):
-        lines = [HEAD.format(command=COMMAND)]
+        lines = [HEAD.format(command=self.command, settings=self.settings)]
         names = list(dict.fromkeys(law for laws in self.laws.values() for law in laws))
         for family in sorted({family for family, _ in self.laws}):
             lines += [f"\n## {family.capitalize()}\n", row("pipeline", "cached parts", "fewer MACs", *names)]
@@ -57,7 +67,8 @@ class PipelinesTable:
             for (of, pipeline), laws in sorted(self.laws.items()):
                 if of == family:
                     saved = self.saved.get(pipeline, ("", ""))
-                    lines.append(row(f"`{pipeline}`", *saved, *(laws.get(name, " ") for name in names)))
+                    marks = (laws.get(name, MARKS["skipped"]) for name in names)
+                    lines.append(row(f"`{pipeline}`", *saved, *marks))
         if self.refused:
             lines += ["\n## Refused\n", row("pipeline", "what it is told"), row("---", "---")]
             lines += [row(f"`{pipeline}`", why) for (_, pipeline), why in sorted(self.refused.items())]

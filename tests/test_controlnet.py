@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 import torch
+from diffusers import MultiControlNetModel
 
-from mmcache import Plan, Taylor, Uniform, accelerate
+from mmcache import Adaptive, Plan, Taylor, Uniform, accelerate
 from mmcache.deferred import Deferred, computed
 from mmcache.registry import side_adapter_for
 from mmcache.testing import LawBroken, check_side_networks
@@ -91,6 +92,72 @@ def test_a_controlnet_that_is_replaced_is_followed():
     assert "forward" not in vars(other)
 
 
+@pytest.mark.parametrize(
+    ("begin", "replace"),
+    [
+        (controlnet.two, controlnet.parts.controlnet),
+        (
+            controlnet.one,
+            lambda: MultiControlNetModel([controlnet.parts.controlnet(seed) for seed in (2, 3)]),
+        ),
+        (controlnet.two, lambda: MultiControlNetModel([controlnet.parts.controlnet(9)])),
+    ],
+    ids=["one for two", "two for one", "a list of one for two"],
+)
+def test_another_number_of_controlnets_is_followed(begin, replace):
+    pipe = begin()
+    session = accelerate(pipe, interval=6)
+    pipe.controlnet = replace()
+    several = len(getattr(pipe.controlnet, "nets", ()))
+    pictures = {"image": [controlnet.parts.picture(seed=seed) for seed in range(several)]} if several else {}
+    run(pipe, control_guidance_end=0.5, **pictures)
+    steps = session.report().denoisers[0].steps
+    assert [step.step for step in steps if step.branch is None] == [0, 3], "the switch was not noticed"
+    assert len(session.side_networks) == max(several, 1)
+
+
+def test_under_adaptive_a_switch_is_noticed_also_where_the_inputs_differ_in_shape():
+    """In guess mode the ControlNet sees half of the batch, so it cannot say whether the step will be full."""
+    pipe = controlnet.one()
+    session = accelerate(pipe, policy=Adaptive(50.0))
+    run(pipe, guess_mode=True, control_guidance_end=0.5)
+    assert [s.step for s in session.report().denoisers[0].steps if s.branch is None] == [0, 3]
+
+
+def test_what_is_hooked_to_a_controlnet_is_applied_once():
+    def halve(module, args, output):
+        down, mid = output
+        return [residual * 0.5 for residual in down], mid * 0.5
+
+    call = {
+        "guess_mode": True,
+        "callback_on_step_end": halve_guidance,
+        "callback_on_step_end_tensor_inputs": ["prompt_embeds"],
+    }
+    whole, pipe = controlnet.one(), controlnet.one()
+    for one in (whole, pipe):
+        one.controlnet.register_forward_hook(halve)
+    for side in accelerate(whole, PLAN).side_networks.values():
+        side.enabled = False
+    session = accelerate(pipe, PLAN)
+    assert torch.equal(run(pipe, **call), run(whole, **call))
+    part = session.report().side_networks[0]
+    assert part.full_macs == 6 * part.steps[0].full_macs, "what ran twice would have run once without caching"
+
+
+def test_beside_another_session_nothing_is_computed_twice():
+    pipe = controlnet.one()
+    sharing = type(pipe).from_pipe(pipe)
+    sharing.set_progress_bar_config(disable=True)
+    accelerate(pipe, PLAN)
+    session = accelerate(sharing, PLAN)
+    run(sharing)
+    assert residuals_of(session) == "F22F22"
+    accelerate(pipe, PLAN)  # now the outer one is of the pipe that does not call
+    run(sharing)
+    assert residuals_of(session) == "F22F22"
+
+
 # Deferred tensors
 
 
@@ -122,6 +189,21 @@ def test_adding_to_a_computed_tensor_computes():
     now += late
     assert torch.equal(now, torch.ones(2))
     assert calls
+
+
+def test_what_is_written_to_a_part_stays():
+    late, _ = deferred(torch.zeros(2, 2))
+    late[0] = 5.0
+    late[:, 1] *= 2
+    assert torch.equal(computed(late), torch.tensor([[5.0, 10.0], [0.0, 0.0]]))
+
+
+def test_operands_are_those_of_the_operation_also_if_they_change_later():
+    late, _ = deferred(torch.ones(2))
+    other = torch.ones(2)
+    both = late + other
+    other.zero_()
+    assert torch.equal(computed(both), torch.full((2,), 2.0))
 
 
 def test_a_number_needs_the_tensor():
