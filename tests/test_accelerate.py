@@ -126,6 +126,15 @@ def loop(unet, scheduler, steps=10):
     return latent
 
 
+def test_a_loop_of_ones_own_after_a_call_of_the_pipe_has_its_own_number_of_steps():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, interval=4)
+    tiny.sample(pipe, num_inference_steps=6)
+    loop(pipe.unet, pipe.scheduler, steps=10)
+    assert tiny.steps_of(session) == "F000F000F0"
+    assert session.report().denoisers[0].steps[8].bytes_held, "the run was taken to be over after six steps"
+
+
 @pytest.mark.parametrize("with_scheduler", [True, False])
 def test_bare_model(with_scheduler):
     unet, scheduler = tiny.unet(), tiny.ddim()

@@ -1,0 +1,1 @@
+"""Clips of moving portraits, and the programs that train and judge the text-to-video miniature on them."""
