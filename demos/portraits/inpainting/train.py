@@ -102,7 +102,9 @@ def learned_from(base: Shipped, pictures: int, work: Path) -> tuple[TrainingData
 
 def export(unet: UNet2DConditionModel, folder: Path) -> None:
     """Writes the folder `unet`, fp16 safetensors, for `from_pretrained(folder, subfolder="unet")`."""
-    copy.deepcopy(unet).half().save_pretrained(folder / "unet", safe_serialization=True)
+    stored = copy.deepcopy(unet).half()
+    stored.register_to_config(_name_or_path="")  # where it was fine-tuned from on this machine
+    stored.save_pretrained(folder / "unet", safe_serialization=True)
 
 
 def fine_tune(recipe: Recipe, pictures: int, work: Path, out: Path, device: str) -> None:
