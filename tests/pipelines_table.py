@@ -20,8 +20,9 @@ larger, save more. This page is written by
 COMMAND = "pytest tests/test_pipelines.py -n auto --pipelines-table docs/pipelines.md"
 QUICK = """Here "same input" held at every branch, and the others at interval 2 with guidance, branch 0. With
 `-m "slow or not slow"` the command runs all laws at intervals 1, 2 and 3, with guidance and without."""
-ALL = """Here "same input" and "cheaper" held at every branch and, as "interval 1", at both settings of guidance; the
-others at intervals 1 and 2 with guidance, branch 0, and at interval 3 without, at the deepest branch."""
+ALL = """Here "same input" and "cheaper" held at every branch and, as "interval 1", at both settings of
+guidance; the others at intervals 1 and 2 with guidance, branch 0, and at interval 3 without, at the
+deepest branch."""
 TITLES = {"controlnet": "ControlNet"}
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 
