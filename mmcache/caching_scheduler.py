@@ -22,7 +22,7 @@ from mmcache.history import DenoiserChange, Lane, Run, first_tensor, signature
 from mmcache.macs import count_macs, shapes_of, skip_branch
 from mmcache.plan import Plan
 from mmcache.record import CallRecord, Stopwatch
-from mmcache.shadow import Shadow, is_compiled, own_model
+from mmcache.shadow import below, is_compiled, own_model
 
 FEW_STEPS = 8
 
@@ -76,9 +76,10 @@ class CachingScheduler:
         if self.enabled and not wants_gradients(self.model, call):
             clock = self._tick(call)
         if clock is None:
-            below = isinstance(forward, Shadow) and isinstance(forward.around, CachingScheduler)
-            return forward(*args, **kwargs) if below else forward(*computed(args), **computed(kwargs))
-        forward = without_other_sessions(forward)
+            if below(forward, CachingScheduler) is not forward:  # another session may know the call
+                return forward(*args, **kwargs)
+            return forward(*computed(args), **computed(kwargs))
+        forward = below(forward, CachingScheduler)
         run = self._run_of(clock)
         self._enter(run, clock)
         self._decide(run, clock, call[self.adapter.sample])
@@ -214,13 +215,6 @@ class CachingScheduler:
     def _own(self, feature: Feature) -> Feature:
         """A compiled model's tensors copied once more: CUDA graphs use the memory of their outputs again."""
         return tuple(tensor.clone() for tensor in feature) if self.compiled else feature
-
-
-def without_other_sessions(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """The forward that stands below the caching schedulers of other sessions: one at a time."""
-    while isinstance(forward, Shadow) and isinstance(forward.around, CachingScheduler):
-        forward = forward.inner
-    return forward
 
 
 def wants_gradients(model: nn.Module, call: dict[str, Any]) -> bool:

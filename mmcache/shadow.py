@@ -40,6 +40,13 @@ class Shadow:
         return self.around(self.inner, args, kwargs)
 
 
+def below(forward: Callable[..., Any], kind: type) -> Callable[..., Any]:
+    """The forward under the shadows of this kind, other sessions' too: only one of them acts in a call."""
+    while isinstance(forward, Shadow) and isinstance(forward.around, kind):
+        forward = forward.inner
+    return forward
+
+
 Place = tuple[MutableMapping[str, Any], str]
 
 

@@ -19,11 +19,11 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 from mmcache.adapter import SideAdapter
 from mmcache.caching_scheduler import Ahead, CachingScheduler, wants_gradients
 from mmcache.cut import Swap, swapped
-from mmcache.deferred import Deferred
+from mmcache.deferred import Deferred, on_meta
 from mmcache.history import Run, signature
 from mmcache.macs import Smaller, count_macs, shapes_of
 from mmcache.record import CallRecord, Stopwatch
-from mmcache.shadow import Shadow, is_compiled, own_model
+from mmcache.shadow import below, is_compiled, own_model
 
 
 @dataclass
@@ -97,8 +97,7 @@ class SideScheduler:
             ahead = self.denoiser().ahead(call[self.adapter.timestep], call[self.adapter.sample])
         if ahead is None:
             return forward(*args, **kwargs)
-        while isinstance(forward, Shadow) and isinstance(forward.around, SideScheduler):
-            forward = forward.inner  # of another session: one at a time
+        forward = below(forward, SideScheduler)
         try:
             return self._compute(ahead, forward, call)
         except BaseException:
@@ -117,7 +116,7 @@ class SideScheduler:
         watch = Stopwatch(call[self.adapter.sample])
         if residuals is None or known is None:
             result = forward(**call)
-            past.outputs[form] = [on_meta_as_is(leaf) for leaf in tree_leaves(result)]
+            past.outputs[form] = on_meta(tree_leaves(result))
         else:
             with swapped(self._cut(residuals)):
                 result = forward(**call)
@@ -198,8 +197,3 @@ class SideScheduler:
 def first_residuals(adapter: SideAdapter, residuals: int) -> Smaller:
     """What a cached step runs of a side network."""
     return lambda bare, shapes: (swapped(adapter.cut(bare, residuals)), shapes)
-
-
-def on_meta_as_is(tensor: torch.Tensor) -> torch.Tensor:
-    """On the meta device, in its own dtype."""
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
