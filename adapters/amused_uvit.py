@@ -1,10 +1,10 @@
 """aMUSEd: transformer layers between two convolutional blocks, over image tokens (arXiv 2401.01808)."""
 
 from mmcache.adapter import Adapter
-from mmcache.block_stack import BlockStack
-from mmcache.forecast import Hold
-from mmcache.plan import Plan
-from mmcache.policy import Uniform
+from mmcache.cuts.block_stack import BlockStack
+from mmcache.plans.forecast import Hold
+from mmcache.plans.plan import Plan
+from mmcache.plans.policy import Uniform
 from mmcache.registry import register
 
 # At branch 0 the convolutional blocks alone are what stays.

@@ -1,11 +1,11 @@
 """Image U-Nets: Stable Diffusion 1.x, 2.x, SDXL and all that share `UNet2DConditionModel`."""
 
 from mmcache.adapter import Adapter
-from mmcache.forecast import Taylor
-from mmcache.plan import Plan
-from mmcache.policy import Uniform
+from mmcache.cuts.unet import branches, cut
+from mmcache.plans.forecast import Taylor
+from mmcache.plans.plan import Plan
+from mmcache.plans.policy import Uniform
 from mmcache.registry import register
-from mmcache.unet import branches, cut
 
 WHOLE = (
     "text-to-image miniature, 50 DDIM steps, 24 captions: 2.51x fewer MACs, 58.2 dB to the full run, 45.7 dB "

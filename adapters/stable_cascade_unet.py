@@ -1,7 +1,7 @@
 """Stable Cascade: the U-Nets of its stages C (prior) and B (decoder)."""
 
 from mmcache.adapter import Adapter
-from mmcache.level_unet import LevelUNet
+from mmcache.cuts.level_unet import LevelUNet
 from mmcache.registry import register
 
 layout = LevelUNet(

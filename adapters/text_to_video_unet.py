@@ -1,8 +1,8 @@
 """U-Nets with temporal convolutions and attentions behind the spatial ones: ModelScope, Zeroscope."""
 
 from mmcache.adapter import Adapter
+from mmcache.cuts.unet import branches, cut
 from mmcache.registry import register
-from mmcache.unet import branches, cut
 
 register(
     Adapter(

@@ -1,8 +1,8 @@
 """U-Nets without text: DDPM, DDIM, LDM and score-SDE models of class `UNet2DModel`."""
 
 from mmcache.adapter import Adapter
+from mmcache.cuts.unet import branches, cut
 from mmcache.registry import register
-from mmcache.unet import branches, cut
 
 register(
     Adapter(

@@ -1,7 +1,7 @@
 """UniDiffuser: a U-ViT, transformer layers with long skip connections (arXiv 2303.06555)."""
 
 from mmcache.adapter import Adapter
-from mmcache.level_unet import LevelUNet
+from mmcache.cuts.level_unet import LevelUNet
 from mmcache.registry import register
 
 layout = LevelUNet(

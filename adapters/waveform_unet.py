@@ -1,7 +1,7 @@
 """U-Nets over one dimension: Dance Diffusion (waveforms) and the planners of Diffuser (trajectories)."""
 
 from mmcache.adapter import Adapter
-from mmcache.level_unet import LevelUNet
+from mmcache.cuts.level_unet import LevelUNet
 from mmcache.registry import register
 
 layout = LevelUNet(down="down_blocks", middle="mid_block", up="up_blocks")

@@ -1,7 +1,7 @@
 """Würstchen's stage B: a U-Net with one skip connection per level (arXiv 2306.00637)."""
 
 from mmcache.adapter import Adapter
-from mmcache.level_unet import LevelUNet
+from mmcache.cuts.level_unet import LevelUNet
 from mmcache.registry import register
 
 layout = LevelUNet(down="down_blocks", up="up_blocks", entrance="embedding", both_ways="effnet_mappers")

@@ -1,7 +1,7 @@
 """Würstchen's stage C: a stack of residual blocks without skip connections (arXiv 2306.00637)."""
 
 from mmcache.adapter import Adapter
-from mmcache.block_stack import BlockStack
+from mmcache.cuts.block_stack import BlockStack
 from mmcache.registry import register
 
 # A layer is a convolution, a timestep and an attention block.

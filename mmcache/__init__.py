@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from mmcache.acceleration import accelerate, restore
     from mmcache.adapter import Adapter
     from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
-    from mmcache.forecast import Forecast, Hold, Taylor
     from mmcache.measuring.compare import compare
-    from mmcache.plan import Plan
-    from mmcache.plan_file import load_plan, presets, save_plan
-    from mmcache.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
+    from mmcache.plans.forecast import Forecast, Hold, Taylor
+    from mmcache.plans.plan import Plan
+    from mmcache.plans.plan_file import load_plan, presets, save_plan
+    from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
     from mmcache.registry import register
     from mmcache.session import Session
 
@@ -31,19 +31,19 @@ _HOME = {
     "MissingExtraError": "errors",
     "PlanFileError": "errors",
     "UnsupportedPipelineError": "errors",
-    "Forecast": "forecast",
-    "Hold": "forecast",
-    "Taylor": "forecast",
+    "Forecast": "plans.forecast",
+    "Hold": "plans.forecast",
+    "Taylor": "plans.forecast",
     "compare": "measuring.compare",
-    "Plan": "plan",
-    "load_plan": "plan_file",
-    "presets": "plan_file",
-    "save_plan": "plan_file",
-    "Adaptive": "policy",
-    "NonUniform": "policy",
-    "Policy": "policy",
-    "StepMask": "policy",
-    "Uniform": "policy",
+    "Plan": "plans.plan",
+    "load_plan": "plans.plan_file",
+    "presets": "plans.plan_file",
+    "save_plan": "plans.plan_file",
+    "Adaptive": "plans.policy",
+    "NonUniform": "plans.policy",
+    "Policy": "plans.policy",
+    "StepMask": "plans.policy",
+    "Uniform": "plans.policy",
     "register": "registry",
     "Session": "session",
 }

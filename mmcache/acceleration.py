@@ -11,17 +11,17 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from mmcache.adapter import Adapter
-from mmcache.clock import Clock
+from mmcache.clocks.clock import Clock
+from mmcache.clocks.pipeline_clock import PipelineClock, own_schedulers, pipelines_of
+from mmcache.clocks.timestep_clock import TimestepClock
+from mmcache.engine.shadow import own_model, shadows
 from mmcache.errors import UnsupportedPipelineError, unknown_name
-from mmcache.forecast import Forecast
 from mmcache.parts import Denoiser, find_denoisers, unknown_denoisers
-from mmcache.pipeline_clock import PipelineClock, own_schedulers, pipelines_of
-from mmcache.plan import Plan
-from mmcache.plan_file import find_plan
-from mmcache.policy import Policy, Uniform
+from mmcache.plans.forecast import Forecast
+from mmcache.plans.plan import Plan
+from mmcache.plans.plan_file import find_plan
+from mmcache.plans.policy import Policy, Uniform
 from mmcache.session import Session, session_of
-from mmcache.shadow import own_model, shadows
-from mmcache.timestep_clock import TimestepClock
 
 OPTIONS = ("interval", "policy", "forecast", "branch", "scheduler")
 

@@ -6,10 +6,10 @@ from types import MappingProxyType
 
 from torch import nn
 
-from mmcache.cut import Cut, Swap
-from mmcache.forecast import Taylor
-from mmcache.plan import Plan
-from mmcache.policy import Uniform
+from mmcache.cuts.cut import Cut, Swap
+from mmcache.plans.forecast import Taylor
+from mmcache.plans.plan import Plan
+from mmcache.plans.policy import Uniform
 
 UNMEASURED = Plan(
     Uniform(3),

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmcache.cut import Cut, cached, tapped
+from mmcache.cuts.cut import Cut, cached, tapped
 
 # What accelerate, diffusers, torch.compile and mmcache itself put on a module instance.
 _ADDED = ("forward", "_old_forward", "_hf_hook", "_diffusers_hook", "_compiled_call_impl")

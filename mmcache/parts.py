@@ -8,9 +8,9 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from mmcache.adapter import Adapter, SideAdapter
+from mmcache.engine.shadow import own_model
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.registry import adapter_for, denoiser_names, side_adapter_for
-from mmcache.shadow import own_model
 
 BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
 RESIDUALS = "down_block_additional_residuals"  # the denoiser's argument that side networks are for

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mmcache.record import CallRecord
+from mmcache.engine.record import CallRecord
 
 MacsOf = Callable[[Hashable, int | None], int | None]
 """Multiply-adds of a call with this signature at this branch (None: full); None if not known."""

@@ -6,14 +6,14 @@ from weakref import WeakValueDictionary
 
 from torch import nn
 
-from mmcache.caching_scheduler import CachingScheduler
-from mmcache.clock import Clock
+from mmcache.clocks.clock import Clock
+from mmcache.engine.caching_scheduler import CachingScheduler
+from mmcache.engine.shadow import is_compiled, own_model, shadow_forward
+from mmcache.engine.side_scheduler import SideScheduler
 from mmcache.parts import Denoiser, SideNetwork, find_side_networks, part_of, takes_residuals
-from mmcache.plan import Plan
+from mmcache.plans.plan import Plan
 from mmcache.registry import adapter_for
 from mmcache.report import DenoiserReport, Report, steps_of
-from mmcache.shadow import is_compiled, own_model, shadow_forward
-from mmcache.side_scheduler import SideScheduler
 
 # The session of each owner, so that accelerating again and `restore(pipe)` find it, even after its
 # denoiser was replaced. What is placed on the owner's parts keeps a session alive, not this table.

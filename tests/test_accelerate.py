@@ -8,7 +8,7 @@ from diffusers import EulerDiscreteScheduler
 
 import mmcache
 from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, UnsupportedPipelineError, accelerate
-from mmcache.shadow import shadows
+from mmcache.engine.shadow import shadows
 from mmcache.testing.probes import anatomy
 from tests import tiny
 

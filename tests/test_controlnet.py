@@ -7,7 +7,7 @@ import torch
 from diffusers import MultiControlNetModel
 
 from mmcache import Adaptive, Plan, Taylor, Uniform, accelerate
-from mmcache.deferred import Deferred, computed
+from mmcache.engine.deferred import Deferred, computed
 from mmcache.registry import side_adapter_for
 from mmcache.testing import LawBroken, check_side_networks
 from tests import tiny

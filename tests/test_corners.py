@@ -24,7 +24,7 @@ from peft import LoraConfig
 
 import mmcache
 from mmcache import NonUniform, Plan, Taylor, Uniform, accelerate
-from mmcache.shadow import shadows
+from mmcache.engine.shadow import shadows
 from mmcache.testing import check_fresh, check_interval_one, check_restore, check_same_input
 from tests import tiny
 

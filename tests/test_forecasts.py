@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mmcache import Hold, Taylor
-from mmcache.forecast import Observation
-from mmcache.history import Lane
+from mmcache.engine.history import Lane
+from mmcache.plans.forecast import Observation
 
 
 def observations(times, feature):

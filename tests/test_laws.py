@@ -6,7 +6,8 @@ import diffusers
 import pytest
 
 from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, accelerate
-from mmcache.history import Run
+from mmcache.cuts.unet import cut
+from mmcache.engine.history import Run
 from mmcache.registry import adapter_for
 from mmcache.testing import (
     LawBroken,
@@ -22,7 +23,6 @@ from mmcache.testing import (
     laws,
     probes,
 )
-from mmcache.unet import cut
 from tests import tiny
 
 SAMPLERS = [

@@ -8,8 +8,8 @@ from diffusers import UNet1DModel
 from diffusers.pipelines.deprecated.wuerstchen import WuerstchenPrior
 from torch import nn
 
-from mmcache.block_stack import BlockStack
-from mmcache.cut import cached, tapped
+from mmcache.cuts.block_stack import BlockStack
+from mmcache.cuts.cut import cached, tapped
 from mmcache.registry import adapter_for
 from mmcache.testing import check_cheaper, check_same_input
 from tests.zoo.versatile import text_unet

@@ -11,8 +11,8 @@ Without `-m` the table has what runs by default.
 import pytest
 
 from mmcache import Plan, Taylor, Uniform, UnsupportedPipelineError, accelerate
+from mmcache.engine.shadow import own_model
 from mmcache.parts import find_denoisers, find_side_networks
-from mmcache.shadow import own_model
 from mmcache.testing import (
     check_cheaper,
     check_fresh,

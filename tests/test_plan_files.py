@@ -15,7 +15,7 @@ from mmcache import (
     presets,
     save_plan,
 )
-from mmcache.plan_file import find_plan
+from mmcache.plans.plan_file import find_plan
 
 PLANS = [
     Plan(Uniform(3)),

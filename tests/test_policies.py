@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from mmcache import Adaptive, NonUniform, StepMask, Uniform
-from mmcache.clock import StepClock
-from mmcache.policy import nonuniform_steps
+from mmcache.clocks.clock import StepClock
+from mmcache.plans.policy import nonuniform_steps
 
 
 class Unchanging:

@@ -119,7 +119,7 @@ def compare(
         from mmcache.measuring.sampling_settings import check_counts, check_prompt, takes_prompt
         from mmcache.measuring.task_inputs import size_like, task_arguments
         from mmcache.measuring.tasks import check_options, find_task, load_for
-        from mmcache.plan_file import find_plan
+        from mmcache.plans.plan_file import find_plan
 
         # Whatever can be wrong without the model is found before it is loaded.
         chosen = find_task(task)

@@ -55,9 +55,9 @@ def inspect(
 def find_models(model: str | None) -> dict[str, Any]:
     """The denoisers of a model by name, those of a shipped miniature too."""
     from mmcache.demos import SHIPPED, WHOLE, load_miniature
+    from mmcache.engine.shadow import own_model
     from mmcache.inspecting.from_config import denoisers_from_config
     from mmcache.parts import find_denoisers
-    from mmcache.shadow import own_model
 
     if model is None or (model in SHIPPED and not Path(model).exists()):
         pipe = load_miniature(model or WHOLE)

@@ -28,8 +28,8 @@ def presets() -> None:
     with plain_errors(), quiet_libraries():
         from rich.table import Table
 
-        from mmcache.plan_file import load_plan
-        from mmcache.plan_file import presets as known
+        from mmcache.plans.plan_file import load_plan
+        from mmcache.plans.plan_file import presets as known
 
         table = Table("preset", "plan", "evidence")
         for name, path in known().items():

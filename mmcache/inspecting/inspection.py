@@ -10,12 +10,12 @@ from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.adapter import Adapter
-from mmcache.cut import tapped
+from mmcache.cuts.cut import tapped
+from mmcache.engine.shadow import own_model
 from mmcache.inspecting.example_call import USUAL, Size, example_call
 from mmcache.inspecting.layers import staying, words
 from mmcache.macs import skeleton
 from mmcache.parts import find_denoisers
-from mmcache.shadow import own_model
 
 BYTES = 2  # of a number in float16 and bfloat16, in which pipelines run on a GPU
 

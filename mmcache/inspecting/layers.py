@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from mmcache.cut import Cut, swapped
+from mmcache.cuts.cut import Cut, swapped
 
 ENDS = ("conv_in", "conv_out")
 SHORT = {"down_blocks": "down", "up_blocks": "up"}  # other lists are called by their own names

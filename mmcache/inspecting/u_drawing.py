@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from mmcache.cuts.unet import layers_of, skips
 from mmcache.inspecting.inspection import Inspection
 from mmcache.inspecting.layers import staying
 from mmcache.registry import adapter_for
 from mmcache.report import giga, mebi
-from mmcache.unet import layers_of, skips
 
 KEPT, DEEP, FEATURE = "#0b7285", "#dee2e6", "#e8590c"
 INK, FAINT, PAPER = "#16181d", "#868e96", "#ffffff"

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mmcache.acceleration import accelerate
-from mmcache.caching_scheduler import FEW_STEPS
+from mmcache.engine.caching_scheduler import FEW_STEPS
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.measuring.clip_comparison import FPS, ClipComparison
 from mmcache.measuring.comparison import Comparison, Sampling
@@ -27,7 +27,7 @@ from mmcache.measuring.sampling_settings import check_counts, check_prompt, desc
 from mmcache.measuring.video_files import MOST_FPS
 from mmcache.measuring.vmaf import VmafUnavailableError, vmaf
 from mmcache.parts import find_denoisers, find_side_networks
-from mmcache.plan import Plan
+from mmcache.plans.plan import Plan
 from mmcache.session import session_of
 
 FULL_WARMUP = 2  # steps

@@ -13,8 +13,8 @@ from PIL import Image
 from mmcache.measuring.metrics import Likeness
 from mmcache.measuring.output_folder import check_output, write_files
 from mmcache.measuring.pictures import Panel, amplified_difference, as_images, side_by_side
-from mmcache.plan import Plan
-from mmcache.plan_file import plan_as_dict
+from mmcache.plans.plan import Plan
+from mmcache.plans.plan_file import plan_as_dict
 from mmcache.report import Report
 
 SHEET, FULL, CACHED, REPORT = "side-by-side.png", "full.png", "cached.png", "report.json"

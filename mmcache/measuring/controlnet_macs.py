@@ -12,10 +12,10 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from rich.console import Console
 from rich.table import Table
 
+from mmcache.engine.side_scheduler import first_residuals
 from mmcache.macs import count_macs, skip_branch
 from mmcache.registry import adapter_for, side_adapter_for
 from mmcache.report import giga
-from mmcache.side_scheduler import first_residuals
 
 INTERVAL = 3
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from mmcache.record import Stopwatch
-from mmcache.shadow import shadow_forward
+from mmcache.engine.record import Stopwatch
+from mmcache.engine.shadow import shadow_forward
 
 
 class DenoiserTimer:

@@ -15,10 +15,10 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from rich.console import Console
 
 from mmcache.acceleration import accelerate
-from mmcache.cut import cached, tapped
-from mmcache.forecast import Hold
+from mmcache.cuts.cut import cached, tapped
+from mmcache.cuts.unet import cut as cut_unet
+from mmcache.plans.forecast import Hold
 from mmcache.report import mebi
-from mmcache.unet import cut as cut_unet
 
 
 def stable_diffusion_unet() -> torch.nn.Module:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from mmcache.acceleration import accelerate
-from mmcache.cut import cached, tapped
+from mmcache.cuts.cut import cached, tapped
+from mmcache.engine.history import first_tensor
+from mmcache.engine.shadow import own_model
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.history import first_tensor
 from mmcache.macs import count_macs, shapes_of, skip_branch
 from mmcache.parts import find_denoisers, find_side_networks
-from mmcache.plan import Plan
-from mmcache.policy import Uniform
-from mmcache.shadow import own_model
+from mmcache.plans.plan import Plan
+from mmcache.plans.policy import Uniform
 from mmcache.testing.probes import (
     LawBroken,
     anatomy,

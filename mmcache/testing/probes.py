@@ -14,10 +14,10 @@ from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.adapter import Adapter
-from mmcache.cut import Cut, Slot, swapped, tapped
+from mmcache.cuts.cut import Cut, Slot, swapped, tapped
+from mmcache.engine.shadow import own_model, shadow_forward
 from mmcache.parts import find_denoisers
 from mmcache.session import Session
-from mmcache.shadow import own_model, shadow_forward
 
 
 class LawBroken(AssertionError):

@@ -70,18 +70,15 @@ def _tell_frames_apart(block: BasicTransformerBlock) -> None:
 
 
 def with_motion(unet: UNet2DConditionModel, adapter: MotionAdapter) -> UNetMotionModel:
-    """The U-Net with the adapter's own modules, not copies: what trains the one trains the other."""
+    """A copy of the U-Net with motion modules."""
     moving = UNetMotionModel.from_unet2d(unet, adapter)
-    for own, given in zip(
-        [*moving.down_blocks, *moving.up_blocks], [*adapter.down_blocks, *adapter.up_blocks], strict=True
-    ):
-        own.motion_modules = given.motion_modules
+    moving.register_to_config(_name_or_path="")  # where the U-Net was loaded from on this machine
     return moving
 
 
-def save_video_parts(folder: Path, adapter: MotionAdapter, text: CLIPTextModel) -> None:
+def save_video_parts(folder: Path, unet: UNetMotionModel, text: CLIPTextModel) -> None:
     """Writes the two parts as fp16 safetensors."""
-    copy.deepcopy(adapter).half().save_pretrained(folder / "motion_adapter", safe_serialization=True)
+    copy.deepcopy(unet).half().save_pretrained(folder / "unet", safe_serialization=True)
     copy.deepcopy(text).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
     # Without this, transformers 5 keeps the text encoder in fp16 beside a U-Net in fp32.
     config = folder / "text_encoder" / "config.json"
@@ -94,6 +91,7 @@ def load_video_pipeline(folder: Path) -> AnimateDiffPipeline:
     """The text-to-image miniature with the parts of a folder."""
     return AnimateDiffPipeline.from_pretrained(
         miniature("text-to-image"),
-        motion_adapter=MotionAdapter.from_pretrained(folder / "motion_adapter"),
-        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder"),
+        unet=UNetMotionModel.from_pretrained(folder, subfolder="unet"),
+        text_encoder=CLIPTextModel.from_pretrained(folder, subfolder="text_encoder"),
+        motion_adapter=None,
     )

@@ -9,16 +9,53 @@ from typing import Annotated
 
 import torch
 import typer
-from diffusers import AutoencoderKL, MotionAdapter, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel, UNetMotionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from mmcache.demos import miniature
+from mmcache.demos.portraits import workers
 from mmcache.demos.portraits.models import noise_scheduler, tokenize
 from mmcache.demos.portraits.motion.animation import animation_loss
-from mmcache.demos.portraits.motion.clips import backwards, clips, encoded_clips
+from mmcache.demos.portraits.motion.clips import clips, encoded_clips
 from mmcache.demos.portraits.motion.models import motion_adapter, save_video_parts, with_motion
 from mmcache.demos.portraits.motion.words import words_loss
 from mmcache.demos.portraits.training import Recipe, train
+
+
+def taught_text_encoder(count: int, work: Path, seed: int) -> CLIPTextModel:
+    """The base's text encoder once it knows the words for motions."""
+    base = miniature("text-to-image")
+    known = CLIPTextModel.from_pretrained(base, subfolder="text_encoder").requires_grad_(False)
+    tokens = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer")
+    taught = copy.deepcopy(known).requires_grad_(True)
+    recipe = Recipe(300, learning_rate=2e-3, warmup=20, ema=0.98, seed=seed)
+    return train(
+        taught, words_loss(taught, known, tokens, clips("train", count)), recipe, work / "words.ckpt"
+    )
+
+
+def train_unet(recipe: Recipe, count: int, work: Path, out: Path) -> None:
+    """Trains the U-Net and its motion modules, in all worker processes at once, and exports."""
+    base = miniature("text-to-image")
+    vae = AutoencoderKL.from_pretrained(base, subfolder="vae")
+    tokens = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer")
+    text = taught_text_encoder(count, work, recipe.seed)
+    torch.manual_seed(recipe.seed)
+    unet = with_motion(UNet2DConditionModel.from_pretrained(base, subfolder="unet"), motion_adapter())
+    loss = animation_loss(
+        unet,
+        text,
+        noise_scheduler(),
+        encoded_clips("train", count, vae, work / "clips"),
+        tokenize(tokens, [clip.text for clip in clips("train", count)]),
+        tokenize(tokens, [""])[0],
+        recipe.iterations,
+    )
+
+    def export(averaged: UNetMotionModel, step: int) -> None:
+        save_video_parts(out, averaged, text)
+
+    train(unet, loss, recipe, work / "animation.ckpt", export)
 
 
 def main(
@@ -26,45 +63,20 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the exported parts; default: in the work folder.")
     ] = None,
-    count: Annotated[int, typer.Option(min=16, help="Clips to draw.")] = 840,
-    iterations: Annotated[int, typer.Option(min=1, help="Of the motion modules.")] = 2_400,
+    count: Annotated[int, typer.Option(min=16, help="Clips to draw.")] = 2_800,
+    iterations: Annotated[int, typer.Option(min=1, help="Of the U-Net.")] = 2_400,
+    learning_rate: float = 8e-4,
     seed: int = 0,
+    processes: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:
     """Draw clips, train the text-to-video miniature on them, and export it."""
-    base = miniature("text-to-image")
-    latents = encoded_clips(
-        "train", count, AutoencoderKL.from_pretrained(base, subfolder="vae"), work / "clips"
-    )
-    drawn = clips("train", count)
-    tokens = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer")
-    known_text = CLIPTextModel.from_pretrained(base, subfolder="text_encoder").requires_grad_(False)
-
-    text = copy.deepcopy(known_text).requires_grad_(True)
-    loss = words_loss(text, known_text, tokens, drawn)
-    words = Recipe(300, learning_rate=2e-3, warmup=20, ema=0.98, seed=seed)
-    text.load_state_dict(train(text, loss, words, work / "words.ckpt").state_dict())
-
-    reverse = [backwards(clip) for clip in drawn]
-    torch.manual_seed(seed)
-    adapter = motion_adapter()
-    unet = with_motion(UNet2DConditionModel.from_pretrained(base, subfolder="unet"), adapter)
-    unet.requires_grad_(False)
-    adapter.requires_grad_(True)
-    loss = animation_loss(
-        unet,
-        text,
-        noise_scheduler(),
-        latents,
-        torch.stack([tokenize(tokens, [clip.text for clip in way]) for way in (drawn, reverse)], dim=1),
-        tokenize(tokens, [""])[0],
-    )
     out = out or work / "text-to-video"
-
-    def export(averaged: MotionAdapter, step: int) -> None:
-        save_video_parts(out, averaged, text)
-
-    animation = Recipe(iterations, learning_rate=1e-3, warmup=30, fall=0.3, ema=0.99, seed=seed)
-    train(adapter, loss, animation, work / "animation.ckpt", export)
+    base = miniature("text-to-image")
+    # Both made here, once, and only read by the workers.
+    encoded_clips("train", count, AutoencoderKL.from_pretrained(base, subfolder="vae"), work / "clips")
+    taught_text_encoder(count, work, seed)
+    recipe = Recipe(iterations, learning_rate, warmup=50, fall=0.3, ema=0.99, seed=seed)
+    workers.run(train_unet, processes, recipe, count, work, out)
     print(f"exported to {out}")
 
 

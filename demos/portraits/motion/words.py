@@ -1,10 +1,10 @@
 """Teaches a text encoder the words for motions, before any clip is seen.
 
-Motion modules see no text. What the caption says of the motion can reach them only through the
-cross-attention of a U-Net that is not trained further, from a text encoder that has never met these
-words. So every motion is first given a direction in the space of embeddings, fixed and easy to see,
-in which the embeddings after the caption are moved; those of captions without such words stay as they
-are. It costs a minute; text encoder and motion modules are then trained together.
+Motion modules see no text: what the caption says of the motion reaches them through the cross-attention
+of the U-Net, from a text encoder that has never met these words. So every motion is first given a
+direction in the space of embeddings, fixed and easy to see, in which the embeddings after the caption
+are moved; those of captions without such words stay as they are. It costs a minute, and the text encoder
+is not trained after that.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from mmcache.demos.portraits.motion.clips import Clip
 from mmcache.demos.portraits.motion.motions import MOTIONS, OPPOSITES
 
 BATCH = 32
-STRENGTH = 0.4  # root mean square of a direction; that of embeddings is 0.85
+STRENGTH = 0.8  # root mean square of a direction; that of embeddings is 0.85
 
 
 def directions(width: int) -> torch.Tensor:

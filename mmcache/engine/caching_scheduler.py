@@ -14,15 +14,15 @@ import torch
 from torch import nn
 
 from mmcache.adapter import Adapter
-from mmcache.attention_readers import attention_readers
-from mmcache.clock import Clock, StepClock
-from mmcache.cut import Cut, Feature, cached, tapped
-from mmcache.deferred import computed
-from mmcache.history import DenoiserChange, Lane, Run, first_tensor, signature
+from mmcache.clocks.clock import Clock, StepClock
+from mmcache.cuts.cut import Cut, Feature, cached, tapped
+from mmcache.engine.attention_readers import attention_readers
+from mmcache.engine.deferred import computed
+from mmcache.engine.history import DenoiserChange, Lane, Run, first_tensor, signature
+from mmcache.engine.record import CallRecord, Stopwatch
+from mmcache.engine.shadow import below, is_compiled, own_model
 from mmcache.macs import count_macs, shapes_of, skip_branch
-from mmcache.plan import Plan
-from mmcache.record import CallRecord, Stopwatch
-from mmcache.shadow import below, is_compiled, own_model
+from mmcache.plans.plan import Plan
 
 FEW_STEPS = 8
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from mmcache import unet
-from mmcache.cut import Slot
+from mmcache.cuts import unet
+from mmcache.cuts.cut import Slot
 
 
 class SlotOfTwo(Slot):

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from mmcache import forecast, policy
 from mmcache.errors import PlanFileError, unknown_name
-from mmcache.plan import Plan
+from mmcache.plans import forecast, policy
+from mmcache.plans.plan import Plan
 
 POLICIES = {
     cls.__name__: cls for cls in (policy.Uniform, policy.NonUniform, policy.StepMask, policy.Adaptive)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmcache.cut import Swap, swap_child
-from mmcache.unet import downsamplers, layers_of, shorten, skips
+from mmcache.cuts.cut import Swap, swap_child
+from mmcache.cuts.unet import downsamplers, layers_of, shorten, skips
 
 
 class NotComputed(nn.Module):

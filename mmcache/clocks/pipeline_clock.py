@@ -13,9 +13,9 @@ import torch
 from diffusers import DiffusionPipeline
 
 from mmcache.caller import calling_pipelines
-from mmcache.clock import StepClock
-from mmcache.scheduler_clock import SchedulerClock
-from mmcache.watched_scheduler import is_scheduler
+from mmcache.clocks.clock import StepClock
+from mmcache.clocks.scheduler_clock import SchedulerClock
+from mmcache.clocks.watched_scheduler import is_scheduler
 
 
 def own_schedulers(owner: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from mmcache.cut import Cut, Mark, Slot, Swap, Tap, check_branch, swap_child
+from mmcache.cuts.cut import Cut, Mark, Slot, Swap, Tap, check_branch, swap_child
 
 
 @dataclass(frozen=True)

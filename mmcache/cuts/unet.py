@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmcache.cut import Cut, Mark, Slot, Swap, Tap, check_branch, swap_child
+from mmcache.cuts.cut import Cut, Mark, Slot, Swap, Tap, check_branch, swap_child
 
 # The lists of a block that hold its layers, in the order in which a layer runs them. Blocks of ControlNet-XS
 # hold two nets, base and ctrl, and the convolutions between them.

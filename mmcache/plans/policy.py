@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mmcache.clock import StepClock
+from mmcache.clocks.clock import StepClock
 
 
 def whole_number(owner: object, name: str, value: Any, least: int, meaning: str = "") -> None:

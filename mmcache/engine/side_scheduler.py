@@ -17,13 +17,13 @@ from torch import nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from mmcache.adapter import SideAdapter
-from mmcache.caching_scheduler import Ahead, CachingScheduler, wants_gradients
-from mmcache.cut import Swap, swapped
-from mmcache.deferred import Deferred, on_meta
-from mmcache.history import Run, signature
+from mmcache.cuts.cut import Swap, swapped
+from mmcache.engine.caching_scheduler import Ahead, CachingScheduler, wants_gradients
+from mmcache.engine.deferred import Deferred, on_meta
+from mmcache.engine.history import Run, signature
+from mmcache.engine.record import CallRecord, Stopwatch
+from mmcache.engine.shadow import below, is_compiled, own_model
 from mmcache.macs import Smaller, count_macs, shapes_of
-from mmcache.record import CallRecord, Stopwatch
-from mmcache.shadow import below, is_compiled, own_model
 
 
 @dataclass

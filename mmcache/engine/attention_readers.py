@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from mmcache.cut import Cut, swapped
+from mmcache.cuts.cut import Cut, swapped
 
 OF_DIFFUSERS = "diffusers.models."  # its own processors, also those of IP-Adapter and PAG, only compute
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import torch
 
-from mmcache.clock import StepClock
+from mmcache.clocks.clock import StepClock
 
 
 class Stopwatch:

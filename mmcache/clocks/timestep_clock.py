@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from mmcache.clock import StepClock
+from mmcache.clocks.clock import StepClock
 
 
 class TimestepClock:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import torch
 
-from mmcache.cut import Feature
-from mmcache.policy import whole_number
+from mmcache.cuts.cut import Feature
+from mmcache.plans.policy import whole_number
 
 
 class Observation(NamedTuple):

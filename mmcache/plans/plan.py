@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from mmcache.forecast import Forecast, Hold
-from mmcache.policy import Policy, whole_number
+from mmcache.plans.forecast import Forecast, Hold
+from mmcache.plans.policy import Policy, whole_number
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from mmcache.cut import Cut, Feature
-from mmcache.forecast import Forecast, Observation
-from mmcache.record import CallRecord
+from mmcache.cuts.cut import Cut, Feature
+from mmcache.engine.record import CallRecord
+from mmcache.plans.forecast import Forecast, Observation
 
 
 def signature(call: dict[str, Any]) -> Hashable:

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from mmcache.clock import StepClock
-from mmcache.watched_scheduler import Listener, watch
+from mmcache.clocks.clock import StepClock
+from mmcache.clocks.watched_scheduler import Listener, watch
 
 
 def index_in_table(timestep: Any, table: torch.Tensor) -> int | None:

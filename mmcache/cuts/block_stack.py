@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmcache.cut import Cut, Feature, Mark, Slot, Tap, check_branch, swap_child
+from mmcache.cuts.cut import Cut, Feature, Mark, Slot, Tap, check_branch, swap_child
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""How models are made smaller: what a cut is, and the cuts of each shape of model."""
