@@ -1,6 +1,7 @@
 """`mmcache.accelerate(pipe)`: the whole interface for most people."""
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -69,7 +70,10 @@ def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None,
     check_alone(pipe, denoisers)
     check_repeats(pipe, default_plan=plan is None and not options)
 
-    notes = unknown_denoisers(pipe)
+    notes = [
+        *unknown_denoisers(pipe),
+        *differences(plans, denoisers, getattr(clock_owner, "scheduler", None)),
+    ]
     if old := session_of(pipe):
         notes.append(f"replaces the plan {old.plan}")
         old.restore()
@@ -160,6 +164,28 @@ def check_fits(plans: dict[str, Plan], denoisers: dict[str, Denoiser]) -> None:
             except ValueError as error:
                 several = f" Give each denoiser its plan: accelerate(pipe, {{{name!r}: Plan(...), ...}})."
                 raise ValueError(f"{name}: {error}.{several if len(denoisers) > 1 else ''}") from None
+
+
+def differences(plans: dict[str, Plan], denoisers: dict[str, Denoiser], scheduler: Any) -> list[str]:
+    """What there is to say of calibrated plans that were made for something else, also as a warning.
+
+    Raises:
+        ValueError: one was made for another class of models.
+    """
+    notes = []
+    for name, plan in plans.items():
+        model = own_model(denoisers[name].model)
+        if plan.made_for is None:
+            continue
+        if plan.made_for.denoiser != type(model).__name__:
+            raise ValueError(
+                f"{name} is a {type(model).__name__}, and this plan was made for a {plan.made_for.denoiser}: "
+                f"make one for it with mmcache.tune(pipe, prompts, speedup=...), or take a preset"
+            )
+        if found := plan.made_for.differences(model, scheduler):
+            notes.append(f"{name}: the plan was made for {' and '.join(found)}; it was not measured here")
+            warnings.warn(notes[-1], stacklevel=3)
+    return notes
 
 
 def check_clock(plans: dict[str, Plan], pipe: Any, denoisers: dict[str, Denoiser], owner: Any) -> None:

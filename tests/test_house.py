@@ -8,11 +8,12 @@ ROOT = Path(__file__).parent.parent
 # From what describes to what uses; a file may import from its own layer and those before it.
 LAYERS = [
     {"errors"},
-    {"clocks.clock", "cuts.cut", "plans.policy", "plans.forecast", "plans.plan", "adapter"},
+    {"clocks.clock", "cuts.cut", "plans.policy", "plans.forecast", "plans.made_for", "plans.plan", "adapter"},
     {"cuts"},
     {"registry", "plans"},
     {
         "caller",
+        "counting",
         "macs",
         "clocks.timestep_clock",
         "engine.deferred",

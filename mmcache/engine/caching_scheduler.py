@@ -53,6 +53,7 @@ class CachingScheduler:
     Attributes:
         run: the current or last sampling run.
         enabled: False passes every call through unchanged.
+        on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
     """
 
     def __init__(self, model: nn.Module, adapter: Adapter, plan: Plan, clock: Clock) -> None:
@@ -63,6 +64,7 @@ class CachingScheduler:
         self.plan = plan
         self.clock = clock
         self.enabled = True
+        self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self._cuts = self._make_cuts()
         self.run = Run(0, self._cuts)
@@ -197,13 +199,16 @@ class CachingScheduler:
                 result = forward(**call)
         else:
             self._warn_of_few_steps(clock.total)
-            cut, feature = run.cuts[branch], lane.forecast(branch, clock.time, self.plan.forecast)
+            cut, feature = run.cuts[branch], lane.forecast(branch, clock, self.plan.forecast)
             with cached(cut, feature, taps):
                 result = forward(**computed(cut.arguments(call)))
         seconds = watch.stop()
 
         for cut in taps:
-            lane.keep(cut.branch, clock.time, self._own(cut.tap.take()), self.plan.forecast.memory)
+            feature = self._own(cut.tap.take())
+            lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
+            if self.on_feature is not None:
+                self.on_feature(clock, run.lane, cut.branch, feature)
         if self.plan.policy.needs_change and run.lane == 0:
             run.change.seen(branch is None, call[self.adapter.sample], first_tensor(result))
         if clock.is_last:  # nothing is held when the run is over

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from mmcache.clocks.clock import StepClock
 from mmcache.cuts.cut import Cut, Feature
 from mmcache.engine.record import CallRecord
 from mmcache.plans.forecast import Forecast, Observation
@@ -44,8 +45,8 @@ class Lane:
         past = [seen for seen in self.past.get(branch, []) if seen.time != time]
         self.past[branch] = [*past, Observation(time, feature)][-memory:]
 
-    def forecast(self, branch: int, time: float, forecast: Forecast) -> Feature:
-        return forecast.at(time, self.past[branch])
+    def forecast(self, branch: int, clock: StepClock, forecast: Forecast) -> Feature:
+        return forecast.at(clock.time, self.past[branch], clock.step)
 
     def tensors(self) -> Iterator[torch.Tensor]:
         for past in self.past.values():

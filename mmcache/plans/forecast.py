@@ -1,5 +1,6 @@
 """What instead: the feature of a cached step, from those of the full steps before it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from mmcache.cuts.cut import Feature
-from mmcache.plans.policy import whole_number
+from mmcache.plans.policy import number, whole_number
 
 
 class Observation(NamedTuple):
@@ -29,8 +30,12 @@ class Forecast:
         """How many past features are kept per lane and branch."""
         raise NotImplementedError
 
-    def at(self, time: float, past: Sequence[Observation]) -> Feature:
-        """The feature at `time`, from at most `memory` observations, newest last, at distinct times."""
+    def at(self, time: float, past: Sequence[Observation], step: int | None = None) -> Feature:
+        """The feature at `time`, from at most `memory` observations, newest last, at distinct times.
+
+        Args:
+            step: which step of the run it is for, where a forecast differs from step to step.
+        """
         raise NotImplementedError
 
 
@@ -42,7 +47,7 @@ class Hold(Forecast):
     def memory(self) -> int:
         return 1
 
-    def at(self, time: float, past: Sequence[Observation]) -> Feature:
+    def at(self, time: float, past: Sequence[Observation], step: int | None = None) -> Feature:
         return tuple(tensor.clone() for tensor in past[-1].feature)
 
 
@@ -65,12 +70,51 @@ class Taylor(Forecast):
     def memory(self) -> int:
         return self.order + 1
 
-    def at(self, time: float, past: Sequence[Observation]) -> Feature:
-        weights = lagrange_weights(time, [observation.time for observation in past])
-        return tuple(
-            weighted_sum(weights, tensors)
-            for tensors in zip(*(observation.feature for observation in past), strict=True)
-        )
+    def at(self, time: float, past: Sequence[Observation], step: int | None = None) -> Feature:
+        return weighted(lagrange_weights(time, [observation.time for observation in past]), past)
+
+
+@dataclass(frozen=True)
+class Fitted(Forecast):
+    """Calibrated weights: at each step, how much each of the last features counts (found by `mmcache.tune`).
+
+    They fit one sampler with one number of steps. Where fewer features are there than the step has weights
+    for (a step that was to be cached was full, say), it extrapolates as `Taylor` does.
+
+    Attributes:
+        weights: for each step of the run, of the features reused, oldest first; empty for full steps.
+    """
+
+    weights: Sequence[Sequence[float]]
+
+    def __post_init__(self) -> None:
+        rows = self.weights
+        if not isinstance(rows, Sequence) or not all(isinstance(row, Sequence) for row in rows):
+            raise ValueError(f"Fitted({rows!r}): wanted a list of weights for each step, such as [[], [1.0]]")
+        for row in rows:
+            for weight in row:
+                number(self, "weights", weight, above=-math.inf)
+        if not any(rows):
+            raise ValueError("Fitted(...): has no weights for any step, so nothing could be cached")
+        object.__setattr__(self, "weights", tuple(tuple(float(weight) for weight in row) for row in rows))
+
+    @property
+    def memory(self) -> int:
+        return max(len(row) for row in self.weights)
+
+    def at(self, time: float, past: Sequence[Observation], step: int | None = None) -> Feature:
+        weights = self.weights[step] if step is not None and step < len(self.weights) else ()
+        if not weights or len(weights) > len(past):
+            weights = lagrange_weights(time, [observation.time for observation in past])
+        return weighted(weights, past[-len(weights) :])
+
+
+def weighted(weights: Sequence[float], past: Sequence[Observation]) -> Feature:
+    """The weighted sum of features, stream by stream."""
+    return tuple(
+        weighted_sum(weights, tensors)
+        for tensors in zip(*(observation.feature for observation in past), strict=True)
+    )
 
 
 def lagrange_weights(time: float, nodes: Sequence[float]) -> list[float]:

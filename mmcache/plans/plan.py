@@ -1,10 +1,11 @@
 """A plan: when (policy), what instead (forecast), and how much of the denoiser stays (branch)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
-from mmcache.plans.forecast import Forecast, Hold
-from mmcache.plans.policy import Policy, whole_number
+from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
+from mmcache.plans.made_for import MadeFor
+from mmcache.plans.policy import Policy, StepMask, whole_number
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class Plan:
             cheapest. Or one branch per step, for a run of exactly so many steps; entries of full steps
             are not used. A cached step at a deeper branch refreshes the features of shallower ones.
         evidence: the measurement that this plan rests on.
+        made_for: what a calibrated plan was made for; None for a plan that goes with anything.
     """
 
     policy: Policy
     forecast: Forecast = field(default_factory=Hold)
     branch: int | Sequence[int] = 0
     evidence: str = ""
+    made_for: MadeFor | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, Policy):
@@ -48,17 +51,48 @@ class Plan:
         """The branch of a cached step."""
         return self.branch[step] if isinstance(self.branch, tuple) else self.branch  # type: ignore[return-value]
 
+    @property
+    def steps(self) -> int | None:
+        """The number of steps that the plan is for; None if it goes with any."""
+        if self.made_for is not None:
+            return self.made_for.steps
+        return len(self.branch) if isinstance(self.branch, tuple) else None
+
     def check_total(self, total: int | None) -> None:
-        """Refuse a run whose number of steps does not fit a plan with a branch per step.
+        """Refuse a run whose number of steps does not fit the plan.
 
         Raises:
             ValueError: with both numbers.
         """
-        if isinstance(self.branch, tuple) and total is not None and total != len(self.branch):
+        if self.steps is not None and total not in (None, self.steps):
             raise ValueError(
-                f"this plan names a branch for each of {len(self.branch)} steps, but this run has {total}; "
-                f"sample with {len(self.branch)} steps, or give the plan one branch for all steps"
+                f"this plan says what to do in each of {self.steps} steps, but this run has {total}: sample "
+                f"with {self.steps} steps, or stretch the plan with plan.for_steps({total})"
             )
+
+    def for_steps(self, total: int) -> "Plan":
+        """The plan stretched or shrunk to another number of steps, for which nothing was measured.
+
+        Full steps and branches keep their places in the run; weights that were fitted to the old steps give
+        way to extrapolation. A plan that goes with any number of steps stays as it is.
+
+        Raises:
+            ValueError: fewer steps than 1.
+        """
+        whole_number(self, "steps", total, 1)
+        if self.steps in (None, total):
+            return self
+        stretch = total / self.steps  # type: ignore[operator]
+        policy, forecast, branch = self.policy, self.forecast, self.branch
+        if isinstance(policy, StepMask):
+            full = {min(int(step * stretch + 0.5), total - 1) for step in policy.full}
+            policy = replace(policy, full=sorted({0, *full}))
+        if isinstance(forecast, Fitted):
+            forecast = Taylor(forecast.memory - 1) if forecast.memory > 1 else Hold()
+        if isinstance(branch, tuple):
+            branch = [branch[min(int(step / stretch), len(branch) - 1)] for step in range(total)]
+        source = f"stretched from {self.steps} to {total} steps, and not measured there"
+        return Plan(policy, forecast, branch, f"{self.evidence}; {source}" if self.evidence else source)
 
     def __str__(self) -> str:
         return f"{concise(self.policy)}, {concise(self.forecast)}, {branch_words(self.branch)}"
@@ -66,6 +100,8 @@ class Plan:
 
 def concise(setting: Policy | Forecast) -> str:
     """`Uniform(interval=3)`: as one would write it, without warm-up and cool-down where they are usual."""
+    if isinstance(setting, Fitted):
+        return f"Fitted(weights of {setting.memory} features)"
     shown = [
         f"{f.name}={getattr(setting, f.name)!r}"
         for f in sorted(fields(setting), key=lambda f: bool(f.kw_only))

@@ -16,13 +16,14 @@ import yaml
 
 from mmcache.errors import PlanFileError, unknown_name
 from mmcache.plans import forecast, policy
+from mmcache.plans.made_for import MadeFor
 from mmcache.plans.plan import Plan
 
 POLICIES = {
     cls.__name__: cls for cls in (policy.Uniform, policy.NonUniform, policy.StepMask, policy.Adaptive)
 }
-FORECASTS = {cls.__name__: cls for cls in (forecast.Hold, forecast.Taylor)}
-PLAN_KEYS = ("policy", "forecast", "branch", "evidence")
+FORECASTS = {cls.__name__: cls for cls in (forecast.Hold, forecast.Taylor, forecast.Fitted)}
+PLAN_KEYS = ("policy", "forecast", "branch", "evidence", "made_for")
 
 
 def presets() -> dict[str, Path]:
@@ -90,9 +91,11 @@ def plan_from(data: Any) -> Plan:
     keys_must_be_known(data, PLAN_KEYS, "a plan")
     if "policy" not in data:
         raise ValueError("a plan needs a policy, such as {name: Uniform, interval: 3}")
-    chosen = {"policy": setting(data["policy"], POLICIES, "policy")}
+    chosen: dict[str, Any] = {"policy": setting(data["policy"], POLICIES, "policy")}
     if "forecast" in data:
         chosen["forecast"] = setting(data["forecast"], FORECASTS, "forecast")
+    if "made_for" in data:
+        chosen["made_for"] = options_of(MadeFor, data["made_for"], "made_for")
     return Plan(**chosen, **{key: data[key] for key in ("branch", "evidence") if key in data})
 
 
@@ -104,7 +107,12 @@ def setting(data: Any, known: Mapping[str, type], kind: str) -> Any:
     cls = known.get(data["name"])
     if cls is None:
         raise ValueError(unknown_name(kind, data["name"], known))
-    keys_must_be_known(options, [field.name for field in dataclasses.fields(cls)], data["name"])
+    return options_of(cls, options, data["name"])
+
+
+def options_of(cls: Any, options: Any, where: str) -> Any:
+    """An instance of a dataclass from its fields by name."""
+    keys_must_be_known(options, [field.name for field in dataclasses.fields(cls)], where)
     return cls(**options)
 
 
@@ -123,6 +131,7 @@ def plan_as_dict(plan: Plan) -> dict[str, Any]:
         "forecast": setting_as_dict(plan.forecast),
         "branch": plain(plan.branch),
         **({"evidence": plan.evidence} if plan.evidence else {}),
+        **({"made_for": dataclasses.asdict(plan.made_for)} if plan.made_for else {}),
     }
 
 
@@ -133,4 +142,4 @@ def setting_as_dict(chosen: Any) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return [plain(entry) for entry in value] if isinstance(value, tuple) else value

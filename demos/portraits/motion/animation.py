@@ -9,12 +9,16 @@ from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import nn
 
 from mmcache.demos.portraits.denoiser import NO_CAPTION_SHARE, loss_weights
+from mmcache.demos.portraits.motion.motions import FRAMES
 
 BATCH_FRAMES = 16  # of all clips that one process sees in a step
 # Until which share of the iterations a step sees how many frames of each clip. Single frames come first:
 # they teach where a motion has moved the portrait to by then, and to draw it there, from sixteen clips
 # in every step. What holds the frames of a clip together needs several, and comes last.
 STAGES = ((0.5, 1), (0.85, 4), (1.0, 8))
+# Between which shares of the iterations the tokens of all frames turn from what the seen frame needs to what
+# they say when clips are drawn, see `tokens_for_frames`.
+TURN = (0.12, 0.42)
 # Motion is decided where there is much noise, so steps with much of it are taken more often:
 # an evenly spread number in [0, 1] to this power is the share of the noisiest timestep.
 TIME_POWER = 0.6
@@ -25,12 +29,36 @@ def frames_seen(share: float) -> int:
     return next(frames for until, frames in STAGES if share < until)
 
 
+def tokens_for_frames(
+    text: torch.Tensor, poses: torch.Tensor, places: torch.Tensor, turned: float
+) -> torch.Tensor:
+    """Embedded captions for each frame, (clips * frames, 40, width).
+
+    To find out where the portrait is, a frame has to find its own token among those that `words` describes,
+    and to know what this token says. Neither is worth anything without the other, and from a random start
+    both together were not found within 370 iterations: the U-Net learned how far from the clip's middle a
+    frame is and ignored the words. So at first the tokens of all frames say what this frame needs, and
+    step by step they turn into what they say of their own frames.
+
+    Args:
+        text: of each clip, (clips, 40, width).
+        poses: by how much the tokens of each clip are moved to say where the portrait is, (clips, 8, width).
+        places: of the frames in their clips, (clips, frames).
+        turned: 0 for a token of all frames that says what this frame needs, 1 for the caption as it is.
+    """
+    own = poses.take_along_dim(places.unsqueeze(-1), dim=1)  # (clips, frames, width)
+    for_frames = text.unsqueeze(1).repeat(1, places.shape[1], 1, 1)
+    for_frames[:, :, -FRAMES:] += (1 - turned) * (own.unsqueeze(2) - poses.unsqueeze(1))
+    return for_frames.flatten(0, 1)
+
+
 def animation_loss(
     unet: UNetMotionModel,
     text_encoder: nn.Module,
     noise: DDIMScheduler,
     latents: torch.Tensor,
     captions: torch.Tensor,
+    poses: torch.Tensor,
     no_caption: torch.Tensor,
     iterations: int,
 ) -> Callable[[int], torch.Tensor]:
@@ -43,6 +71,7 @@ def animation_loss(
         noise: adds the noise; its prediction type must be velocity.
         latents: scaled, (N, 4, frames, 16, 16).
         captions: token ids, (N, 40).
+        poses: what their frame tokens say of the portrait, see `words.pose_directions`, (N, 8, width).
         no_caption: the token ids of the empty prompt, (40,).
         iterations: of the whole training.
     """
@@ -60,9 +89,12 @@ def animation_loss(
         added = torch.randn_like(clean)
         noisy = noise.add_noise(clean, added, times)
         wanted = noise.get_velocity(clean, added, times)
-        ids = torch.where(torch.rand(count, 1) < NO_CAPTION_SHARE, no_caption, captions[chosen])
+        silent = torch.rand(count, 1) < NO_CAPTION_SHARE
+        turned = min(max((step / iterations - TURN[0]) / (TURN[1] - TURN[0]), 0.0), 1.0)
         with torch.no_grad():
-            text = text_encoder(ids).last_hidden_state.repeat_interleave(frames, dim=0)
+            embedded = text_encoder(torch.where(silent, no_caption, captions[chosen])).last_hidden_state
+            told = poses[chosen] * ~silent.unsqueeze(-1)
+            text = tokens_for_frames(embedded, told, places, turned)
         with at_places(unet, places):
             errors = (unet(noisy, times, text).sample - wanted).square().mean(dim=(1, 2, 3, 4))
         return (weights[times] * errors).mean()

@@ -1,6 +1,7 @@
 """Draws clips of moving portraits, puts them into words, and encodes them."""
 
 import io
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ FIRST_SEEDS = {"train": 100 * 10**9, "held-out": 101 * 10**9, "evaluation": 102 
 
 # From one round of all motions to the next: room for more motions that leave all portraits as they are.
 SEEDS_OF_ROUND = 10
+# Of a caption with its motion: at most 31 tokens of 40, so that those for the frames stay free, see `words`.
+MOST_WORDS = 18
 
 # Twice the view of `drawing.CLOSE_VIEW` in each direction, at twice its resolution: poses look beyond it.
 WIDE_VIEW = 'width="256" height="256" viewBox="-114 -103 492 492"'
@@ -63,7 +66,8 @@ def clips(split: str, count: int) -> list[Clip]:
 
 def _clip(seed: int, motion: str) -> Clip:
     portrait = random_portrait(seed)
-    return Clip(portrait, motion, caption(portrait, seed))
+    ways = (Clip(portrait, motion, caption(portrait, seed + way * 10**12)) for way in itertools.count())
+    return next(clip for clip in ways if len(clip.text.split()) <= MOST_WORDS)
 
 
 def draw_clip(clip: Clip, frames: int = FRAMES) -> np.ndarray:

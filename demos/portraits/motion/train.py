@@ -18,7 +18,8 @@ from mmcache.demos.portraits.models import noise_scheduler, tokenize
 from mmcache.demos.portraits.motion.animation import animation_loss
 from mmcache.demos.portraits.motion.clips import clips, encoded_clips
 from mmcache.demos.portraits.motion.models import motion_adapter, save_video_parts, with_motion
-from mmcache.demos.portraits.motion.words import words_loss
+from mmcache.demos.portraits.motion.motions import MOTIONS
+from mmcache.demos.portraits.motion.words import pose_directions, words_loss
 from mmcache.demos.portraits.training import Recipe, train
 
 
@@ -28,7 +29,7 @@ def taught_text_encoder(count: int, work: Path, seed: int) -> CLIPTextModel:
     known = CLIPTextModel.from_pretrained(base, subfolder="text_encoder").requires_grad_(False)
     tokens = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer")
     taught = copy.deepcopy(known).requires_grad_(True)
-    recipe = Recipe(300, learning_rate=2e-3, warmup=20, ema=0.98, seed=seed)
+    recipe = Recipe(600, learning_rate=2e-3, warmup=20, ema=0.98, seed=seed)
     return train(
         taught, words_loss(taught, known, tokens, clips("train", count)), recipe, work / "words.ckpt"
     )
@@ -40,6 +41,7 @@ def train_unet(recipe: Recipe, count: int, work: Path, out: Path) -> None:
     vae = AutoencoderKL.from_pretrained(base, subfolder="vae")
     tokens = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer")
     text = taught_text_encoder(count, work, recipe.seed)
+    drawn = clips("train", count)
     torch.manual_seed(recipe.seed)
     unet = with_motion(UNet2DConditionModel.from_pretrained(base, subfolder="unet"), motion_adapter())
     loss = animation_loss(
@@ -47,7 +49,8 @@ def train_unet(recipe: Recipe, count: int, work: Path, out: Path) -> None:
         text,
         noise_scheduler(),
         encoded_clips("train", count, vae, work / "clips"),
-        tokenize(tokens, [clip.text for clip in clips("train", count)]),
+        tokenize(tokens, [clip.text for clip in drawn]),
+        pose_directions(text.config.hidden_size)[[list(MOTIONS).index(clip.motion) for clip in drawn]],
         tokenize(tokens, [""])[0],
         recipe.iterations,
     )

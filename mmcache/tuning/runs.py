@@ -1,0 +1,76 @@
+"""Runs a pipeline for calibration: always the same prompts from the same noise, in full or by a plan."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmcache.acceleration import accelerate
+from mmcache.measuring.compare import own_progress_bar, pictures_of
+from mmcache.plans.plan import Plan
+
+BEST_DB = 120.0  # identical pictures are infinitely close, and a mean needs a number
+
+
+@dataclass(eq=False)
+class Trials:
+    """A pipeline with prompts, seeds and settings, and what it draws of them in full.
+
+    Attributes:
+        pipe: the pipeline; between two runs it is what its owner made it.
+        prompts: one picture (or clip) each.
+        seeds: of the noise of each.
+        settings: all other arguments of the call.
+        batch: so many prompts at once.
+        after_run: called after every run, for a progress bar.
+        count: how many runs there were.
+    """
+
+    pipe: Any
+    prompts: Sequence[str]
+    seeds: Sequence[int]
+    settings: Mapping[str, Any]
+    batch: int
+    after_run: Callable[[], object] = lambda: None
+    count: int = 0
+    _full: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def full(self) -> np.ndarray:
+        """What is drawn without caching, (N, H, W, C) or (N, F, H, W, C), in [0, 1]."""
+        if self._full is None:
+            self._full = self.draw()
+        return self._full
+
+    def draw(self) -> np.ndarray:
+        """Run the pipe as it is."""
+        self.count += 1
+        drawn = []
+        with own_progress_bar(self.pipe):
+            self.pipe.set_progress_bar_config(disable=True)
+            for start in range(0, len(self.prompts), self.batch):
+                chosen = slice(start, start + self.batch)
+                noise = [torch.Generator().manual_seed(seed) for seed in self.seeds[chosen]]
+                result = self.pipe(
+                    list(self.prompts[chosen]), **self.settings, generator=noise, output_type="np"
+                )
+                drawn.append(pictures_of(self.pipe, result))
+        self.after_run()
+        return np.concatenate(drawn)
+
+    def by_plan(self, plan: Plan) -> np.ndarray:
+        """Run it by a plan."""
+        with accelerate(self.pipe, plan):
+            return self.draw()
+
+    def decibels(self, plan: Plan) -> np.ndarray:
+        """PSNR in dB of each picture drawn by a plan to the full one."""
+        return self.distance(self.by_plan(plan))
+
+    def distance(self, pictures: np.ndarray) -> np.ndarray:
+        """PSNR in dB of each picture to the full one, data range 1."""
+        axes = tuple(range(1, pictures.ndim))
+        squares = np.square(pictures.astype(np.float64) - self.full).mean(axis=axes)
+        return np.minimum(-10 * np.log10(squares.clip(min=1e-20)), BEST_DB)

@@ -1,0 +1,68 @@
+"""What each step of a run does, and what that costs: the thing that calibration looks for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+FULL = None
+Schedule = tuple[int | None, ...]
+"""For each step the branch of a cached step, or FULL."""
+
+
+def full_steps(schedule: Schedule) -> list[int]:
+    return [step for step, branch in enumerate(schedule) if branch is FULL]
+
+
+def cached_steps(schedule: Schedule) -> list[int]:
+    return [step for step, branch in enumerate(schedule) if branch is not FULL]
+
+
+def with_full(total: int, full: list[int], branch: int) -> Schedule:
+    """Full at these steps, cached at one branch at all others."""
+    chosen = set(full)
+    return tuple(FULL if step in chosen else branch for step in range(total))
+
+
+def sources(schedule: Schedule, step: int, times: Sequence[float], memory: int) -> list[int]:
+    """The steps whose features a cached step reuses, oldest first: those that ran deeper than it does.
+
+    Of steps at one time, which some samplers repeat, the last.
+
+    Args:
+        times: the sampler's time at each step.
+        memory: at most so many.
+    """
+    branch = schedule[step]
+    found: dict[float, int] = {}
+    for earlier in range(step):
+        ran = schedule[earlier]
+        if ran is FULL or (branch is not FULL and ran > branch):
+            found.pop(times[earlier], None)
+            found[times[earlier]] = earlier
+    return list(found.values())[-memory:]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Multiply-adds of one step.
+
+    Attributes:
+        full: of a full step.
+        cached: of a cached step, by branch.
+    """
+
+    full: int
+    cached: Mapping[int, int]
+
+    def of(self, schedule: Schedule) -> int:
+        """Of a whole run."""
+        return sum(self.full if branch is FULL else self.cached[branch] for branch in schedule)
+
+    def speedup(self, schedule: Schedule) -> float:
+        """How many times fewer multiply-adds than with full steps only."""
+        return self.full * len(schedule) / self.of(schedule)
+
+    def affordable(self, total: int, speedup: float, branch: int) -> int:
+        """How many full steps a run may have that is to take so many times fewer multiply-adds."""
+        cached = self.cached[branch]
+        count = int((self.full / speedup - cached) * total / (self.full - cached) + 1e-9)
+        return min(max(count, 0), total)

@@ -1,0 +1,174 @@
+"""`mmcache.tune(pipe, prompts, speedup=2.5)`: the plan that is closest to the full run at a price."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from tqdm import tqdm
+
+from mmcache.engine.shadow import own_model
+from mmcache.errors import UnsupportedPipelineError
+from mmcache.measuring.confidence import Mean, mean_of
+from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of
+from mmcache.parts import find_denoisers
+from mmcache.plans.forecast import Hold, Taylor
+from mmcache.plans.made_for import MadeFor, fingerprint
+from mmcache.plans.plan import Plan
+from mmcache.plans.plan_file import save_plan
+from mmcache.plans.policy import StepMask
+from mmcache.tuning.candidates import Candidate
+from mmcache.tuning.choosing import best_at_price, cheapest_at
+from mmcache.tuning.recording import record
+from mmcache.tuning.runs import Trials
+from mmcache.tuning.schedule import full_steps
+from mmcache.tuning.search import evenly_spaced
+
+RUNS = 40
+FEWEST = 3  # prompts
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was found.
+
+    Attributes:
+        plan: with what it was made for and the measurement behind it.
+        speedup: how many times fewer multiply-adds the denoiser takes.
+        tuned_on: PSNR to the full run in dB on the prompts that it was chosen by; too good to be true.
+        held_out: the same on prompts that it was not chosen by.
+        rivals: on those, of evenly spaced plans with as many full steps.
+        runs: of the pipeline, all together.
+    """
+
+    plan: Plan
+    speedup: float
+    tuned_on: Mean
+    held_out: Mean
+    rivals: dict[str, Mean]
+    runs: int
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan file, for `accelerate(pipe, path)`."""
+        save_plan(self.plan, path)
+
+
+def tune(
+    pipe: Any,
+    prompts: Sequence[str],
+    *,
+    speedup: float | None = None,
+    psnr: float | None = None,
+    held_out: Sequence[str] | None = None,
+    steps: int = 50,
+    branches: Sequence[int] = (0,),
+    runs: int = RUNS,
+    batch: int = 4,
+    seed: int = 0,
+    guidance_scale: float | None = None,
+    progress: bool = False,
+    **call: Any,
+) -> Tuned:
+    """Find the plan that is closest to the full run at a price, or the cheapest one that is close enough.
+
+    A full run is recorded, the error of every plan is predicted from it (`tuning.error_model`), the best
+    predicted ones are run and improved, and what is left is checked on prompts that were held out. The pipe
+    is afterwards what it was.
+
+    Args:
+        pipe: a diffusers pipeline with one denoiser that draws pictures or clips from prompts.
+        prompts: to choose by; 4 to 8 that are like those it will be used for.
+        speedup: how many times fewer multiply-adds the denoiser is to take: 2.5.
+        psnr: instead, how close to the full run: mean dB over the prompts.
+        held_out: prompts for the figures of the plan; by default every third of `prompts` is kept for that.
+        steps: sampling steps (`num_inference_steps`). The plan is for this number only.
+        branches: skip branches to try.
+        runs: so many plans are run; more find better ones.
+        batch: so many prompts at once.
+        seed: of the first prompt's noise; each has its own.
+        guidance_scale: None for the pipeline's own default.
+        progress: show a bar, if stderr is a terminal.
+        **call: more arguments of the pipeline.
+
+    Raises:
+        UnsupportedPipelineError: no denoiser that mmcache knows.
+        ValueError: neither or both of speedup and psnr, too few prompts, several denoisers, a price that no
+            plan has, or a closeness that none reaches.
+    """
+    if (speedup is None) == (psnr is None):
+        raise ValueError("tune(): give either speedup=2.5 or psnr=40, the one that the plan has to keep")
+    if speedup is not None and speedup <= 1:
+        raise ValueError(f"speedup={speedup!r}: wanted more than 1, such as 2.5 for 2.5 times fewer MACs")
+    check_counts(steps, seed)
+    check_prompt([*prompts, *(held_out or [])])
+    name, model = only_denoiser(pipe)
+    settings = settings_of(pipe, prompts[0], guidance_scale, call) | {"num_inference_steps": steps}
+    del settings["prompt"]
+    chosen_by, kept = split(prompts, held_out)
+    trials = Trials(pipe, chosen_by, range(seed, seed + len(chosen_by)), settings, batch)
+    checks = Trials(
+        pipe, kept, range(seed + len(chosen_by), seed + len(chosen_by) + len(kept)), settings, batch
+    )
+
+    with tqdm(desc="tuning", unit=" runs", disable=None if progress else True) as bar:
+        trials.after_run = checks.after_run = bar.update
+        errors, prices = record(trials, name, branches, steps)
+        if speedup is not None:
+            best = best_at_price(errors, prices, trials, branches, speedup, runs)
+        else:
+            best = cheapest_at(errors, prices, trials, branches, float(psnr or 0), runs)
+        plan = best.plan(errors)
+        on_kept = {str(other): mean(checks, other) for other in rivals(best)}
+        tuned_on, held = mean(trials, plan), mean(checks, plan)
+    speed = prices.speedup(best.schedule)
+    evidence = (
+        f"mmcache.tune, {len(chosen_by)} prompts; on {len(kept)} others: {speed:.2f}x fewer denoiser MACs, "
+        f"PSNR to the full run {held.value:.1f} dB"
+    )
+    sampler = type(pipe.scheduler).__name__
+    made_for = MadeFor(type(model).__name__, sampler, steps, fingerprint(model), date.today().isoformat())
+    plan = replace(plan, evidence=evidence, made_for=made_for)
+    return Tuned(plan, speed, tuned_on, held, on_kept, trials.count + checks.count)
+
+
+def rivals(best: Candidate) -> list[Plan]:
+    """Evenly spaced plans with as many full steps."""
+    even = StepMask(evenly_spaced(len(best.schedule), len(full_steps(best.schedule))))
+    return [Plan(even, forecast, best.branch) for forecast in (Hold(), Taylor(1), Taylor(2))]
+
+
+def mean(trials: Trials, plan: Plan) -> Mean:
+    """PSNR to the full run in dB, over the prompts."""
+    found = mean_of(trials.decibels(plan).tolist())
+    assert found is not None  # there is a prompt
+    return found
+
+
+def split(prompts: Sequence[str], held_out: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """The prompts to choose by, and those to check on."""
+    if held_out is not None:
+        return list(prompts), list(held_out)
+    if len(prompts) < FEWEST:
+        raise ValueError(
+            f"{len(prompts)} prompts: a plan is chosen by some and checked on others, so at least {FEWEST} "
+            f"are needed, or held_out=[...] beside them"
+        )
+    return [p for i, p in enumerate(prompts) if i % 3 != 2], list(prompts[2::3])
+
+
+def only_denoiser(pipe: Any) -> tuple[str, nn.Module]:
+    """The name and model of the pipeline's denoiser.
+
+    Raises:
+        UnsupportedPipelineError: none that mmcache knows, or several: which of them a price is for is open.
+    """
+    found = find_denoisers(pipe)
+    if len(found) > 1:
+        raise UnsupportedPipelineError(
+            f"tune() works on one denoiser, and {type(pipe).__name__} has {', '.join(found)}: tune the "
+            f"pipelines that it is made of one by one"
+        )
+    name, part = next(iter(found.items()))
+    return name, own_model(part.model)
