@@ -28,10 +28,14 @@ class Miniature:
     """A shipped pipeline: its class in diffusers, and the parts that are its own.
 
     All its other parts are those of the text-to-image miniature, and are not stored again.
+
+    Attributes:
+        without: parts that its pipeline can have and that it has not.
     """
 
     pipeline: str
     parts: Mapping[str, Part] = field(default_factory=lambda: MappingProxyType({}))
+    without: tuple[str, ...] = ()
 
 
 SHIPPED = {
@@ -43,9 +47,10 @@ SHIPPED = {
     "text-to-video": Miniature(
         "AnimateDiffPipeline",
         {
-            "motion_adapter": Part("MotionAdapter", subfolder="motion_adapter"),
+            "unet": Part("UNetMotionModel", subfolder="unet"),
             "text_encoder": Part("CLIPTextModel", subfolder="text_encoder", library="transformers"),
         },
+        without=("motion_adapter",),  # its modules are in the U-Net, which was trained with them
     ),
 }
 
@@ -93,4 +98,5 @@ def load_miniature(name: str = WHOLE, **options: Any) -> "DiffusionPipeline":
         for role, part in shipped.parts.items()
         if role not in options
     }
+    own |= {role: None for role in shipped.without if role not in options}
     return getattr(diffusers, shipped.pipeline).from_pretrained(miniature(WHOLE), **own, **options)

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from mmcache.adapter import Adapter
     from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
     from mmcache.measuring.compare import compare
-    from mmcache.plans.forecast import Forecast, Hold, Taylor
+    from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
     from mmcache.plans.plan import Plan
     from mmcache.plans.plan_file import load_plan, presets, save_plan
     from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
     from mmcache.registry import register
     from mmcache.session import Session
+    from mmcache.sweeping.sweep import sweep
+    from mmcache.tuning.tune import tune
 
 # Where each public name lives. Imported when first used: torch and diffusers take seconds to import, and
 # `mmcache --help` should not.
@@ -31,10 +33,12 @@ _HOME = {
     "MissingExtraError": "errors",
     "PlanFileError": "errors",
     "UnsupportedPipelineError": "errors",
+    "Fitted": "plans.forecast",
     "Forecast": "plans.forecast",
     "Hold": "plans.forecast",
     "Taylor": "plans.forecast",
     "compare": "measuring.compare",
+    "sweep": "sweeping.sweep",
     "Plan": "plans.plan",
     "load_plan": "plans.plan_file",
     "presets": "plans.plan_file",
@@ -46,11 +50,13 @@ _HOME = {
     "Uniform": "plans.policy",
     "register": "registry",
     "Session": "session",
+    "tune": "tuning.tune",
 }
 
 __all__ = [
     "Adapter",
     "Adaptive",
+    "Fitted",
     "Forecast",
     "Hold",
     "MissingExtraError",
@@ -70,6 +76,8 @@ __all__ = [
     "register",
     "restore",
     "save_plan",
+    "sweep",
+    "tune",
 ]
 
 

@@ -1,9 +1,9 @@
 """Multiply-adds of a denoiser call, counted without computing anything.
 
 The call is repeated on torch's meta device (shapes only) by a copy of the model without weights and
-hooks, under torch's flop counter. So the figure does not depend on device, precision, offload or
-compilation. Attention is counted in full, query-key and attention-value products included: on the meta
-device it is made of matrix products, where the fused kernel of a CPU is not known to the counter.
+hooks. So the figure does not depend on device, precision, offload or compilation, nor on which kernel
+computes attention: on the meta device attention is made of matrix products, where the fused kernel of a CPU
+is not known to torch's flop counter. What counts as a multiply-add is a convention (`mmcache.counting`).
 """
 
 import copy
@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils._pytree import tree_map_only
-from torch.utils.flop_counter import FlopCounterMode
 
+from mmcache.counting import EVERYTHING, Convention
 from mmcache.cuts.cut import Cut, cached, tapped
 
 # What accelerate, diffusers, torch.compile and mmcache itself put on a module instance.
@@ -67,25 +67,30 @@ def skip_branch(make_cut: Callable[[nn.Module, int], Cut], branch: int) -> Small
     return smaller
 
 
-def count_macs(model: nn.Module, shapes: dict[str, Any], smaller: Smaller | None = None) -> int | None:
+def count_macs(
+    model: nn.Module,
+    shapes: dict[str, Any],
+    smaller: Smaller | None = None,
+    convention: Convention = EVERYTHING,
+) -> int | None:
     """Multiply-adds of one call.
 
     Args:
         model: the denoiser; nothing is done to it.
         shapes: the arguments by name, from `shapes_of`.
         smaller: what is left of the model; None counts all of it.
+        convention: what counts; attention's own products included, if nothing else is said.
 
     Returns:
         The count; None for a model that cannot run on the meta device, such as one with packed weights.
     """
-    counter = FlopCounterMode(display=False)
     try:
         bare = skeleton(model)
         with torch.no_grad():
             shapes = shapes_of(shapes)  # a copy: models take entries out of lists that they are given
             left, arguments = (nullcontext(), shapes) if smaller is None else smaller(bare, shapes)
-            with left, counter:
+            with left, convention.counting(bare) as total:
                 bare(**arguments)
+                return total()
     except Exception:  # whatever a foreign layer raises: a report is worth more than one of its figures
         return None
-    return counter.get_total_flops() // 2

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmcache import Hold, Taylor
+from mmcache.clocks.clock import StepClock
 from mmcache.engine.history import Lane
 from mmcache.plans.forecast import Observation
 
@@ -58,7 +59,7 @@ def test_a_repeated_time_replaces_the_older_observation():
     for time, value in ((900.0, 1.0), (800.0, 2.0), (800.0, 3.0)):
         lane.keep(0, time, (torch.tensor([value]),), memory=2)
     assert [seen.time for seen in lane.past[0]] == [900.0, 800.0]
-    assert torch.equal(lane.forecast(0, 700.0, Taylor(1))[0], torch.tensor([5.0]))
+    assert torch.equal(lane.forecast(0, StepClock(0, 3, 10, 700.0), Taylor(1))[0], torch.tensor([5.0]))
 
 
 @pytest.mark.parametrize("order", [0, -1, 1.5, "1", True])

@@ -1,9 +1,13 @@
 """Plans as files: saved, loaded, and refused with the reason."""
 
+import json
+from importlib.resources import files
+
 import pytest
 
 from mmcache import (
     Adaptive,
+    Fitted,
     Hold,
     NonUniform,
     Plan,
@@ -15,7 +19,9 @@ from mmcache import (
     presets,
     save_plan,
 )
-from mmcache.plans.plan_file import find_plan
+from mmcache.plans.made_for import MadeFor
+from mmcache.plans.plan_file import find_plan, plan_as_dict
+from mmcache.plans.plan_schema import plan_schema
 
 PLANS = [
     Plan(Uniform(3)),
@@ -23,6 +29,11 @@ PLANS = [
     Plan(NonUniform(5, center=15, power=1.4), Hold(), branch=(0, 0, 2, 1)),
     Plan(StepMask([0, 4, 9]), Taylor(1)),
     Plan(Adaptive(0.2, longest=4)),
+    Plan(
+        StepMask([0, 2]),
+        Fitted([[], [1.0], [], [-0.9, 1.9]]),
+        made_for=MadeFor("UNet2DConditionModel", "DDIMScheduler", 4, config="0a1b2c3d", made="2026-11-23"),
+    ),
 ]
 
 
@@ -45,13 +56,15 @@ def test_presets_load_and_name_their_evidence(name):
         ("policy: [", "not YAML"),
         ("just words", "keys and values"),
         ("branch: 0", "needs a policy"),
-        ("polcy: {name: Uniform, interval: 3}", "Did you mean 'policy'"),
+        ("branch: 0\npolcy: {name: Uniform, interval: 3}", "line 2, in a plan: .*Did you mean 'policy'"),
         ("policy: {name: Uniform, intervall: 3}", "Did you mean 'interval'"),
         ("policy: {name: Unifrom, interval: 3}", "Did you mean 'Uniform'"),
         ("policy: {name: Uniform, interval: 0}", "at least 1"),
         ("policy: {name: Uniform}", "interval"),
         ("policy: Uniform", "wanted {name"),
         ("policy: {name: Uniform, interval: 3}\nforecast: {name: Taylor, order: 0}", "order"),
+        ("policy: {name: Uniform, interval: 3}\nforecast: {name: Fitted, weights: [[], [x]]}", "weights"),
+        ("policy: {name: Uniform, interval: 3}\nmade_for: {denoisr: UNet2DModel}", "line 2.*'denoiser'"),
         ("policy: {name: Uniform, interval: 3}\nbranch: first", "branch"),
         ("policy: {name: StepMask, full: 3}", "full"),
     ],
@@ -71,3 +84,26 @@ def test_missing_files_and_unknown_presets(tmp_path):
         find_plan("balancd")
     with pytest.raises(PlanFileError, match="cannot be read"):
         load_plan(tmp_path)
+
+
+def test_the_schema_for_editors_is_that_of_the_classes_and_fits_every_plan():
+    jsonschema = pytest.importorskip("jsonschema")
+    stored = json.loads(files("mmcache.configs").joinpath("plan.schema.json").read_text())
+    assert stored == plan_schema()  # python -m mmcache.plans.plan_schema > configs/plan.schema.json
+    for plan in [*PLANS, *map(find_plan, presets())]:
+        jsonschema.validate(json.loads(json.dumps(plan_as_dict(plan))), stored)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"policy": {"name": "Uniform", "intervall": 3}}, stored)
+
+
+def test_a_plan_for_so_many_steps_is_stretched_only_when_asked():
+    plan = PLANS[-1]
+    with pytest.raises(ValueError, match=r"each of 4 steps, but this run has 8.*for_steps\(8\)"):
+        plan.check_total(8)
+    longer = plan.for_steps(8)
+    assert longer.policy == StepMask([0, 4])
+    assert longer.forecast == Taylor(1)
+    assert "stretched from 4 to 8 steps" in longer.evidence
+    longer.check_total(8)
+    assert plan.for_steps(4) is plan
+    assert Plan(NonUniform(3), branch=[0, 0, 1, 1]).for_steps(2).branch == (0, 1)

@@ -9,11 +9,12 @@ from transformers import CLIPTokenizer
 from mmcache.demos import load_miniature, miniature, miniature_folder
 from mmcache.demos.portraits.classifier import load_classifier
 from mmcache.demos.portraits.models import TEXT_LENGTH
+from mmcache.demos.portraits.motion.animation import at_places, tokens_for_frames
 from mmcache.demos.portraits.motion.clips import Clip, clips, draw_clip
 from mmcache.demos.portraits.motion.direction import pose_over_clip, shown_motion
 from mmcache.demos.portraits.motion.models import motion_adapter, with_motion
 from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, OPPOSITES, SHIFT, ZOOM
-from mmcache.demos.portraits.motion.words import directions
+from mmcache.demos.portraits.motion.words import frame_directions, pose_directions
 
 MEBIBYTE = 2**20
 
@@ -38,8 +39,8 @@ def test_captions_end_with_the_motion_and_fit(real):
     for name, (clip, _) in real.items():
         assert clip.text.endswith(MOTIONS[name].words)
         assert clip.text.startswith(clip.caption.text)
-    lengths = [len(tokens(clip.text).input_ids) for clip in clips("train", 400)]
-    assert np.mean([length > TEXT_LENGTH for length in lengths]) < 0.01
+    # The last tokens are those of the frames.
+    assert max(len(tokens(clip.text).input_ids) for clip in clips("train", 700)) <= TEXT_LENGTH - FRAMES
 
 
 def test_same_clip_same_frames_and_splits_share_no_portrait():
@@ -72,10 +73,48 @@ def test_the_measure_names_real_motions_and_their_reverse(real):
 
 
 def test_opposite_motions_have_opposite_directions_and_the_still_one_none():
-    names, rows = list(MOTIONS), directions(width=128)
-    assert not rows[names.index("still")].any()
+    poses = dict(zip(MOTIONS, pose_directions(width=128), strict=True))
+    assert not poses["still"].any()
     for name, reverse in OPPOSITES.items():
-        assert torch.equal(rows[names.index(name)], -rows[names.index(reverse)])
+        assert torch.allclose(poses[name], -poses[reverse], atol=1e-6)
+        assert torch.allclose(poses[name], poses[reverse].flip(0), atol=1e-6)  # played backwards
+
+
+def test_frames_and_poses_are_told_apart():
+    frames, poses = frame_directions(width=128), pose_directions(width=128)
+    assert torch.allclose(frames @ poses.flatten(0, 1).T, torch.zeros(1), atol=1e-4)
+    angles = torch.nn.functional.cosine_similarity(frames[:, None], frames[None], dim=-1)
+    assert torch.equal(angles.argmax(dim=1), torch.arange(FRAMES))
+
+
+def test_tokens_turn_from_what_a_frame_needs_to_what_they_say_of_their_own():
+    torch.manual_seed(0)
+    text, poses = torch.randn(2, TEXT_LENGTH, 128), torch.randn(2, FRAMES, 128)
+    said = text.clone()
+    said[:, -FRAMES:] += poses
+    places = torch.tensor([[0, 3], [1, 7]])
+    assert torch.equal(tokens_for_frames(said, poses, places, 1.0), said.repeat_interleave(2, dim=0))
+    first = tokens_for_frames(said, poses, places, 0.0).unflatten(0, (2, 2))
+    for clip, frame in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        pose = poses[clip, places[clip, frame]]
+        assert torch.allclose(first[clip, frame, -FRAMES:], text[clip, -FRAMES:] + pose, atol=1e-5)
+        assert torch.equal(first[clip, frame, :-FRAMES], text[clip, :-FRAMES])
+
+
+def test_frames_can_be_taken_from_any_places_of_a_clip():
+    unet = with_motion(UNet2DConditionModel.from_pretrained(miniature(), subfolder="unet"), motion_adapter())
+    for module in unet.modules():
+        if hasattr(module, "proj_out") and hasattr(module, "transformer_blocks"):
+            torch.nn.init.normal_(module.proj_out.weight, std=0.1)
+    torch.manual_seed(0)
+    latents, text = torch.randn(1, 4, 3, 16, 16), torch.randn(3, 40, 128)
+    with torch.no_grad():
+        plain = unet(latents, 500, text).sample
+        with at_places(unet, torch.tensor([[0, 1, 2]])):
+            assert torch.allclose(unet(latents, 500, text).sample, plain, atol=1e-5)
+        with at_places(unet, torch.tensor([[0, 4, 7]])):
+            assert not torch.allclose(unet(latents, 500, text).sample, plain, atol=1e-2)
+        assert torch.equal(unet(latents, 500, text).sample, plain)
 
 
 def test_untrained_motion_modules_change_nothing():
@@ -90,8 +129,8 @@ def test_untrained_motion_modules_change_nothing():
 
 def test_it_is_small_and_stores_only_its_own_parts(pipeline):
     weights = list(miniature("text-to-video").rglob("*.safetensors"))
-    assert {path.parent.name for path in weights} == {"motion_adapter", "text_encoder"}
-    assert sum(path.stat().st_size for path in weights) <= 9 * MEBIBYTE
+    assert {path.parent.name for path in weights} == {"unet", "text_encoder"}
+    assert sum(path.stat().st_size for path in weights) <= 26 * MEBIBYTE
     assert type(pipeline).__name__ == "AnimateDiffPipeline"
     assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.text_encoder.dtype} == {torch.float32}
 

@@ -18,12 +18,12 @@ from rich.table import Table
 from tqdm import tqdm
 
 from mmcache.demos import GUIDANCE_SCALE, miniature
+from mmcache.demos.portraits.attribute_accuracy import AVERAGED, Asked, as_asked
 from mmcache.demos.portraits.attributes import VALUES, random_portrait
 from mmcache.demos.portraits.captions import Caption, caption
 from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier
 from mmcache.demos.portraits.dataset import seeds
 
-AVERAGED = ("glasses", "hat", "hair_color", "clothing_color")
 BATCH = 32
 
 
@@ -34,10 +34,11 @@ def asked_and_named(classifier: AttributeClassifier, captions: list[Caption], wa
         wanted: the portraits behind the captions.
         pixels: the pictures drawn from the captions, uint8 (N, 64, 64, 3).
     """
+    asked = [Asked(portrait, text) for portrait, text in zip(wanted, captions, strict=True)]
     found: dict[str, list[bool]] = {field: [] for field in VALUES}
-    for text, portrait, seen in zip(captions, wanted, classifier.name(pixels), strict=True):
-        for field in text.named & found.keys():
-            found[field].append(seen[field] == getattr(portrait, field))
+    for answers in as_asked(classifier, asked, pixels):
+        for field, right in answers.items():
+            found[field].append(right)
     return found
 
 

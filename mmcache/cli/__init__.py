@@ -11,6 +11,9 @@ import typer
 from mmcache.cli.compare import compare
 from mmcache.cli.inspect import inspect
 from mmcache.cli.lists import adapters, presets
+from mmcache.cli.paper import paper
+from mmcache.cli.sweep import sweep
+from mmcache.cli.tune import tune
 
 app = typer.Typer(
     help="Faster diffusion pipelines without training: deep features are kept between sampling steps.",
@@ -37,5 +40,5 @@ def mmcache(
     """Faster diffusion pipelines without training: deep features are kept between sampling steps."""
 
 
-for command in (compare, inspect, adapters, presets):
+for command in (compare, sweep, tune, inspect, paper, adapters, presets):
     app.command()(command)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mmcache.cli import options
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 
@@ -13,41 +14,13 @@ def compare(
         str | None,
         typer.Argument(help="What the picture shows.", show_default="the shipped miniature's, for each task"),
     ] = None,
-    task: Annotated[
-        str, typer.Option(help="text-to-image, inpaint, controlnet or text-to-video.")
-    ] = "text-to-image",
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Pipeline: a folder, or an id on the Hugging Face hub.", show_default="the shipped miniature"
-        ),
-    ] = None,
-    image: Annotated[
-        Path | None,
-        typer.Option(
-            help="For inpaint the picture to change, for controlnet the control image, such as edges.",
-            show_default="the miniature's own",
-        ),
-    ] = None,
-    mask: Annotated[
-        Path | None,
-        typer.Option(help="For inpaint: white is drawn anew.", show_default="the miniature's own"),
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(min=1, help="For text-to-video: frames of the clip.", show_default="the pipeline's own"),
-    ] = None,
-    controlnet: Annotated[
-        str | None,
-        typer.Option(help="For controlnet: one to add to --model.", show_default="the pipeline's own"),
-    ] = None,
-    motion_adapter: Annotated[
-        str | None,
-        typer.Option(
-            help="For text-to-video: an AnimateDiff motion adapter to add to --model.",
-            show_default="the pipeline's own",
-        ),
-    ] = None,
+    task: options.Task = "text-to-image",
+    model: options.Model = None,
+    image: options.Image = None,
+    mask: options.Mask = None,
+    frames: options.Frames = None,
+    controlnet: options.ControlNet = None,
+    motion_adapter: options.MotionAdapter = None,
     plan: Annotated[
         str | None,
         typer.Option(
@@ -69,37 +42,18 @@ def compare(
     ] = None,
     steps: Annotated[int, typer.Option(help="Sampling steps.")] = 50,
     seed: Annotated[int, typer.Option(help="Seed of the noise, the same for both runs.")] = 0,
-    guidance_scale: Annotated[
-        float | None,
-        typer.Option(
-            help="Strength of classifier-free guidance.",
-            show_default="the pipeline's own, 3 for the shipped miniature",
-        ),
-    ] = None,
-    negative_prompt: Annotated[
-        str | None, typer.Option(help="What the picture should not show.", show_default=False)
-    ] = None,
-    height: Annotated[int | None, typer.Option(help="In pixels.", show_default="the pipeline's own")] = None,
-    width: Annotated[int | None, typer.Option(help="In pixels.", show_default="the pipeline's own")] = None,
-    device: Annotated[
-        str, typer.Option(help="Such as cuda:1; auto takes the first of cuda, mps and cpu.")
-    ] = "auto",
-    dtype: Annotated[
-        str, typer.Option(help="float32, float16 or bfloat16; auto is float32 on a CPU, else float16.")
-    ] = "auto",
+    guidance_scale: options.GuidanceScale = None,
+    negative_prompt: options.NegativePrompt = None,
+    height: options.Height = None,
+    width: options.Width = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
     repeats: Annotated[
         int, typer.Option(help="Timed runs of each kind; the shortest counts, for busy machines.")
     ] = 1,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="CPU threads; 1 is quicker than many on a busy machine.", show_default="torch's own"
-        ),
-    ] = None,
+    threads: options.Threads = None,
     out: Annotated[Path, typer.Option(help="Folder for the pictures and the report.")] = Path("mmcache-out"),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON, not as a table.")
-    ] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run a pipeline in full and cached from the same seed, and show pictures, time and difference.
 
@@ -182,9 +136,9 @@ def load_shipped(task: Any, device: str, dtype: str) -> Any:
 
 
 def default_inputs(task: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """The files that were given, or the shipped ones; the shipped mask belongs to the shipped picture."""
+    """What was given, or the miniature's own; the shipped mask belongs to the shipped picture."""
     from mmcache import demos
 
     folder = Path(demos.__file__).parent / "inputs"
     shipped = {} if given["image"] else {name: folder / file for name, file in task.inputs.items()}
-    return shipped | {name: value for name, value in given.items() if value is not None}
+    return {**shipped, **task.settings, **{name: value for name, value in given.items() if value is not None}}

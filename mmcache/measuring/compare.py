@@ -177,10 +177,20 @@ def one_call(pipe: Any, settings: Mapping[str, Any], seed: int, timer: DenoiserT
     started = time.perf_counter()
     result = pipe(**settings, generator=torch.Generator().manual_seed(seed), output_type="np")
     seconds = time.perf_counter() - started
+    return Sampling(pictures_of(pipe, result), seconds, timer.take())
+
+
+def pictures_of(pipe: Any, result: Any) -> np.ndarray:
+    """What a pipeline has drawn: (N, H, W, C) or, of clips, (N, F, H, W, C).
+
+    Raises:
+        UnsupportedPipelineError: neither pictures nor clips.
+        ValueError: they are not finite numbers.
+    """
     drawn = next((value for name in RESULTS if (value := getattr(result, name, None)) is not None), None)
     if drawn is None:
         raise UnsupportedPipelineError(
-            f"compare() needs pictures or clips, and {type(pipe).__name__} returns a "
+            f"pictures or clips are compared, and {type(pipe).__name__} returns a "
             f"{type(result).__name__} without {' or '.join(f'`{name}`' for name in RESULTS)}"
         )
     pictures = np.asarray(drawn)
@@ -189,7 +199,7 @@ def one_call(pipe: Any, settings: Mapping[str, Any], seed: int, timer: DenoiserT
             f"{type(pipe).__name__} gave pictures that are not finite numbers; in half precision that is "
             f"an overflow, so try float32 or bfloat16"
         )
-    return Sampling(pictures, seconds, timer.take())
+    return pictures
 
 
 def environment(pipe: Any) -> dict[str, Any]:

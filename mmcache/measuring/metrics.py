@@ -1,4 +1,4 @@
-"""How close a cached picture is to the full one: PSNR and SSIM."""
+"""How close a cached picture is to the full one: PSNR, SSIM and MS-SSIM."""
 
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import torch
 from mmcache.errors import MissingExtraError
 
 SSIM_WINDOW = 11  # pixels: the Gaussian window of Wang et al. 2004; smaller pictures have no SSIM
+MS_SSIM_SMALLEST = 16 * SSIM_WINDOW  # pixels: halved four times, the window has to fit still
 
 
 class Likeness(NamedTuple):
@@ -74,3 +75,25 @@ def likeness_by_frame(frames: np.ndarray, reference: np.ndarray) -> list[Likenes
     """Compare each picture of a stack (N, H, W, C) with its own reference."""
     pairs = zip(frames, reference, strict=True)
     return [likeness(frame[None], original[None]) for frame, original in pairs]
+
+
+def ms_ssim(pictures: np.ndarray, reference: np.ndarray) -> float | None:
+    """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003), mean over the pictures.
+
+    Args:
+        pictures: (N, H, W, C), values in [0, 1].
+        reference: of the same shape.
+
+    Returns:
+        1 for identical pictures; None for pictures of less than 176 pixels, which have no fifth scale.
+
+    Raises:
+        MissingExtraError: torchmetrics is not installed.
+    """
+    require_torchmetrics()
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+    ours, theirs = channels_first(pictures), channels_first(reference)
+    if min(ours.shape[-2:]) < MS_SSIM_SMALLEST:
+        return None
+    return float(multiscale_structural_similarity_index_measure(ours, theirs, data_range=1.0))

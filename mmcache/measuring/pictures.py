@@ -1,5 +1,6 @@
 """Pictures side by side, labelled and large enough for a person to see the difference."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -82,16 +83,16 @@ def film_strips(panels: Sequence[Panel]) -> Image.Image:
     rows = [[enlarged(picture, STRIP) for picture in panel.pictures] for panel in panels]
     width, height = rows[0][0].size
     row_height = TITLE + 12 + height + MARGIN
-    sheet = Image.new(
-        "RGB", (MARGIN + len(rows[0]) * (width + GAP) - GAP + MARGIN, len(rows) * row_height + MARGIN), PAPER
-    )
+    title, subtitle = ImageFont.load_default(TITLE), ImageFont.load_default(SUBTITLE)
+    beside = [title.getlength(panel.title) + MARGIN for panel in panels]  # where the second words begin
+    words = [start + subtitle.getlength(panel.subtitle) for start, panel in zip(beside, panels, strict=True)]
+    wide = max(len(rows[0]) * (width + GAP) - GAP, *map(math.ceil, words))
+    sheet = Image.new("RGB", (MARGIN + wide + MARGIN, len(rows) * row_height + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     for index, (panel, row) in enumerate(zip(panels, rows, strict=True)):
         top = MARGIN + index * row_height
-        title = ImageFont.load_default(TITLE)
         draw.text((MARGIN, top), panel.title, INK, title)
-        right = MARGIN + title.getlength(panel.title) + MARGIN
-        draw.text((right, top + TITLE - SUBTITLE), panel.subtitle, FAINT, ImageFont.load_default(SUBTITLE))
+        draw.text((MARGIN + beside[index], top + TITLE - SUBTITLE), panel.subtitle, FAINT, subtitle)
         for column, picture in enumerate(row):
             sheet.paste(picture, (MARGIN + column * (width + GAP), top + TITLE + 12))
     return sheet

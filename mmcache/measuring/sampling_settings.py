@@ -32,7 +32,7 @@ def settings_of(
     known = [name for name in inspect.signature(type(pipe).__call__).parameters if name != "self"]
     for name in settings:
         if name in OWN:
-            raise ValueError(f"compare({name}=...): give {OWN[name]}")
+            raise ValueError(f"{name}=...: give {OWN[name]}")
         if name not in known:
             # Pipelines with **kwargs would swallow it silently.
             free = [name for name in known if name not in OWN]
@@ -48,14 +48,20 @@ def check_counts(steps: int, seed: int, repeats: int = 1) -> None:
     Raises:
         ValueError: fewer steps or repeats than 1, or a seed that torch does not take.
     """
-    for name, value, least, most in (
-        ("steps", steps, 1, math.inf),
-        ("repeats", repeats, 1, math.inf),
-        ("seed", seed, 0, 2**64 - 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            limit = "" if most == math.inf else " and at most 2**64 - 1"
-            raise ValueError(f"{name}={value!r}: {name} must be a whole number of at least {least}{limit}")
+    check_count("steps", steps)
+    check_count("repeats", repeats)
+    check_count("seed", seed, least=0, most=2**64 - 1)
+
+
+def check_count(name: str, value: Any, least: int = 1, most: float = math.inf) -> None:
+    """Refuse what is no whole number, or out of bounds.
+
+    Raises:
+        ValueError: with the name.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        limit = "" if most == math.inf else " and at most 2**64 - 1"
+        raise ValueError(f"{name}={value!r}: {name} must be a whole number of at least {least}{limit}")
 
 
 def check_prompt(prompt: str | list[str] | None) -> None:

@@ -24,6 +24,7 @@ class Task:
         options: the options of the command that belong to it, beside those of every task.
         needed: those of them that a pipeline cannot do without.
         inputs: the miniature's own input files, by option, in the folder demos/inputs.
+        settings: the miniature's own settings, by option.
         part: the option that names a further model.
         convert: makes a pipeline for this task of another one, with that model.
     """
@@ -36,6 +37,7 @@ class Task:
     options: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     part: str = ""
     convert: Callable[[Any, Any], Any] | None = None
 
@@ -110,10 +112,11 @@ TASKS = (
     Task(
         name="text-to-video",
         miniature="text-to-video",
-        prompt="a person with long red hair and round glasses, on a yellow background",
+        prompt="a person with long red hair and round glasses, on a yellow background, moving left",
         files=CLIP_FILES,
         argument="num_frames",
         options=("image", "frames", "motion_adapter"),
+        settings={"frames": 8},
         part="motion_adapter",
         convert=with_motion,
     ),

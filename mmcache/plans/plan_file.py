@@ -26,6 +26,27 @@ FORECASTS = {cls.__name__: cls for cls in (forecast.Hold, forecast.Taylor, forec
 PLAN_KEYS = ("policy", "forecast", "branch", "evidence", "made_for")
 
 
+class Placed(dict[Any, Any]):
+    """A mapping of a YAML file that knows in which line each key stands, counted from 1."""
+
+    lines: dict[Any, int]
+
+
+class PlacedLoader(yaml.SafeLoader):
+    """Reads mappings as `Placed`."""
+
+
+def placed(loader: PlacedLoader, node: yaml.MappingNode) -> Placed:
+    loader.flatten_mapping(node)
+    pairs = [(loader.construct_object(key, deep=True), key, value) for key, value in node.value]
+    mapping = Placed((name, loader.construct_object(value, deep=True)) for name, _, value in pairs)
+    mapping.lines = {name: key.start_mark.line + 1 for name, key, _ in pairs}
+    return mapping
+
+
+PlacedLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, placed)
+
+
 def presets() -> dict[str, Path]:
     """The named plans that ship with mmcache, and their files."""
     folder = Path(str(importlib.resources.files("mmcache.configs")))
@@ -58,7 +79,7 @@ def load_plan(path: str | Path) -> Plan:
     """
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), PlacedLoader)
     except FileNotFoundError:
         raise PlanFileError(f"{path}: no such plan file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -121,7 +142,8 @@ def keys_must_be_known(data: Any, known: Any, where: str) -> None:
         raise ValueError(f"{where} is written as keys and values, not as {type(data).__name__}")
     for key in data:
         if key not in known:
-            raise ValueError(f"in {where}: {unknown_name('key', key, known)}")
+            line = f"line {data.lines[key]}, " if isinstance(data, Placed) else ""
+            raise ValueError(f"{line}in {where}: {unknown_name('key', key, known)}")
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import StepMask
-from mmcache.tuning.error_model import ErrorModel, Weights
+from mmcache.tuning.error_model import ErrorModel, Reuse
 from mmcache.tuning.schedule import Schedule, full_steps
 
 
@@ -21,7 +21,7 @@ class Method:
     memory: int
     fitted: bool = False
 
-    def weights(self, model: ErrorModel, schedule: Schedule) -> Weights:
+    def reuse(self, model: ErrorModel, schedule: Schedule) -> dict[int, Reuse]:
         if self.fitted:
             return model.fitted(schedule, self.memory)
         return model.extrapolated(schedule, self.memory - 1)
@@ -29,8 +29,9 @@ class Method:
     def forecast(self, model: ErrorModel, schedule: Schedule) -> Forecast:
         if not self.fitted:
             return Hold() if self.memory == 1 else Taylor(self.memory - 1)
-        weights = self.weights(model, schedule)
-        return Fitted([[round(float(w), 5) for w in weights.get(step, ())] for step in range(len(schedule))])
+        reuse = self.reuse(model, schedule)
+        rows = [reuse[step].weights if step in reuse else () for step in range(len(schedule))]
+        return Fitted([[round(float(weight), 5) for weight in row] for row in rows])
 
 
 METHODS = (
@@ -51,7 +52,7 @@ class Candidate:
 
     def error(self, model: ErrorModel) -> float:
         """Predicted."""
-        return model.error(self.schedule, self.method.weights(model, self.schedule))
+        return model.error(self.method.reuse(model, self.schedule))
 
     def plan(self, model: ErrorModel) -> Plan:
         return Plan(

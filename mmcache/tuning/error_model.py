@@ -13,14 +13,27 @@ holding and extrapolating) the size of the sum put plans in the order of their P
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from mmcache.plans.forecast import lagrange_weights
-from mmcache.tuning.schedule import Schedule, cached_steps, sources
+from mmcache.tuning.schedule import Schedule, sources
 
-Weights = dict[int, np.ndarray]
-"""For each cached step, how much each of its sources counts, oldest first."""
+
+class Reuse(NamedTuple):
+    """What a cached step puts in place of its own feature.
+
+    Attributes:
+        branch: that it runs.
+        steps: whose features it reuses, oldest first.
+        weights: how much each of them counts.
+    """
+
+    branch: int
+    steps: list[int]
+    weights: np.ndarray
+
 
 ALONE = 0.2  # how much the steps' own errors count beside their sum
 # How strongly fitted weights are held to extrapolation, as a share of the features' mean square: what the
@@ -54,72 +67,64 @@ class ErrorModel:
             self._roots[branch] = np.sqrt(values.clip(min=0))[:, None] * vectors.T
         return self._roots[branch]
 
-    def sources(self, schedule: Schedule, step: int, memory: int) -> list[int]:
-        """The steps whose features a cached step reuses, oldest first."""
-        return sources(schedule, step, self.times, memory)
-
-    def extrapolated(self, schedule: Schedule, order: int) -> Weights:
-        """The weights of `Taylor(order)`, of `Hold` for order 0."""
+    def extrapolated(self, schedule: Schedule, order: int) -> dict[int, Reuse]:
+        """What `Taylor(order)` does at each cached step, `Hold` for order 0."""
         return {
-            step: np.array(lagrange_weights(self.times[step], [self.times[s] for s in found]))
-            for step in cached_steps(schedule)
-            for found in [self.sources(schedule, step, order + 1)]
+            step: Reuse(schedule[step], found, self._extrapolation(step, found))  # type: ignore[arg-type]
+            for step, found in sources(schedule, self.times, order + 1).items()
         }
 
-    def error(self, schedule: Schedule, weights: Weights) -> float:
+    def _extrapolation(self, step: int, found: Sequence[int]) -> np.ndarray:
+        return np.array(lagrange_weights(self.times[step], [self.times[s] for s in found]))
+
+    def error(self, reuse: Mapping[int, Reuse]) -> float:
         """The predicted error of the result, in the unit of `reach`."""
         total = 0.0
-        for branch in {b for b in schedule if b is not None}:
-            errors = np.array(
-                [
-                    self.reach[branch][step] * self._one_error(schedule, step, w)
-                    for step, w in weights.items()
-                    if schedule[step] == branch
-                ]
-            )
-            total += np.square(errors.sum(axis=0)).sum() + ALONE * np.square(errors).sum()
+        for branch in self.gram:
+            errors = [self._share(step, one) for step, one in reuse.items() if one.branch == branch]
+            if errors:
+                total += np.square(np.sum(errors, axis=0)).sum() + ALONE * np.square(errors).sum()
         return float(np.sqrt(total))
 
-    def _one_error(self, schedule: Schedule, step: int, weights: np.ndarray) -> np.ndarray:
-        root = self.root(schedule[step])  # type: ignore[arg-type]
-        return root[:, step] - root[:, self.sources(schedule, step, len(weights))] @ weights
+    def _share(self, step: int, reuse: Reuse) -> np.ndarray:
+        """What is missing because of one step, as far as it reaches the end."""
+        root = self.root(reuse.branch)
+        return self.reach[reuse.branch][step] * (root[:, step] - root[:, reuse.steps] @ reuse.weights)
 
-    def step_error(self, branch: int, step: int, found: Sequence[int]) -> float:
+    def step_error(self, branch: int, step: int, found: list[int]) -> float:
         """The squared share of one cached step in the error, extrapolated from these steps."""
-        weights = np.array(lagrange_weights(self.times[step], [self.times[s] for s in found]))
-        root = self.root(branch)
-        return float(
-            self.reach[branch][step] ** 2 * np.square(root[:, step] - root[:, found] @ weights).sum()
-        )
+        share = self._share(step, Reuse(branch, found, self._extrapolation(step, found)))
+        return float(np.square(share).sum())
 
-    def fitted(self, schedule: Schedule, memory: int) -> Weights:
+    def fitted(self, schedule: Schedule, memory: int) -> dict[int, Reuse]:
         """The weights that make the predicted error least, all steps' at once.
 
         Later steps make up for what earlier ones have missed. It is a linear least squares problem; weights
         are held to those of `Taylor(memory - 1)`.
         """
-        weights = self.extrapolated(schedule, memory - 1)
-        for branch in {b for b in schedule if b is not None}:
-            steps = [step for step in weights if schedule[step] == branch]
-            self._fit(schedule, weights, branch, steps)
-        return weights
+        reuse = self.extrapolated(schedule, memory - 1)
+        for branch in self.gram:
+            reuse |= self._fitted_at({step: one for step, one in reuse.items() if one.branch == branch})
+        return reuse
 
-    def _fit(self, schedule: Schedule, weights: Weights, branch: int, steps: list[int]) -> None:
-        root, reach = self.root(branch), self.reach[branch]
-        scale = np.trace(self.gram[branch]) / self.steps
-        ends = np.cumsum([0] + [len(weights[step]) for step in steps])
-        columns = np.concatenate(
-            [reach[step] * root[:, self.sources(schedule, step, len(weights[step]))] for step in steps],
-            axis=1,
-        )
-        missing = np.stack([reach[step] * self._one_error(schedule, step, weights[step]) for step in steps])
-        normal, right = columns.T @ columns, columns.T @ missing.sum(axis=0)
-        for index, (start, end) in enumerate(pairwise(ends)):
-            own = columns[:, start:end]
-            normal[start:end, start:end] += ALONE * own.T @ own
-            right[start:end] += ALONE * own.T @ missing[index]
-            held = CAUTION * scale * reach[steps[index]] ** 2
-            normal[start:end, start:end] += held * np.eye(end - start)
+    def _fitted_at(self, reuse: dict[int, Reuse]) -> dict[int, Reuse]:
+        """Of the cached steps at one branch."""
+        columns = [
+            self.reach[one.branch][step] * self.root(one.branch)[:, one.steps] for step, one in reuse.items()
+        ]
+        missing = [self._share(step, one) for step, one in reuse.items()]
+        if not reuse:
+            return {}
+        every = np.concatenate(columns, axis=1)
+        normal, right = every.T @ every, every.T @ np.sum(missing, axis=0)
+        ends = np.cumsum([0, *(own.shape[1] for own in columns)])
+        places = [slice(start, end) for start, end in pairwise(ends)]
+        for (step, one), own, lacking, place in zip(reuse.items(), columns, missing, places, strict=True):
+            scale = np.trace(self.gram[one.branch]) / self.steps * self.reach[one.branch][step] ** 2
+            normal[place, place] += ALONE * own.T @ own + CAUTION * scale * np.eye(own.shape[1])
+            right[place] += ALONE * own.T @ lacking
         change = np.linalg.solve(normal, right)
-        for index, step in enumerate(steps):
-            weights[step] = weights[step] + change[ends[index] : ends[index + 1]]
+        return {
+            step: one._replace(weights=one.weights + change[place])
+            for (step, one), place in zip(reuse.items(), places, strict=True)
+        }

@@ -16,7 +16,7 @@ from mmcache.plans.plan import Plan
 from mmcache.plans.policy import StepMask, Uniform
 from mmcache.tuning.error_model import ErrorModel
 from mmcache.tuning.runs import Trials
-from mmcache.tuning.schedule import Prices, full_steps, with_full
+from mmcache.tuning.schedule import Prices, full_steps, sources, with_full
 
 PROBES = 12  # steps at which the reach of an error is measured; between them it is interpolated
 TINY = 1e-12  # where nothing changed, there is nothing to divide by
@@ -107,6 +107,6 @@ def measured_reach(trials: Trials, model: ErrorModel, branch: int) -> np.ndarray
     for step in probed:
         schedule = with_full(steps, [s for s in range(steps) if s != step], branch)
         pictures = trials.by_plan(Plan(StepMask(full_steps(schedule)), Taylor(1), branch))
-        caused = model.step_error(branch, step, model.sources(schedule, step, 2)) ** 0.5
+        caused = model.step_error(branch, step, sources(schedule, model.times, 2)[step]) ** 0.5
         found.append(np.sqrt(np.square(pictures - trials.full).mean()) / max(caused, TINY))
     return np.exp(np.interp(np.arange(steps), probed, np.log(np.maximum(found, TINY))))

@@ -12,18 +12,14 @@ def full_steps(schedule: Schedule) -> list[int]:
     return [step for step, branch in enumerate(schedule) if branch is FULL]
 
 
-def cached_steps(schedule: Schedule) -> list[int]:
-    return [step for step, branch in enumerate(schedule) if branch is not FULL]
-
-
 def with_full(total: int, full: list[int], branch: int) -> Schedule:
     """Full at these steps, cached at one branch at all others."""
     chosen = set(full)
     return tuple(FULL if step in chosen else branch for step in range(total))
 
 
-def sources(schedule: Schedule, step: int, times: Sequence[float], memory: int) -> list[int]:
-    """The steps whose features a cached step reuses, oldest first: those that ran deeper than it does.
+def sources(schedule: Schedule, times: Sequence[float], memory: int) -> dict[int, list[int]]:
+    """For each cached step the steps whose features it reuses, oldest first: those that ran deeper.
 
     Of steps at one time, which some samplers repeat, the last.
 
@@ -31,14 +27,16 @@ def sources(schedule: Schedule, step: int, times: Sequence[float], memory: int) 
         times: the sampler's time at each step.
         memory: at most so many.
     """
-    branch = schedule[step]
-    found: dict[float, int] = {}
-    for earlier in range(step):
-        ran = schedule[earlier]
-        if ran is FULL or (branch is not FULL and ran > branch):
-            found.pop(times[earlier], None)
-            found[times[earlier]] = earlier
-    return list(found.values())[-memory:]
+    seen: dict[int, dict[float, int]] = {branch: {} for branch in schedule if branch is not FULL}
+    found = {}
+    for step, ran in enumerate(schedule):
+        if ran is not FULL:
+            found[step] = list(seen[ran].values())[-memory:]
+        for branch, steps in seen.items():
+            if ran is FULL or ran > branch:
+                steps.pop(times[step], None)
+                steps[times[step]] = step
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """`mmcache.tune(pipe, prompts, speedup=2.5)`: the plan that is closest to the full run at a price."""
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,8 +18,8 @@ from mmcache.measuring.sampling_settings import check_counts, check_prompt, sett
 from mmcache.parts import find_denoisers
 from mmcache.plans.forecast import Hold, Taylor
 from mmcache.plans.made_for import MadeFor, fingerprint
-from mmcache.plans.plan import Plan
-from mmcache.plans.plan_file import save_plan
+from mmcache.plans.plan import Plan, concise
+from mmcache.plans.plan_file import plan_as_dict, save_plan
 from mmcache.plans.policy import StepMask
 from mmcache.tuning.candidates import Candidate
 from mmcache.tuning.choosing import best_at_price, cheapest_at
@@ -49,6 +51,19 @@ class Tuned:
     held_out: Mean
     rivals: dict[str, Mean]
     runs: int
+
+    def as_json(self) -> str:
+        found = {
+            "plan": plan_as_dict(self.plan),
+            "speedup_in_macs": self.speedup,
+            "psnr_db": {
+                "tuned_on": self.tuned_on._asdict(),
+                "held_out": self.held_out._asdict(),
+                "rivals": {name: mean._asdict() for name, mean in self.rivals.items()},
+            },
+            "runs": self.runs,
+        }
+        return json.dumps(found, indent=2)
 
     def save(self, path: str | Path) -> None:
         """Write the plan file, for `accelerate(pipe, path)`."""
@@ -97,10 +112,7 @@ def tune(
         ValueError: neither or both of speedup and psnr, too few prompts, several denoisers, a price that no
             plan has, or a closeness that none reaches.
     """
-    if (speedup is None) == (psnr is None):
-        raise ValueError("tune(): give either speedup=2.5 or psnr=40, the one that the plan has to keep")
-    if speedup is not None and speedup <= 1:
-        raise ValueError(f"speedup={speedup!r}: wanted more than 1, such as 2.5 for 2.5 times fewer MACs")
+    check_target(speedup, psnr)
     check_counts(steps, seed)
     check_prompt([*prompts, *(held_out or [])])
     name, model = only_denoiser(pipe)
@@ -120,7 +132,7 @@ def tune(
         else:
             best = cheapest_at(errors, prices, trials, branches, float(psnr or 0), runs)
         plan = best.plan(errors)
-        on_kept = {str(other): mean(checks, other) for other in rivals(best)}
+        on_kept = {concise(other.forecast): mean(checks, other) for other in rivals(best)}
         tuned_on, held = mean(trials, plan), mean(checks, plan)
     speed = prices.speedup(best.schedule)
     evidence = (
@@ -131,6 +143,22 @@ def tune(
     made_for = MadeFor(type(model).__name__, sampler, steps, fingerprint(model), date.today().isoformat())
     plan = replace(plan, evidence=evidence, made_for=made_for)
     return Tuned(plan, speed, tuned_on, held, on_kept, trials.count + checks.count)
+
+
+def check_target(speedup: float | None, psnr: float | None) -> None:
+    """Refuse what no plan can aim at.
+
+    Raises:
+        ValueError: neither or both are given, or no gain is asked for.
+    """
+    if (speedup is None) == (psnr is None):
+        raise ValueError(
+            "give either a speedup, such as 2.5, or a psnr, such as 40: what the plan has to keep"
+        )
+    if speedup is not None and not 1 < speedup < math.inf:
+        raise ValueError(f"speedup={speedup!r}: wanted more than 1, such as 2.5 for 2.5 times fewer MACs")
+    if psnr is not None and not 0 < psnr < math.inf:
+        raise ValueError(f"psnr={psnr!r}: wanted more than 0 dB, such as 40")
 
 
 def rivals(best: Candidate) -> list[Plan]:

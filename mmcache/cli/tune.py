@@ -1,0 +1,97 @@
+"""`mmcache tune`: the plan that suits a model, found by measuring it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmcache.cli import options
+from mmcache.cli.terminal import plain_errors, quiet_libraries, show
+
+CAPTIONS = 12  # of the shipped miniature, where no prompts are given
+
+
+def tune(
+    speedup: Annotated[
+        float | None,
+        typer.Option(help="How many times fewer multiply-adds the denoiser is to take.", show_default=False),
+    ] = None,
+    psnr: Annotated[
+        float | None,
+        typer.Option(help="Instead: how close to the full run, in dB over the prompts.", show_default=False),
+    ] = None,
+    prompts: options.Prompts = None,
+    model: options.Model = None,
+    task: options.Task = "text-to-image",
+    frames: options.Frames = None,
+    motion_adapter: options.MotionAdapter = None,
+    steps: Annotated[int, typer.Option(help="Sampling steps that the plan is for.")] = 50,
+    branches: Annotated[str, typer.Option(help="Skip branches to try; 0 is the cheapest.")] = "0",
+    runs: Annotated[int, typer.Option(min=1, help="Plans to run; more find better ones.")] = 40,
+    batch: Annotated[int, typer.Option(min=1, help="Prompts in one call of the pipeline.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of the first prompt's noise; the next has the next.")] = 0,
+    guidance_scale: options.GuidanceScale = None,
+    height: options.Height = None,
+    width: options.Width = None,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
+    out: Annotated[Path, typer.Option(help="The plan file.")] = Path("mmcache-plan.yaml"),
+    as_json: options.Json = False,
+) -> None:
+    """Find the plan that is closest to the full run at a price, and write it to a file.
+
+    A third of the prompts is held out, for the figures that the file names.
+
+    Use the file with `mmcache compare --plan FILE` or `mmcache.accelerate(pipe, FILE)`.
+    """
+    with plain_errors(), quiet_libraries():
+        import torch
+
+        from mmcache.cli.compare import default_inputs, load_shipped
+        from mmcache.cli.typed import find_prompts, whole, words_of
+        from mmcache.demos import GUIDANCE_SCALE
+        from mmcache.measuring.output_folder import check_output
+        from mmcache.measuring.task_inputs import task_arguments
+        from mmcache.measuring.tasks import check_options, find_task, load_for
+        from mmcache.tuning.tune import check_target
+        from mmcache.tuning.tune import tune as find_plan
+        from mmcache.tuning.tuned_table import tuned_table
+
+        # Whatever can be wrong without the model is found before it is loaded.
+        chosen = find_task(task)
+        check_target(speedup, psnr)
+        tried = [whole("--branches", word) for word in words_of(branches)]
+        check_output(out.parent, (out.name,))
+        given: dict[str, Any] = {"frames": frames, "motion_adapter": motion_adapter}
+        check_options(chosen, model, given)
+        call = task_arguments(given if model is not None else default_inputs(chosen, given))
+        texts, _ = find_prompts(prompts, None if prompts else CAPTIONS, chosen, model)
+        if texts is None:
+            raise ValueError(f"{model}: wants prompts, so give --prompts FILE, one in each line")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        part = given.get(chosen.part)
+        pipe = load_for(chosen, model, part, device, dtype) if model else load_shipped(chosen, device, dtype)
+        if model is None and guidance_scale is None:
+            guidance_scale = GUIDANCE_SCALE
+        size = {name: value for name, value in (("height", height), ("width", width)) if value is not None}
+        found = find_plan(
+            pipe,
+            texts,
+            speedup=speedup,
+            psnr=psnr,
+            steps=steps,
+            branches=tried,
+            runs=runs,
+            batch=batch,
+            seed=seed,
+            guidance_scale=guidance_scale,
+            progress=True,
+            **(call | size),
+        )
+        found.save(out)
+        if as_json:
+            typer.echo(found.as_json())
+        else:
+            show(tuned_table(found, out))

@@ -1,0 +1,1 @@
+"""The figures that DeepCache's paper prints, counted anew."""

@@ -1,0 +1,1 @@
+"""The trade-off, seen: many ways of caching on the same prompts, in tables and plots."""
