@@ -8,6 +8,7 @@ import torch
 
 import mmcache
 from mmcache import Fitted, Plan, StepMask, Taylor, UnsupportedPipelineError, accelerate, tune
+from mmcache.measuring.batches import wanted_pictures
 from mmcache.parts import find_denoisers
 from mmcache.plans.forecast import Observation
 from mmcache.session import session_of
@@ -118,7 +119,7 @@ def test_a_price_is_kept_as_closely_as_steps_allow(speedup):
 
 def test_a_recording_holds_times_products_reach_and_prices_and_leaves_the_pipe(pipe):
     settings = {"num_inference_steps": STEPS, "height": 32, "width": 32, "guidance_scale": 3.0}
-    trials = Trials(pipe, PROMPTS, range(3), settings, batch=2)
+    trials = Trials(pipe, wanted_pictures(PROMPTS, 1, 0), settings, batch=2)
     model, prices = record(trials, "unet", [0], STEPS)
     assert model.times == sorted(model.times, reverse=True)
     assert model.gram[0].shape == (STEPS, STEPS)
@@ -163,7 +164,7 @@ def test_a_tuned_plan_keeps_its_price_and_says_what_it_was_made_for(pipe, tuned)
 def test_it_is_at_least_as_good_as_the_evenly_spaced_one_where_it_was_chosen(pipe):
     settings = {"num_inference_steps": STEPS, "height": 32, "width": 32}
     found = tune(pipe, PROMPTS, held_out=PROMPTS[:1], speedup=1.5, steps=STEPS, runs=10, height=32, width=32)
-    trials = Trials(pipe, PROMPTS, range(3), settings, batch=4)
+    trials = Trials(pipe, wanted_pictures(PROMPTS, 1, 0), settings, batch=4)
     count = len(found.plan.policy.full)
     even = Plan(StepMask(evenly_spaced(STEPS, count)), Taylor(1))
     assert trials.decibels(found.plan).mean() >= trials.decibels(even).mean()

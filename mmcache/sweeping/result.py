@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from mmcache.measuring.batches import Wanted
 from mmcache.measuring.comparison import DOUBTFUL
 from mmcache.measuring.confidence import Mean, mean_of
 from mmcache.measuring.latent_error import latent_error
 from mmcache.measuring.quality import Figure, NotMeasuredError
 from mmcache.plans.plan_file import plan_as_dict
-from mmcache.sweeping.drawing import Drawing, Wanted
+from mmcache.sweeping.drawing import Drawing
 from mmcache.sweeping.lines import Cached, Full, Line
 
 

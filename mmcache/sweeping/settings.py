@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from mmcache.clocks.pipeline_clock import own_schedulers, pipelines_of
+from mmcache.measuring.batches import Wanted
 from mmcache.measuring.compare import environment
 from mmcache.measuring.quality import Figure
 from mmcache.measuring.sampling_settings import described
 from mmcache.parts import models_of
-from mmcache.sweeping.drawing import Wanted
 
 SAMPLE = 16  # values of each tensor that are looked at: enough to tell trained weights apart
 

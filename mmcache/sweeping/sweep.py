@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from mmcache.engine.caching_scheduler import FEW_STEPS
 from mmcache.errors import UnsupportedPipelineError
+from mmcache.measuring.batches import Wanted, wanted_pictures
 from mmcache.measuring.compare import draws_clips, own_progress_bar
 from mmcache.measuring.comparison import png
 from mmcache.measuring.metrics import require_torchmetrics
@@ -20,7 +21,7 @@ from mmcache.plans.forecast import Forecast
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Policy
 from mmcache.session import session_of
-from mmcache.sweeping.drawing import Drawing, Wanted, draw, wanted_pictures
+from mmcache.sweeping.drawing import Drawing, draw
 from mmcache.sweeping.folder import SweepFolder
 from mmcache.sweeping.grid import BRANCHES, FORECASTS, INTERVALS, POLICIES, grid
 from mmcache.sweeping.lines import Line

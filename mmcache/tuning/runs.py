@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from mmcache.acceleration import accelerate
+from mmcache.measuring.batches import Wanted, arguments_for, batches
 from mmcache.measuring.compare import own_progress_bar, pictures_of
 from mmcache.plans.plan import Plan
 
@@ -20,8 +20,7 @@ class Trials:
 
     Attributes:
         pipe: the pipeline; between two runs it is what its owner made it.
-        prompts: one picture (or clip) each.
-        seeds: of the noise of each.
+        wanted: the pictures (or clips), each with its prompt and seed.
         settings: all other arguments of the call.
         batch: so many prompts at once.
         after_run: called after every run, for a progress bar.
@@ -29,8 +28,7 @@ class Trials:
     """
 
     pipe: Any
-    prompts: Sequence[str]
-    seeds: Sequence[int]
+    wanted: Sequence[Wanted]
     settings: Mapping[str, Any]
     batch: int
     after_run: Callable[[], object] = lambda: None
@@ -50,13 +48,9 @@ class Trials:
         drawn = []
         with own_progress_bar(self.pipe):
             self.pipe.set_progress_bar_config(disable=True)
-            for start in range(0, len(self.prompts), self.batch):
-                chosen = slice(start, start + self.batch)
-                noise = [torch.Generator().manual_seed(seed) for seed in self.seeds[chosen]]
-                result = self.pipe(
-                    list(self.prompts[chosen]), **self.settings, generator=noise, output_type="np"
-                )
-                drawn.append(pictures_of(self.pipe, result))
+            for part in batches(self.pipe, self.wanted, self.batch):
+                call = {**self.settings, **arguments_for(self.pipe, part, self.settings)}
+                drawn.append(pictures_of(self.pipe, self.pipe(**call, output_type="np")))
         self.after_run()
         return np.concatenate(drawn)
 

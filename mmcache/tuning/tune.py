@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mmcache.engine.shadow import own_model
 from mmcache.errors import UnsupportedPipelineError
+from mmcache.measuring.batches import wanted_pictures
 from mmcache.measuring.confidence import Mean, mean_of
 from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of
 from mmcache.parts import find_denoisers
@@ -119,11 +120,8 @@ def tune(
     settings = settings_of(pipe, prompts[0], guidance_scale, call) | {"num_inference_steps": steps}
     del settings["prompt"]
     chosen_by, kept = split(prompts, held_out)
-    trials = Trials(pipe, chosen_by, range(seed, seed + len(chosen_by)), settings, batch)
-    checks = Trials(
-        pipe, kept, range(seed + len(chosen_by), seed + len(chosen_by) + len(kept)), settings, batch
-    )
-
+    trials = Trials(pipe, wanted_pictures(chosen_by, 1, seed), settings, batch)
+    checks = Trials(pipe, wanted_pictures(kept, 1, seed + len(chosen_by)), settings, batch)
     with tqdm(desc="tuning", unit=" runs", disable=None if progress else True) as bar:
         trials.after_run = checks.after_run = bar.update
         errors, prices = record(trials, name, branches, steps)
