@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.against_deepcache: the package DeepCache and mmcache on the same pipeline.
+"""python -m mmcache.demos.portraits.against_deepcache: DeepCache's package and mmcache, same pipeline.
 
 Fresh captions are drawn in full, by `DeepCacheSDHelper` (pip install --no-deps DeepCache), by mmcache holding
 features as it does, extrapolating them, and by tuned plans with as many full steps; then in fewer steps
