@@ -2,10 +2,12 @@
 
 Fresh captions, every motion equally often, are drawn as clips; `direction` names the motion that each
 shows. The same is done with real held-out clips, which says how far the measure itself can be trusted.
-What the caption names of the portrait is judged by the attribute classifier on the frame in the middle.
+What the caption names of the portrait is judged by the attribute classifier on the frame in the middle,
+and from frame to frame whether the portrait stays the same.
 """
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from mmcache.demos import GUIDANCE_SCALE
-from mmcache.demos.portraits.classifier import load_classifier
+from mmcache.demos import GUIDANCE_SCALE, miniature
+from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier
 from mmcache.demos.portraits.evaluate import AVERAGED, asked_and_named
 from mmcache.demos.portraits.motion.clips import clips, draw_clip, strip
 from mmcache.demos.portraits.motion.direction import agreement, shown_motion
@@ -62,10 +64,21 @@ def save_gif(clips_of_frames: np.ndarray, path: Path, columns: int = BATCH, enla
     large[0].save(path, save_all=True, append_images=large[1:], duration=125, loop=0)
 
 
+def steadiness(classifier: AttributeClassifier, clips_of_frames: np.ndarray) -> float:
+    """The share of attributes that the classifier sees in a frame and again in the next one."""
+    same = []
+    for frames in clips_of_frames:
+        named = classifier.name(frames)
+        same += [now[field] == then[field] for then, now in pairwise(named) for field in now]
+    return float(np.mean(same))
+
+
 def main(
-    model: Annotated[Path, typer.Option(help="Folder of the parts.")] = Path("runs/motion/text-to-video"),
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of the parts.", show_default="the shipped miniature")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="Captions, and real clips.")] = 210,
-    steps: Annotated[int, typer.Option(min=1, help="DDIM steps.")] = 20,
+    steps: Annotated[int, typer.Option(min=1, help="DDIM steps.")] = 10,
     guidance_scale: float = GUIDANCE_SCALE,
     seed: int = 0,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
@@ -76,7 +89,7 @@ def main(
     classifier = load_classifier()
     wanted, real = clips("evaluation", count), clips("held-out", count)
     texts = [clip.text for clip in wanted]
-    pipeline = load_video_pipeline(model)
+    pipeline = load_video_pipeline(model or miniature("text-to-video"))
     pixels = sample_clips(pipeline, texts, steps, guidance_scale, seed)
     if sheet:
         strip(list(pixels[:BATCH]), enlarge=2).save(sheet)
@@ -84,7 +97,8 @@ def main(
         save_gif(pixels[:BATCH], gif)
 
     seen = [shown_motion(frames) for frames in pixels]
-    really_seen = [shown_motion(draw_clip(clip)) for clip in tqdm(real, "measuring real clips")]
+    real_pixels = np.stack([draw_clip(clip) for clip in tqdm(real, "drawing real clips")])
+    really_seen = [shown_motion(frames) for frames in real_pixels]
     drawn = agreement([clip.motion for clip in wanted], seen)
     held_out = agreement([clip.motion for clip in real], really_seen)
     captions, portraits = [clip.caption for clip in wanted], [clip.portrait for clip in wanted]
@@ -99,6 +113,8 @@ def main(
         "motion_as_asked_each": drawn,
         "real_clips": float(np.mean([a.motion == b for a, b in zip(real, really_seen, strict=True)])),
         "real_clips_each": held_out,
+        "steady": steadiness(classifier, pixels),
+        "real_clips_steady": steadiness(classifier, real_pixels),
         "attributes_as_asked": attributes,
         "mean_of_four": float(np.mean([attributes.get(field, 0.0) for field in AVERAGED])),
     }
@@ -107,6 +123,9 @@ def main(
     for name in drawn:
         table.add_row(MOTIONS[name].words or "(none: still)", f"{drawn[name]:.1%}", f"{held_out[name]:.1%}")
     table.add_row("all", f"{figures['motion_as_asked']:.1%}", f"{figures['real_clips']:.1%}")
+    table.add_row(
+        "same from frame to frame", f"{figures['steady']:.1%}", f"{figures['real_clips_steady']:.1%}"
+    )
     for field, share in attributes.items():
         table.add_row(field.replace("_", " "), f"{share:.1%}", "")
     table.add_row("mean of " + ", ".join(AVERAGED).replace("_", " "), f"{figures['mean_of_four']:.1%}", "")
