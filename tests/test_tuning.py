@@ -5,9 +5,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import mmcache
 from mmcache import Fitted, Plan, StepMask, Taylor, UnsupportedPipelineError, accelerate, tune
+from mmcache.cli import app
 from mmcache.measuring.batches import wanted_pictures
 from mmcache.parts import find_denoisers
 from mmcache.plans.forecast import Observation
@@ -228,3 +230,43 @@ def test_several_denoisers_are_refused(pipe, monkeypatch):
     monkeypatch.setattr("mmcache.tuning.tune.find_denoisers", lambda pipe: found | {"prior": found["unet"]})
     with pytest.raises(UnsupportedPipelineError, match="unet, prior"):
         tune(pipe, PROMPTS, speedup=2.0)
+
+
+@pytest.fixture(scope="module")
+def folder(pipe, tmp_path_factory):
+    place = tmp_path_factory.mktemp("model")
+    pipe.save_pretrained(place)
+    (place / "prompts.txt").write_text("\n".join(PROMPTS) + "\n\n")
+    return place
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, ["tune", *(str(argument) for argument in arguments)])
+
+
+def test_the_command_writes_a_plan_file_and_prints_its_figures(folder, tmp_path):
+    given = ["--model", folder, "--prompts", folder / "prompts.txt", "--steps", 8, "--runs", 2]
+    done = command("--speedup", 1.5, *given, "--height", 32, "--width", 32, "--out", tmp_path / "plan.yaml")
+    assert done.exit_code == 0, done.output
+    assert mmcache.load_plan(tmp_path / "plan.yaml").made_for.steps == 8
+    for words in ("tuned", "held out", "evenly spaced", "Hold()", "Taylor(order=1)", "fewer denoiser MACs"):
+        assert words in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([], "either a speedup"),
+        (["--speedup", 2, "--branches", "x"], "no whole number"),
+        (["--speedup", 2, "--prompts", "nowhere.txt"], "no such file of prompts"),
+        (["--speedup", 2, "--task", "video"], "unknown task"),
+        (["--speedup", 2, "--out", "."], "is a folder"),
+    ],
+)
+def test_the_command_refuses_before_anything_is_loaded(wrong, message, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mmcache.measuring.tasks.load_for", lambda *_: pytest.fail("loaded"))
+    done = command("--model", folder, *wrong)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())

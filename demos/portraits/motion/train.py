@@ -67,7 +67,7 @@ def main(
         Path | None, typer.Option(help="Folder of the exported parts; default: in the work folder.")
     ] = None,
     count: Annotated[int, typer.Option(min=16, help="Clips to draw.")] = 2_800,
-    iterations: Annotated[int, typer.Option(min=1, help="Of the U-Net.")] = 2_400,
+    iterations: Annotated[int, typer.Option(min=1, help="Of the U-Net.")] = 1_800,
     learning_rate: float = 8e-4,
     seed: int = 0,
     processes: Annotated[int, typer.Option(min=1)] = 2,
