@@ -19,8 +19,10 @@ from mmcache.cuts.cut import Cut, Mark, Slot, Swap, Tap, check_branch, swap_chil
 
 # The lists of a block that hold its layers, in the order in which a layer runs them. Blocks of ControlNet-XS
 # hold two nets, base and ctrl, and the convolutions between them.
+BETWEEN_NETS = ("base_to_ctrl", "ctrl_to_base")
 LAYER_LISTS = (
-    *("base_to_ctrl", "ctrl_to_base", "base_resnets", "ctrl_resnets", "base_attentions", "ctrl_attentions"),
+    *BETWEEN_NETS,
+    *("base_resnets", "ctrl_resnets", "base_attentions", "ctrl_attentions"),
     *("resnets", "temp_convs", "attentions", "temp_attentions", "motion_modules"),
 )
 DOWNSAMPLERS = ("downsamplers", "base_downsamplers", "ctrl_downsamplers", "resnet_down", "skip_conv")
@@ -101,12 +103,15 @@ def branches(model: nn.Module) -> int:
 def layers_by_list(block: nn.Module) -> dict[str, list[list[nn.Module]]]:
     """What each of the block's lists holds for each layer: one module, or several (AudioLDM 2's attentions).
 
-    AttnSkipUpBlock2D has one attention behind all its layers: that is no list of layers.
+    AttnSkipUpBlock2D has one attention behind all its layers: that is no list of layers. ControlNet-XS has
+    one convolution between its nets for each layer and then one for the downsampler: that is left out.
     """
     found = {}
     count = layers_of(block)
     for name in LAYER_LISTS:
         modules = list(getattr(block, name, None) or ())
+        if name in BETWEEN_NETS:
+            modules = modules[:count]
         each, rest = divmod(len(modules), count)
         if each and not rest:
             found[name] = [modules[layer * each : (layer + 1) * each] for layer in range(count)]
@@ -159,7 +164,7 @@ def cut(model: nn.Module, branch: int, make_slot: Callable[[], Slot] = Slot) -> 
     shrink = [swap_child(model, "down_blocks", nn.ModuleList(down[: skip.block + 1]))]
     if skip.block >= 0:
         last = down[skip.block]
-        if skip.layers < layers_of(last):
+        if not skip.downsampled:
             shrink += shorten(last, 0, skip.layers)
         if not skip.downsampled and not one_skip(last):
             shrink += [swap_child(last, name, None) for name in downsamplers(last)]
