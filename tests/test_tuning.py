@@ -1,5 +1,6 @@
 """Calibration: what is predicted is what happens, and what is found keeps its price."""
 
+import json
 import warnings
 
 import numpy as np
@@ -270,3 +271,13 @@ def test_the_command_refuses_before_anything_is_loaded(wrong, message, folder, t
     assert done.exit_code == 2
     assert message in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_model_it_is_the_shipped_miniature(pipe, monkeypatch, tmp_path):
+    monkeypatch.setattr("mmcache.demos.load_miniature", lambda _: pipe)
+    done = command("--speedup", 1.5, "--steps", 6, "--runs", 1, "--out", tmp_path / "plan.yaml", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["plan"]["made_for"]["steps"] == 6
+    assert found["speedup_in_macs"] >= 1.5
+    assert found["psnr_db"]["held_out"]["pictures"] == 4

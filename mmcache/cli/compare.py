@@ -140,5 +140,5 @@ def default_inputs(task: Any, given: dict[str, Any]) -> dict[str, Any]:
     from mmcache import demos
 
     folder = Path(demos.__file__).parent / "inputs"
-    shipped = {} if given["image"] else {name: folder / file for name, file in task.inputs.items()}
+    shipped = {} if given.get("image") else {name: folder / file for name, file in task.inputs.items()}
     return {**shipped, **task.settings, **{name: value for name, value in given.items() if value is not None}}
