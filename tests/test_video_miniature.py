@@ -12,6 +12,7 @@ from mmcache.demos.portraits.models import TEXT_LENGTH
 from mmcache.demos.portraits.motion.animation import at_places, tokens_for_frames
 from mmcache.demos.portraits.motion.clips import Clip, clips, draw_clip
 from mmcache.demos.portraits.motion.direction import pose_over_clip, shown_motion
+from mmcache.demos.portraits.motion.evaluate import sample_clips
 from mmcache.demos.portraits.motion.models import motion_adapter, with_motion
 from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, OPPOSITES, SHIFT, ZOOM
 from mmcache.demos.portraits.motion.words import frame_directions, pose_directions
@@ -135,31 +136,24 @@ def test_it_is_small_and_stores_only_its_own_parts(pipeline):
     assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.text_encoder.dtype} == {torch.float32}
 
 
+def drawn(pipeline: AnimateDiffPipeline, texts: list[str]) -> np.ndarray:
+    """A clip of each text, uint8."""
+    pixels = sample_clips(pipeline, texts, steps=8, guidance=3.0, seed=0)
+    assert pixels.shape == (len(texts), FRAMES, 64, 64, 3)
+    return pixels
+
+
 def test_the_middle_of_a_clip_shows_what_the_caption_names(pipeline):
-    videos = pipeline(
-        [f"a person with a red hat on a {color} background" for color in ("blue", "yellow")],
-        num_frames=FRAMES,
-        num_inference_steps=8,
-        guidance_scale=3.0,
-        generator=torch.Generator().manual_seed(0),
-        output_type="np",
-    ).frames
-    pixels = (np.asarray(videos) * 255).round().astype(np.uint8)
-    assert pixels.shape == (2, FRAMES, 64, 64, 3)
+    pixels = drawn(
+        pipeline, [f"a person with a red hat on a {color} background" for color in ("blue", "yellow")]
+    )
     seen = load_classifier().name(pixels[:, FRAMES // 2])
     assert [answer["background"] for answer in seen] == ["blue", "yellow"]
 
 
 def test_portraits_move_as_the_caption_says(pipeline):
     names = ("left", "in")
-    videos = pipeline(
-        [f"a person with a red hat on a blue background, {MOTIONS[name].words}" for name in names],
-        num_frames=FRAMES,
-        num_inference_steps=8,
-        guidance_scale=3.0,
-        generator=torch.Generator().manual_seed(0),
-        output_type="np",
-    ).frames
-    pixels = (np.asarray(videos) * 255).round().astype(np.uint8)
-    assert pixels.shape == (2, FRAMES, 64, 64, 3)
+    pixels = drawn(
+        pipeline, [f"a person with a red hat on a blue background, {MOTIONS[name].words}" for name in names]
+    )
     assert tuple(shown_motion(frames) for frames in pixels) == names

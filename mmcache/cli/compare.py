@@ -72,7 +72,7 @@ def compare(
         from mmcache.measuring.output_folder import check_output
         from mmcache.measuring.sampling_settings import check_counts, check_prompt, takes_prompt
         from mmcache.measuring.task_inputs import size_like, task_arguments
-        from mmcache.measuring.tasks import check_options, find_task, load_for
+        from mmcache.measuring.tasks import check_options, find_task
         from mmcache.plans.plan_file import find_plan
 
         # Whatever can be wrong without the model is found before it is loaded.
@@ -98,7 +98,7 @@ def compare(
         if threads is not None:
             torch.set_num_threads(threads)
         part = given.get(chosen.part)
-        pipe = load_for(chosen, model, part, device, dtype) if model else load_shipped(chosen, device, dtype)
+        pipe = load_given_or_shipped(chosen, model, part, device, dtype)
         if takes_prompt(pipe):
             prompt = chosen.prompt if prompt is None else prompt
             if model is None and guidance_scale is None:
@@ -126,11 +126,14 @@ def compare(
             show(comparison_table(result, files))
 
 
-def load_shipped(task: Any, device: str, dtype: str) -> Any:
-    """The shipped miniature for a task, on a device."""
+def load_given_or_shipped(task: Any, model: str | None, part: str | None, device: str, dtype: str) -> Any:
+    """The model that was named, with its further part, or else the shipped miniature for the task."""
     from mmcache.demos import load_miniature
     from mmcache.loading import find_device, find_dtype
+    from mmcache.measuring.tasks import load_for
 
+    if model is not None:
+        return load_for(task, model, part, device, dtype)
     place = find_device(device)
     return load_miniature(task.miniature).to(place, find_dtype(dtype, place))
 

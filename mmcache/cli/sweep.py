@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.compare import default_inputs, load_shipped
+from mmcache.cli.compare import default_inputs, load_given_or_shipped
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 from mmcache.cli.typed import find_judges, find_prompts, forecast_of, policy_of, whole, words_of
 
@@ -80,7 +80,7 @@ def sweep(
         from mmcache.measuring.output_folder import check_output
         from mmcache.measuring.sampling_settings import check_count, check_counts, takes_prompt
         from mmcache.measuring.task_inputs import size_like, task_arguments
-        from mmcache.measuring.tasks import check_options, find_task, load_for
+        from mmcache.measuring.tasks import check_options, find_task
         from mmcache.plans.plan_file import find_plan
         from mmcache.sweeping.grid import grid
         from mmcache.sweeping.plot import require_matplotlib
@@ -125,7 +125,7 @@ def sweep(
         if threads is not None:
             torch.set_num_threads(threads)
         part = given.get(chosen.part)
-        pipe = load_for(chosen, model, part, device, dtype) if model else load_shipped(chosen, device, dtype)
+        pipe = load_given_or_shipped(chosen, model, part, device, dtype)
         if scheduler is not None:
             use_sampler(pipe, scheduler)
         if takes_prompt(pipe) and texts is None:

@@ -48,12 +48,12 @@ def tune(
     with plain_errors(), quiet_libraries():
         import torch
 
-        from mmcache.cli.compare import default_inputs, load_shipped
+        from mmcache.cli.compare import default_inputs, load_given_or_shipped
         from mmcache.cli.typed import find_prompts, whole, words_of
         from mmcache.demos import GUIDANCE_SCALE
         from mmcache.measuring.output_folder import check_output
         from mmcache.measuring.task_inputs import task_arguments
-        from mmcache.measuring.tasks import check_options, find_task, load_for
+        from mmcache.measuring.tasks import check_options, find_task
         from mmcache.tuning.tune import check_target
         from mmcache.tuning.tune import tune as find_plan
         from mmcache.tuning.tuned_table import tuned_table
@@ -72,7 +72,7 @@ def tune(
         if threads is not None:
             torch.set_num_threads(threads)
         part = given.get(chosen.part)
-        pipe = load_for(chosen, model, part, device, dtype) if model else load_shipped(chosen, device, dtype)
+        pipe = load_given_or_shipped(chosen, model, part, device, dtype)
         if model is None and guidance_scale is None:
             guidance_scale = GUIDANCE_SCALE
         size = {name: value for name, value in (("height", height), ("width", width)) if value is not None}

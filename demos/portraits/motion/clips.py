@@ -3,7 +3,7 @@
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,14 @@ from mmcache.demos.portraits.attributes import BACKGROUNDS, Portrait, random_por
 from mmcache.demos.portraits.autoencoder import encode
 from mmcache.demos.portraits.captions import Caption, caption
 from mmcache.demos.portraits.drawing import SIZE, WHOLE_VIEW, _avatar
-from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, OPPOSITES, Pose
+from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, Pose
 
 # Apart from the seeds of every split in `dataset`, which begin at multiples of 10**9.
 FIRST_SEEDS = {"train": 100 * 10**9, "held-out": 101 * 10**9, "evaluation": 102 * 10**9}
 
 # From one round of all motions to the next: room for more motions that leave all portraits as they are.
 SEEDS_OF_ROUND = 10
-# Of a caption with its motion: at most 31 tokens of 40, so that those for the frames stay free, see `words`.
+# Of a caption with its motion: at most 32 tokens of 40, so that those for the frames stay free, see `words`.
 MOST_WORDS = 18
 
 # Twice the view of `drawing.CLOSE_VIEW` in each direction, at twice its resolution: poses look beyond it.
@@ -46,12 +46,6 @@ class Clip:
     def text(self) -> str:
         words = MOTIONS[self.motion].words
         return f"{self.caption.text}, {words}" if words else self.caption.text
-
-
-def backwards(clip: Clip) -> Clip:
-    """What the clip shows when its frames are played from last to first."""
-    opposite = {**OPPOSITES, **{second: first for first, second in OPPOSITES.items()}}
-    return replace(clip, motion=opposite.get(clip.motion, clip.motion))
 
 
 def clips(split: str, count: int) -> list[Clip]:

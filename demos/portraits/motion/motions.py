@@ -40,7 +40,7 @@ class Motion:
     def pose(self, time: float) -> Pose:
         """The pose at a time from 0, the clip's start, to 1, its end. In the middle nothing is moved.
 
-        Poses on both sides of the middle, because the U-Net that is not trained further knows only
+        Poses on both sides of the middle, because the U-Net that training starts from knows only
         portraits in the middle: so the farthest pose is half as far from what it knows.
         """
         share, whole = time - 0.5, self.over_clip
