@@ -10,8 +10,9 @@ from mmcache.demos import load_miniature, miniature, miniature_folder
 from mmcache.demos.portraits.classifier import load_classifier
 from mmcache.demos.portraits.models import TEXT_LENGTH
 from mmcache.demos.portraits.motion.animation import at_places, tokens_for_frames
-from mmcache.demos.portraits.motion.clips import Clip, clips, draw_clip
+from mmcache.demos.portraits.motion.clips import Clip, clips
 from mmcache.demos.portraits.motion.direction import pose_over_clip, shown_motion
+from mmcache.demos.portraits.motion.drawn_clips import draw_clip
 from mmcache.demos.portraits.motion.evaluate import sample_clips
 from mmcache.demos.portraits.motion.models import motion_adapter, with_motion
 from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, OPPOSITES, SHIFT, ZOOM

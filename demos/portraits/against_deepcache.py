@@ -1,8 +1,8 @@
 """python -m mmcache.demos.portraits.against_deepcache: DeepCache's package and mmcache, same pipeline.
 
 Fresh captions are drawn in full, by `DeepCacheSDHelper` (pip install --no-deps DeepCache), by mmcache holding
-features as it does, extrapolating them, and by tuned plans with as many full steps; then in fewer steps
-without any cache. All from the same noise, in one process. mmcache holding has to draw what DeepCache draws.
+features as it does, extrapolating them, and by tuned plans that are no dearer; then in fewer steps without
+any cache. All from the same noise, in one process. mmcache holding has to draw what DeepCache draws.
 """
 
 import json
@@ -13,23 +13,36 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
-from diffusers import StableDiffusionPipeline
 from rich.console import Console
 from rich.progress import track
 
-from mmcache import Hold, Plan, Taylor, Uniform, accelerate
+from mmcache import Hold, Plan, Taylor, Uniform
 from mmcache.demos import GUIDANCE_SCALE, load_miniature
 from mmcache.demos.portraits.attributes import random_portrait
 from mmcache.demos.portraits.captions import caption
 from mmcache.demos.portraits.dataset import seeds
+from mmcache.demos.portraits.motion.clips import clips
+from mmcache.demos.portraits.motion.motions import FRAMES
+from mmcache.errors import unknown_name
 from mmcache.measuring.batches import wanted_pictures
 from mmcache.measuring.confidence import Mean, mean_of
 from mmcache.plans.plan_file import load_plan
+from mmcache.report import Report
 from mmcache.tuning.runs import Trials
 
-# DeepCache's interval, and the tuned plan with as many full steps, where there is one.
-INTERVALS = {2: None, 3: "portraits-2.5x.yaml", 5: None}
+# By miniature: DeepCache's interval, and the tuned plan for its price.
+TUNED = {
+    "text-to-image": {2: "portraits-2x.yaml", 3: "portraits-2.5x.yaml", 5: "portraits-3.7x.yaml"},
+    "text-to-video": {2: None, 3: "clips-2.5x.yaml", 5: None},
+}
 HEADER = "| way | fewer U-Net MACs | PSNR to full, dB | above DeepCache, dB |\n|---|---|---|---|"
+
+
+def captions_of(miniature: str, count: int) -> list[str]:
+    """Captions that nothing was trained on and no plan was tuned by."""
+    if miniature == "text-to-video":
+        return [clip.text for clip in clips("evaluation", count)]
+    return [caption(random_portrait(number), number).text for number in seeds("evaluation", count)]
 
 
 class Line(NamedTuple):
@@ -65,49 +78,55 @@ def by_deepcache(trials: Trials, interval: int) -> np.ndarray:
         helper.disable()
 
 
-def fewer_macs(pipe: Any, plan: Plan, steps: int) -> float:
-    """How many times fewer multiply-adds the U-Net takes by a plan."""
-    with accelerate(pipe, plan) as session:
-        pipe("a person", num_inference_steps=steps, guidance_scale=GUIDANCE_SCALE, output_type="latent")
-        part = session.report().denoisers[0]
+def fewer_macs(report: Report) -> float:
+    """How many times fewer multiply-adds the U-Net took."""
+    part = report.denoisers[0]
     return part.full_macs / part.macs
 
 
-def compared(trials: Trials, other: Trials, interval: int, steps: int) -> Iterator[Line]:
+def compared(trials: Trials, other: Trials, interval: int, tuned: str | None) -> Iterator[Line]:
     """All ways at the price of one interval.
 
     Args:
         trials: for mmcache.
         other: the same pictures from a pipeline of its own, for DeepCache.
+        interval: of full steps.
+        tuned: a file in configs/tuned.
     """
     theirs = by_deepcache(other, interval)
     base = trials.distance(theirs)
-    price = fewer_macs(trials.pipe, Plan(Uniform(interval)), steps)
+    steps = trials.settings["num_inference_steps"]
+    held, report = trials.by_plan_with_report(Plan(Uniform(interval), Hold()))
+    price = fewer_macs(report)
 
-    def line(way: str, macs: float, decibels: np.ndarray) -> Line:
+    def line(way: str, macs: float, pictures: np.ndarray) -> Line:
+        decibels = trials.distance(pictures)
         psnr, above = mean_of(decibels.tolist()), mean_of((decibels - base).tolist())
         assert psnr is not None
         assert above is not None
         return Line(way, macs, psnr, above)
 
-    held = trials.by_plan(Plan(Uniform(interval), Hold()))
+    def by_plan(way: str, plan: Plan) -> Line:
+        pictures, report = trials.by_plan_with_report(plan)
+        return line(f"mmcache, {way}", fewer_macs(report), pictures)
+
     apart = float(np.abs(held - theirs).max())
-    yield line(f"DeepCache, interval {interval}", price, base)
-    yield line(f"mmcache, Hold (at most {apart:.1e} from DeepCache's pictures)", price, trials.distance(held))
+    yield line(f"DeepCache, interval {interval}", price, theirs)
+    yield line(f"mmcache, Hold (at most {apart:.1e} from DeepCache's pictures)", price, held)
     for order in (1, 2):
-        plan = Plan(Uniform(interval), Taylor(order))
-        yield line(f"mmcache, Taylor({order})", price, trials.decibels(plan))
-    if name := INTERVALS.get(interval):
-        tuned = load_plan(Path(str(files("mmcache.configs"))) / "tuned" / name)
-        yield line(f"mmcache, {name}", fewer_macs(trials.pipe, tuned, steps), trials.decibels(tuned))
+        yield by_plan(f"Taylor({order})", Plan(Uniform(interval), Taylor(order)))
+    if tuned:
+        plan = load_plan(Path(str(files("mmcache.configs"))) / "tuned" / tuned)
+        yield by_plan(tuned, plan.for_steps(steps))
     fewer = round(steps / price)
     quick = Trials(
         trials.pipe, trials.wanted, {**trials.settings, "num_inference_steps": fewer}, trials.batch
     )
-    yield line(f"no cache, {fewer} steps", steps / fewer, trials.distance(quick.draw()))
+    yield line(f"no cache, {fewer} steps", steps / fewer, quick.draw())
 
 
 def main(
+    miniature: Annotated[str, typer.Option(help="text-to-image or text-to-video.")] = "text-to-image",
     count: Annotated[int, typer.Option(min=2, help="Captions.")] = 32,
     steps: Annotated[int, typer.Option(min=2, help="DDIM steps.")] = 50,
     batch: Annotated[int, typer.Option(min=1)] = 8,
@@ -115,21 +134,19 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
 ) -> None:
     """Measure how far each way is from the full run."""
-    texts = [caption(random_portrait(number), number).text for number in seeds("evaluation", count)]
-    wanted = wanted_pictures(texts, 1, 1000)
+    if miniature not in TUNED:
+        raise typer.BadParameter(unknown_name("miniature", miniature, TUNED))
+    wanted = wanted_pictures(captions_of(miniature, count), 1, 1000)
     settings = {"num_inference_steps": steps, "guidance_scale": GUIDANCE_SCALE}
-    trials, other = (Trials(quiet(load_miniature()), wanted, settings, batch) for _ in range(2))
+    if miniature == "text-to-video":
+        settings["num_frames"] = FRAMES
+    trials, other = (Trials(load_miniature(miniature), wanted, settings, batch) for _ in range(2))
     lines: list[Line] = []
-    for interval in track(intervals or INTERVALS, "intervals"):
-        lines += compared(trials, other, interval, steps)
+    for interval in track(intervals or TUNED[miniature], "intervals"):
+        lines += compared(trials, other, interval, TUNED[miniature].get(interval))
     Console().print("\n".join([HEADER, *(line.row() for line in lines)]), soft_wrap=True, markup=False)
     if out:
         out.write_text(json.dumps(as_dicts(lines), indent=2) + "\n")
-
-
-def quiet(pipe: Any) -> StableDiffusionPipeline:
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
 
 def as_dicts(lines: Sequence[Line]) -> list[dict[str, Any]]:

@@ -21,6 +21,10 @@ def tune(
         typer.Option(help="Instead: how close to the full run, in dB over the prompts.", show_default=False),
     ] = None,
     prompts: options.Prompts = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many prompts.", show_default="all of the file, or 12 captions"),
+    ] = None,
     model: options.Model = None,
     task: options.Task = "text-to-image",
     frames: options.Frames = None,
@@ -66,7 +70,7 @@ def tune(
         given: dict[str, Any] = {"frames": frames, "motion_adapter": motion_adapter}
         check_options(chosen, model, given)
         call = task_arguments(given if model is not None else default_inputs(chosen, given))
-        texts, _ = find_prompts(prompts, None if prompts else CAPTIONS, chosen, model)
+        texts, _ = find_prompts(prompts, count, chosen, model, CAPTIONS)
         if texts is None:
             raise ValueError(f"{model}: wants prompts, so give --prompts FILE, one in each line")
         if threads is not None:

@@ -53,25 +53,28 @@ def policy_of(word: str) -> Any:
 
 
 def find_prompts(
-    file: Path | None, count: int | None, task: Any, model: str | None
+    file: Path | None, count: int | None, task: Any, model: str | None, usual: int = CAPTIONS
 ) -> tuple[list[str] | None, list[Any]]:
     """What to draw, and for the miniature's captions the figure that says whether it was drawn as asked.
+
+    Args:
+        file: of prompts.
+        count: how many of them.
+        task: of `measuring.tasks`.
+        model: None for the shipped miniature, which has captions of its own.
+        usual: how many of those, without a count.
 
     Raises:
         ValueError: a file that is missing or without (enough) prompts.
     """
-    from mmcache.demos import WHOLE
-
     if file is not None:
         return prompts_in(file, count), []
     if model is not None:
         return None, []
-    if task.miniature != WHOLE:
-        return [task.prompt] * (count or 1), []
-    from mmcache.demos.portraits.attribute_accuracy import accuracy_figure, fresh_captions
+    from mmcache.demos.prompts import prompts_for
 
-    asked = fresh_captions(count or CAPTIONS)
-    return [one.caption.text for one in asked], [accuracy_figure(asked)]
+    asked = prompts_for(task.miniature, count or usual, task.prompt)
+    return asked.prompts, list(asked.figures)
 
 
 def prompts_in(file: Path, count: int | None) -> list[str]:

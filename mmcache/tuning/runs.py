@@ -10,6 +10,7 @@ from mmcache.acceleration import accelerate
 from mmcache.measuring.batches import Wanted, arguments_for, batches
 from mmcache.measuring.compare import own_progress_bar, pictures_of
 from mmcache.plans.plan import Plan
+from mmcache.report import Report
 
 BEST_DB = 120.0  # identical pictures are infinitely close, and a mean needs a number
 
@@ -56,8 +57,12 @@ class Trials:
 
     def by_plan(self, plan: Plan) -> np.ndarray:
         """Run it by a plan."""
-        with accelerate(self.pipe, plan):
-            return self.draw()
+        return self.by_plan_with_report(plan)[0]
+
+    def by_plan_with_report(self, plan: Plan) -> tuple[np.ndarray, Report]:
+        """The same, and what the last batch cost."""
+        with accelerate(self.pipe, plan) as session:
+            return self.draw(), session.report()
 
     def decibels(self, plan: Plan) -> np.ndarray:
         """PSNR in dB of each picture drawn by a plan to the full one."""

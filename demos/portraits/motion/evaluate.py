@@ -23,8 +23,9 @@ from tqdm import tqdm
 from mmcache.demos import GUIDANCE_SCALE, miniature
 from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier
 from mmcache.demos.portraits.evaluate import AVERAGED, asked_and_named
-from mmcache.demos.portraits.motion.clips import clips, draw_clip, strip
+from mmcache.demos.portraits.motion.clips import clips
 from mmcache.demos.portraits.motion.direction import agreement, shown_motion
+from mmcache.demos.portraits.motion.drawn_clips import draw_clip, strip
 from mmcache.demos.portraits.motion.models import load_video_pipeline
 from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS
 

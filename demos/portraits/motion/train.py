@@ -16,7 +16,8 @@ from mmcache.demos import miniature
 from mmcache.demos.portraits import workers
 from mmcache.demos.portraits.models import noise_scheduler, tokenize
 from mmcache.demos.portraits.motion.animation import animation_loss
-from mmcache.demos.portraits.motion.clips import clips, encoded_clips
+from mmcache.demos.portraits.motion.clips import clips
+from mmcache.demos.portraits.motion.drawn_clips import encoded_clips
 from mmcache.demos.portraits.motion.models import motion_adapter, save_video_parts, with_motion
 from mmcache.demos.portraits.motion.motions import MOTIONS
 from mmcache.demos.portraits.motion.words import pose_directions, words_loss
