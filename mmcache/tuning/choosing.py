@@ -2,26 +2,30 @@
 
 from collections.abc import Sequence
 
-from mmcache.tuning.candidates import METHODS, Candidate
+from mmcache.tuning.candidates import METHODS, Candidate, Method
 from mmcache.tuning.error_model import ErrorModel
 from mmcache.tuning.refining import refine
 from mmcache.tuning.runs import Trials
-from mmcache.tuning.schedule import Prices, with_full
+from mmcache.tuning.schedule import Prices, Schedule, with_full
 from mmcache.tuning.search import best_spacing, evenly_spaced, improved
 
 
 def predicted(model: ErrorModel, count: int, branch: int) -> list[Candidate]:
-    """For each method the schedule with the least predicted error, and the evenly spaced one to beat."""
+    """For each method the schedule with the least predicted error, and the evenly spaced one to beat.
+
+    The least predicted error comes first. A prediction is no measurement: at 22 full steps of 50 the
+    text-to-image miniature came closest to its full run under a plan that was third in this order.
+    """
     spaced = with_full(model.steps, best_spacing(model, count, branch), branch)
-    even = Candidate(with_full(model.steps, evenly_spaced(model.steps, count), branch), METHODS[0], branch)
-    found = [even]
+    even = with_full(model.steps, evenly_spaced(model.steps, count), branch)
+    found = []
     for method in METHODS:
 
-        def error(schedule: tuple[int | None, ...], method=method) -> float:  # type: ignore[no-untyped-def]
+        def error(schedule: Schedule, method: Method = method) -> float:
             return Candidate(schedule, method, branch).error(model)
 
-        starts = [spaced, even.schedule]
-        found.append(Candidate(improved(min(starts, key=error), branch, error), method, branch))
+        best = improved(min(spaced, even, key=error), branch, error)
+        found += [Candidate(schedule, method, branch) for schedule in (best, even)]
     return sorted(set(found), key=lambda candidate: candidate.error(model))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from mmcache.plans.plan import Plan
-from mmcache.tuning.candidates import Candidate
+from mmcache.tuning.candidates import METHODS, Candidate
 from mmcache.tuning.error_model import ErrorModel
 from mmcache.tuning.search import neighbours
 
@@ -19,7 +19,8 @@ def refine(
     runs: int,
     seed: int = 0,
 ) -> Candidate:
-    """Run the candidates, then climb from the best: one full step is moved, and stays if that was better.
+    """Run the candidates, then climb from the best: one full step is moved, or features are carried on in
+    another way, and that stays if it was better.
 
     Args:
         decibels: runs a plan; the mean PSNR to the full run.
@@ -38,8 +39,9 @@ def refine(
 def _untried(
     model: ErrorModel, best: Candidate, tried: dict[Candidate, float], chance: random.Random
 ) -> Iterator[Candidate]:
-    """Moves from the best candidate, the promising ones first, in random order."""
+    """What differs from the best candidate in one thing: the promising ones first, in random order."""
     moved = [replace(best, schedule=schedule) for schedule in neighbours(best.schedule, best.branch)]
+    moved += [replace(best, method=method) for method in METHODS]
     fresh = sorted((c for c in moved if c not in tried), key=lambda candidate: candidate.error(model))
     chance.shuffle(promising := fresh[:PROMISING])
     yield from [*promising, *fresh[PROMISING:]]
