@@ -19,7 +19,9 @@ from mmcache.measuring.comparison import FILES
 from mmcache.measuring.comparison_table import comparison_table
 from mmcache.measuring.metrics import Likeness, likeness
 from mmcache.measuring.output_folder import check_output, write_files
+from mmcache.measuring.peak_memory import watch_memory
 from mmcache.measuring.pictures import Panel, amplified_difference, as_images, side_by_side
+from mmcache.measuring.sampling import Sampling, together
 from mmcache.measuring.video_files import read_video
 from mmcache.testing.probes import anatomy, failing_denoiser
 from tests.tiny import ddpm
@@ -45,6 +47,13 @@ def counted(pipe) -> list[int]:
     calls = []
     pipe.unet.register_forward_hook(lambda *_: calls.append(1))
     return calls
+
+
+def printed(comparison) -> str:
+    """Its table."""
+    text = io.StringIO()
+    Console(file=text, width=120).print(comparison_table(comparison))
+    return text.getvalue()
 
 
 def called_before():
@@ -135,9 +144,7 @@ def test_macs_that_cannot_be_counted(result):
     steps = tuple(replace(step, macs=None, full_macs=None) for step in denoiser.steps)
     uncounted = replace(result, report=replace(result.report, denoisers=(replace(denoiser, steps=steps),)))
     assert json.loads(uncounted.as_json())["macs"] == {"full": None, "cached": None, "ratio": None}
-    printed = io.StringIO()
-    Console(file=printed, width=100).print(comparison_table(uncounted))
-    assert "not counted" in printed.getvalue()
+    assert "not counted" in printed(uncounted)
     assert not uncounted.clock_is_doubtful
 
 
@@ -208,9 +215,7 @@ def test_without_vmaf_the_table_says_why(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ffmpeg_quality_metrics", None)
     clips = compare(moving(), "a person", steps=2, num_frames=2)
     assert json.loads(clips.as_json())["vmaf_of_frames"] == {"reason": clips.no_vmaf}
-    printed = io.StringIO()
-    Console(file=printed, width=100).print(comparison_table(clips))
-    said = " ".join(printed.getvalue().split())
+    said = " ".join(printed(clips).split())
     assert 'no VMAF: not installed: pip install "mmcache[video]"' in said
 
 
@@ -249,15 +254,56 @@ def test_a_controlnet_is_part_of_the_figures():
     (net,) = result.report.side_networks
     assert result.full_macs == result.report.denoisers[0].full_macs + net.full_macs
     assert (result.full_steps, result.cached_steps) == (2, 8)
-    printed = io.StringIO()
-    Console(file=printed, width=120).print(comparison_table(result))
-    assert "MACs, together" in printed.getvalue()
+    assert "MACs, together" in printed(result)
     assert [panel.title for panel in result.inputs] == ["input"]
 
 
-def test_repeats_count_the_shortest():
-    result = compare(prompted(), "a person", steps=2, repeats=3)
-    assert "shortest of 3" in result.timing
+RUNS = ((9.0, None), (1.0, 7), (2.0, 5))  # seconds and memory
+
+
+def test_of_repeats_the_median_counts():
+    calls = [
+        Sampling(np.full(1, n), seconds, seconds / 2, memory) for n, (seconds, memory) in enumerate(RUNS)
+    ]
+    found = together(calls)
+    assert (found.seconds, found.denoiser_seconds) == (2.0, 1.0)
+    assert found.seconds_each == (9.0, 1.0, 2.0)
+    assert found.peak_memory == 7
+    assert found.pictures is calls[0].pictures
+    assert together([replace(call, peak_memory=None) for call in calls]).peak_memory is None
+
+
+def test_repeats_are_in_the_report_and_the_table():
+    repeated = compare(prompted(), "a person", steps=3, repeats=2)
+    report = json.loads(repeated.as_json())
+    assert len(report["seconds"]["full_each"]) == len(report["seconds"]["cached_each"]) == 2
+    assert "the median of 2 runs each" in report["timing"]
+    assert "lowest to highest" in printed(repeated)
+
+
+def test_what_every_component_takes(result):
+    assert set(result.components) == {"unet", "text_encoder", "vae"}
+    assert result.components["unet"] == {"full": result.full_macs, "cached": result.macs}
+    rest = result.components["vae"]["full"] + result.components["text_encoder"]["full"]
+    assert result.whole_macs == {"full": result.full_macs + rest, "cached": result.macs + rest}
+    report = json.loads(result.as_json())
+    assert report["macs_of_all_components"]["ratio"] < report["macs"]["ratio"]
+    assert report["macs_by_component"]["vae"]["ratio"] == 1
+    for words in ("MACs, vae", "MACs, text_encoder", "MACs, all components"):
+        assert words in printed(result)
+
+
+def test_memory_in_use_is_that_of_the_run():
+    peak = watch_memory(torch.device("cpu"))
+    if peak() is None:
+        pytest.skip("this system does not tell the memory of a process")
+    before = peak()
+    held = np.ones(2**24)  # 128 MiB
+    assert peak() - before > 0.8 * held.nbytes
+    del held
+    assert peak() - before > 0.8 * 2**27  # a peak stays
+    assert watch_memory(torch.device("cpu"))() - before < 0.5 * 2**27  # until it is watched anew
+    assert watch_memory(torch.device("meta"))() is None
 
 
 def test_a_plan_with_a_branch_per_step():

@@ -48,9 +48,7 @@ def compare(
     width: options.Width = None,
     device: options.Device = "auto",
     dtype: options.Dtype = "auto",
-    repeats: Annotated[
-        int, typer.Option(help="Timed runs of each kind; the shortest counts, for busy machines.")
-    ] = 1,
+    repeats: Annotated[int, typer.Option(help="Timed runs of each kind, in turns; their median counts.")] = 1,
     threads: options.Threads = None,
     out: Annotated[Path, typer.Option(help="Folder for the pictures and the report.")] = Path("mmcache-out"),
     as_json: options.Json = False,

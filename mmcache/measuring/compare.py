@@ -17,12 +17,15 @@ from mmcache.acceleration import accelerate
 from mmcache.engine.caching_scheduler import FEW_STEPS
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.measuring.clip_comparison import FPS, ClipComparison
-from mmcache.measuring.comparison import Comparison, Sampling
+from mmcache.measuring.comparison import Comparison
+from mmcache.measuring.components import macs_by_component, noted_calls
 from mmcache.measuring.denoiser_timer import DenoiserTimer, timed
 from mmcache.measuring.ffmpeg import require_ffmpeg
 from mmcache.measuring.given_pictures import input_panels
 from mmcache.measuring.metrics import likeness, likeness_by_frame, require_torchmetrics
+from mmcache.measuring.peak_memory import watch_memory
 from mmcache.measuring.pictures import eight_bits
+from mmcache.measuring.sampling import Sampling, together
 from mmcache.measuring.sampling_settings import check_counts, check_prompt, described, settings_of
 from mmcache.measuring.video_files import MOST_FPS
 from mmcache.measuring.vmaf import VmafUnavailableError, vmaf
@@ -64,7 +67,7 @@ def compare(
         steps: sampling steps of both runs (`num_inference_steps`).
         seed: of the noise, drawn on the CPU, so that it is the same on every device.
         guidance_scale: None for the pipeline's own default.
-        repeats: timed runs of each kind, in turns. The shortest counts: other programs only ever add time.
+        repeats: timed runs of each kind, in turns. Their median counts.
         progress: show a bar per run, if stderr is a terminal.
         **call: more arguments of the pipeline, such as `negative_prompt`, `height`, `prompt_embeds`, `image`,
             `mask_image`, `num_frames`.
@@ -102,10 +105,17 @@ def compare(
     options = {"interval": interval, "branch": branch}
     options = {name: value for name, value in options.items() if value is not None}
 
-    with timed(models) as timer, accelerate(pipe, plan, **options) as session, own_progress_bar(pipe):
+    with (
+        timed(models) as timer,
+        noted_calls(pipe) as others,
+        accelerate(pipe, plan, **options) as session,
+        own_progress_bar(pipe),
+    ):
 
         def sample(label: str, count: int, cached: bool) -> Sampling:
             session.enabled = cached
+            for counter in others.values():
+                counter.calls.clear()
             pipe.set_progress_bar_config(
                 desc=f"{label:>7s}", leave="warm-up" not in label, disable=None if progress else True
             )
@@ -117,20 +127,22 @@ def compare(
         sample("warm-up", full_warmup, cached=False)
         sample("warm-up", cached_warmup, cached=True)
         runs = [(sample("full", steps, False), sample("cached", steps, True)) for _ in range(repeats)]
-        report = session.report()
+        report = session.report()  # of the last run, which was a cached one
+        components = macs_by_component(others, report)
 
-    full, cached = (min(kind, key=lambda run: run.seconds) for kind in zip(*runs, strict=True))
-    shortest = "one run each" if repeats == 1 else f"the shortest of {repeats} runs each"
-    found = {
+    full, cached = (together(kind) for kind in zip(*runs, strict=True))
+    counted = "one run each" if repeats == 1 else f"the median of {repeats} runs each"
+    found: dict[str, Any] = {
         "pipeline": type(pipe).__name__,
         "plan": session.plan,
         "settings": {"steps": steps, "seed": seed} | described(pipe, settings),
         "environment": environment(pipe),
-        "timing": f"{shortest}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)",
+        "timing": f"{counted}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)",
         "full": full,
         "cached": cached,
         "report": report,
         "likeness": likeness(cached.stills, full.stills),
+        "components": components,
         "inputs": input_panels(settings, full.stills.shape),
     }
     if full.pictures.ndim == CLIP_DIMENSIONS:
@@ -174,10 +186,11 @@ def own_progress_bar(pipe: Any) -> Iterator[None]:
 def one_call(pipe: Any, settings: Mapping[str, Any], seed: int, timer: DenoiserTimer) -> Sampling:
     """Call the pipe once. The clock stops when the pictures are in the CPU's memory."""
     timer.take()
+    peak_memory = watch_memory(pipe._execution_device)
     started = time.perf_counter()
     result = pipe(**settings, generator=torch.Generator().manual_seed(seed), output_type="np")
     seconds = time.perf_counter() - started
-    return Sampling(pictures_of(pipe, result), seconds, timer.take())
+    return Sampling(pictures_of(pipe, result), seconds, timer.take(), peak_memory())
 
 
 def pictures_of(pipe: Any, result: Any) -> np.ndarray:

@@ -3,7 +3,8 @@
 import io
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +14,15 @@ from PIL import Image
 from mmcache.measuring.metrics import Likeness
 from mmcache.measuring.output_folder import check_output, write_files
 from mmcache.measuring.pictures import Panel, amplified_difference, as_images, side_by_side
+from mmcache.measuring.sampling import Sampling
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import plan_as_dict
-from mmcache.report import Report
+from mmcache.report import Report, total
 
 SHEET, FULL, CACHED, REPORT = "side-by-side.png", "full.png", "cached.png", "report.json"
 FILES = (SHEET, FULL, CACHED, REPORT)
 
 DOUBTFUL = 1.25  # times the ratio of MACs: shallow layers are no faster per multiply-add than deep ones
-
-
-@dataclass(frozen=True, eq=False)
-class Sampling:
-    """One call of the pipeline.
-
-    Attributes:
-        pictures: (N, H, W, C), float, in [0, 1], as the pipeline gave them (not rounded to 8 bits); of clips
-            (N, F, H, W, C).
-        seconds: wall time of the call.
-        denoiser_seconds: the part of it that the denoisers took, side networks such as ControlNets included.
-    """
-
-    pictures: np.ndarray
-    seconds: float
-    denoiser_seconds: float
-
-    @property
-    def stills(self) -> np.ndarray:
-        """Pictures or frames alike, (N or N * F, H, W, C)."""
-        return self.pictures.reshape(-1, *self.pictures.shape[-3:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +39,8 @@ class Comparison:
         cached: the run with it.
         report: what the cached run did, step by step.
         likeness: PSNR and SSIM of the cached pictures against the full ones, data range 1.
+        components: multiply-adds of the full and the cached run by component of the pipeline (text encoder,
+            VAE, ...), denoisers and side networks among them; None where they cannot be counted.
         inputs: the pictures that the pipeline was given, for the sheet.
     """
 
@@ -70,6 +53,7 @@ class Comparison:
     cached: Sampling
     report: Report
     likeness: Likeness
+    components: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
     inputs: tuple[Panel, ...] = ()
 
     @property
@@ -115,6 +99,11 @@ class Comparison:
         return self.report.full_macs
 
     @property
+    def whole_macs(self) -> dict[str, int | None]:
+        """Of all components together, "full" and "cached"."""
+        return {kind: total([macs[kind] for macs in self.components.values()]) for kind in ("full", "cached")}
+
+    @property
     def bytes_held(self) -> int:
         """Bytes of kept features, each denoiser at its most."""
         return sum(part.bytes_held for part in self.report.parts)
@@ -126,11 +115,17 @@ class Comparison:
             "pipeline": self.pipeline,
             "settings": self.settings,
             "plan": {"text": str(self.plan), **plan_as_dict(self.plan)},
-            "seconds": ratio(self.full.seconds, self.cached.seconds),
+            "seconds": ratio(self.full.seconds, self.cached.seconds)
+            | {"full_each": self.full.seconds_each, "cached_each": self.cached.seconds_each},
             "denoiser_seconds": ratio(self.full.denoiser_seconds, self.cached.denoiser_seconds),
             "macs": ratio(self.full_macs, self.macs),
+            "macs_by_component": {
+                name: ratio(macs["full"], macs["cached"]) for name, macs in self.components.items()
+            },
+            "macs_of_all_components": ratio(**self.whole_macs),
             "steps": {"full": self.full_steps, "cached": self.cached_steps},
             "bytes_held": self.bytes_held,
+            "peak_memory": ratio(self.full.peak_memory, self.cached.peak_memory),
             "identical": self.identical,
             "psnr_db": psnr if math.isfinite(psnr) else None,
             "ssim": ssim,

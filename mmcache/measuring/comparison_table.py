@@ -22,6 +22,8 @@ def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
     table.add_column("gain", justify="right", style="green")
     full, cached = result.full, result.cached
     table.add_row("seconds, whole call", *seconds(full.seconds, cached.seconds))
+    if len(full.seconds_each) > 1:
+        table.add_row("  lowest to highest", spread(full.seconds_each), spread(cached.seconds_each), "")
     parts = result.report.parts
     table.add_row(
         "seconds, " + (" and ".join(part.name for part in parts) if len(parts) > 1 else "denoiser"),
@@ -31,6 +33,13 @@ def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
         table.add_row("MACs, together", *macs(result.full_macs, result.macs))
     for part in parts:
         rows_of(table, part, f", {part.name}" if len(parts) > 1 else "")
+    if full.peak_memory and cached.peak_memory:
+        table.add_row("memory in use, at most", mebi(full.peak_memory), mebi(cached.peak_memory), "")
+    table.add_section()
+    for name, taken in result.components.items():
+        if name not in {part.name for part in parts}:
+            table.add_row(f"MACs, {name}", *macs(taken["full"], taken["cached"])[:2], "")
+    table.add_row("MACs, all components", *macs(**result.whole_macs))
     table.add_section()
     for name, value in result.likeness_rows():
         table.add_row(name, "", value, "")
@@ -62,6 +71,10 @@ def macs(full: int | None, cached: int | None) -> tuple[str, str, str]:
 
 def seconds(full: float, cached: float) -> tuple[str, str, str]:
     return f"{full:.2f}", f"{cached:.2f}", f"{full / cached:.2f}x faster"
+
+
+def spread(each: Sequence[float]) -> str:
+    return f"{min(each):.2f} to {max(each):.2f}"
 
 
 def notes_of(result: Comparison) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 from mmcache.acceleration import accelerate
 from mmcache.plans.plan import Plan, branch_words
 from mmcache.plans.policy import Policy
-from mmcache.sweeping.call_counter import counted
 from mmcache.sweeping.last_output import repeating_last_output
+from mmcache.sweeping.pipe_counter import counted
 
 LONGEST = 40  # letters of a setting in a label
 
