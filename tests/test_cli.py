@@ -3,15 +3,21 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+import mmcache
 import mmcache.demos
 from mmcache.cli import app
+from mmcache.cli.asked import Asked
 from mmcache.measuring.clip_comparison import CLIP_FILES
 from mmcache.measuring.comparison import FILES
+from mmcache.measuring.ffmpeg import check_decodes
 from tests.tiny import ddpm
 from tests.tiny_prompted import controlled, controlnet, inpainting, motion_adapter, moving, prompted
 
@@ -259,3 +265,45 @@ def test_as_a_module():
     done = subprocess.run([sys.executable, "-m", "mmcache", "--version"], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.startswith("mmcache ")
+
+
+def test_generate_keeps_what_is_drawn_with_caching(folder, elsewhere):
+    done = run("generate", "a person", "--model", folder, "--steps", 10, "--interval", 3, "--count", 2)
+    assert done.exit_code == 0, done.output
+    assert "4 full, 6 cached steps" in " ".join(done.stdout.split())
+    first, second = (Image.open(elsewhere / "mmcache-out" / f"seed-{seed}.png") for seed in (0, 1))
+    assert first.tobytes() != second.tobytes()
+    pipe = prompted()
+    pipe.set_progress_bar_config(disable=True)
+    with mmcache.accelerate(pipe, interval=3):
+        noise = torch.Generator().manual_seed(1)
+        wanted = pipe("a person", num_inference_steps=10, generator=noise).images[0]
+    assert second.tobytes() == wanted.tobytes()
+
+
+def test_generate_without_a_cache_and_as_json(folder):
+    done = run("generate", "--model", folder, "--no-cache", "--json", "--out", "there", *SHORT)
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["run"]["denoisers"][0]["cached_steps"] == 0
+    assert [Path(file).name for file in said["files"]] == ["seed-0.png"]
+
+
+def test_generate_draws_clips(loaded, elsewhere):
+    loaded(moving())
+    done = run("generate", "--task", "text-to-video", "--frames", 2, "--seed", 5, *SHORT)
+    assert done.exit_code == 0, done.output
+    check_decodes(elsewhere / "mmcache-out" / "seed-5.mp4")
+
+
+@pytest.mark.parametrize("command", ["adapters", "presets"])
+def test_lists_are_printed_as_json_too(command):
+    assert json.loads(run(command, "--json").stdout)
+
+
+def test_shared_options_are_the_same_everywhere():
+    """Every command that draws takes all of them, under the same names."""
+    names = {f"--{field.name.replace('_', '-')}" for field in fields(Asked)}
+    for command in ("compare", "generate", "sweep", "tune"):
+        words = set(run(command, "--help").stdout.replace("│", " ").split())
+        assert names <= words, command

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mmcache.cli.compare import compare
+from mmcache.cli.generate import generate
 from mmcache.cli.inspect import inspect
 from mmcache.cli.lists import adapters, presets
 from mmcache.cli.paper import paper
@@ -18,7 +19,6 @@ from mmcache.cli.tune import tune
 app = typer.Typer(
     help="Faster diffusion pipelines without training: deep features are kept between sampling steps.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -40,5 +40,5 @@ def mmcache(
     """Faster diffusion pipelines without training: deep features are kept between sampling steps."""
 
 
-for command in (compare, sweep, tune, inspect, paper, adapters, presets):
+for command in (compare, generate, sweep, tune, inspect, paper, adapters, presets):
     app.command()(command)

@@ -1,17 +1,21 @@
 """`mmcache tune`: the plan that suits a model, found by measuring it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mmcache.cli import options
+from mmcache.cli.asked import Asked
+from mmcache.cli.shared_options import takes
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 CAPTIONS = 12  # of the shipped miniature, where no prompts are given
 
 
+@takes(Asked, "asked")
 def tune(
+    asked: Asked,
     speedup: Annotated[
         float | None,
         typer.Option(help="How many times fewer multiply-adds the denoiser is to take.", show_default=False),
@@ -25,21 +29,11 @@ def tune(
         int | None,
         typer.Option(min=1, help="How many prompts.", show_default="all of the file, or 12 captions"),
     ] = None,
-    model: options.Model = None,
-    task: options.Task = "text-to-image",
-    frames: options.Frames = None,
-    motion_adapter: options.MotionAdapter = None,
     steps: Annotated[int, typer.Option(help="Sampling steps that the plan is for.")] = 50,
     branches: Annotated[str, typer.Option(help="Skip branches to try; 0 is the cheapest.")] = "0",
     runs: Annotated[int, typer.Option(min=1, help="Plans to run; more find better ones.")] = 40,
     batch: Annotated[int, typer.Option(min=1, help="Prompts in one call of the pipeline.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of the first prompt's noise; the next has the next.")] = 0,
-    guidance_scale: options.GuidanceScale = None,
-    height: options.Height = None,
-    width: options.Width = None,
-    device: options.Device = "auto",
-    dtype: options.Dtype = "auto",
-    threads: options.Threads = None,
+    seed: options.FirstSeed = 0,
     out: Annotated[Path, typer.Option(help="The plan file.")] = Path("mmcache-plan.yaml"),
     as_json: options.Json = False,
 ) -> None:
@@ -50,36 +44,22 @@ def tune(
     Use the file with `mmcache compare --plan FILE` or `mmcache.accelerate(pipe, FILE)`.
     """
     with plain_errors(), quiet_libraries():
-        import torch
-
-        from mmcache.cli.compare import default_inputs, load_given_or_shipped
         from mmcache.cli.typed import find_prompts, whole, words_of
-        from mmcache.demos import GUIDANCE_SCALE
         from mmcache.measuring.output_folder import check_output
-        from mmcache.measuring.task_inputs import task_arguments
-        from mmcache.measuring.tasks import check_options, find_task
         from mmcache.tuning.tune import check_target
         from mmcache.tuning.tune import tune as find_plan
         from mmcache.tuning.tuned_table import tuned_table
 
         # Whatever can be wrong without the model is found before it is loaded.
-        chosen = find_task(task)
         check_target(speedup, psnr)
         tried = [whole("--branches", word) for word in words_of(branches)]
         check_output(out.parent, (out.name,))
-        given: dict[str, Any] = {"frames": frames, "motion_adapter": motion_adapter}
-        check_options(chosen, model, given)
-        call = task_arguments(given if model is not None else default_inputs(chosen, given))
-        texts, _ = find_prompts(prompts, count, chosen, model, CAPTIONS)
+        inputs = asked.read_inputs()
+        texts, _ = find_prompts(prompts, count, asked.chosen, asked.model, CAPTIONS)
         if texts is None:
-            raise ValueError(f"{model}: wants prompts, so give --prompts FILE, one in each line")
-        if threads is not None:
-            torch.set_num_threads(threads)
-        part = given.get(chosen.part)
-        pipe = load_given_or_shipped(chosen, model, part, device, dtype)
-        if model is None and guidance_scale is None:
-            guidance_scale = GUIDANCE_SCALE
-        size = {name: value for name, value in (("height", height), ("width", width)) if value is not None}
+            raise ValueError(f"{asked.model}: wants prompts, so give --prompts FILE, one in each line")
+
+        pipe, call = asked.load(inputs)
         found = find_plan(
             pipe,
             texts,
@@ -90,9 +70,8 @@ def tune(
             runs=runs,
             batch=batch,
             seed=seed,
-            guidance_scale=guidance_scale,
             progress=True,
-            **(call | size),
+            **call,
         )
         found.save(out)
         if as_json:

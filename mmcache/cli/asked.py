@@ -1,0 +1,116 @@
+"""What is to be drawn, and by which pipeline: the options that compare, generate, sweep and tune share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mmcache.cli import options
+
+if TYPE_CHECKING:
+    from mmcache.measuring.tasks import Task
+
+
+class Ready(NamedTuple):
+    """A loaded pipeline, and what it is called with besides prompt, seed and steps."""
+
+    pipe: Any
+    call: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options, each a field. What is None was left out."""
+
+    task: options.Task = "text-to-image"
+    model: options.Model = None
+    image: options.Image = None
+    mask: options.Mask = None
+    frames: options.Frames = None
+    controlnet: options.ControlNet = None
+    motion_adapter: options.MotionAdapter = None
+    guidance_scale: options.GuidanceScale = None
+    negative_prompt: options.NegativePrompt = None
+    height: options.Height = None
+    width: options.Width = None
+    device: options.Device = "auto"
+    dtype: options.Dtype = "auto"
+    threads: options.Threads = None
+
+    @cached_property
+    def chosen(self) -> "Task":
+        """The task.
+
+        Raises:
+            ValueError: there is none of this name.
+        """
+        from mmcache.measuring.tasks import find_task
+
+        return find_task(self.task)
+
+    def read_inputs(self) -> dict[str, Any]:
+        """Whatever can be wrong without the model is found here: the pictures are read.
+
+        Raises:
+            ValueError: options that do not go together.
+            PictureFileError: a file is missing or no picture, or picture and mask do not match.
+        """
+        from mmcache.measuring.task_inputs import task_arguments
+        from mmcache.measuring.tasks import check_options
+
+        names = ("image", "mask", "frames", "controlnet", "motion_adapter")
+        given = {name: getattr(self, name) for name in names}
+        check_options(self.chosen, self.model, given)
+        return task_arguments(given if self.model is not None else default_inputs(self.chosen, given))
+
+    def load(self, inputs: Mapping[str, Any]) -> Ready:
+        """Load the pipeline.
+
+        Args:
+            inputs: what `read_inputs` gave.
+
+        Raises:
+            ModelNotFoundError: there is none.
+            UnsupportedPipelineError: it is for another task.
+            ValueError: a device that is not there, an unknown dtype.
+        """
+        import torch
+
+        from mmcache.measuring.sampling_settings import takes_prompt
+        from mmcache.measuring.task_inputs import size_like
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        pipe = self._load_pipeline()
+        call = dict(inputs)
+        if self.chosen.sized_like_image:
+            call = size_like(pipe, call["image"]) | call
+        named = ("guidance_scale", "negative_prompt", "height", "width")
+        call |= {name: value for name in named if (value := getattr(self, name)) is not None}
+        if self.model is None and takes_prompt(pipe):
+            from mmcache.demos import GUIDANCE_SCALE
+
+            call.setdefault("guidance_scale", GUIDANCE_SCALE)
+        return Ready(pipe, call)
+
+    def _load_pipeline(self) -> Any:
+        """The model that was named, with its further part, or else the shipped miniature for the task."""
+        from mmcache.demos import load_miniature
+        from mmcache.loading import find_device, find_dtype
+        from mmcache.measuring.tasks import load_for
+
+        if self.model is not None:
+            part = getattr(self, self.chosen.part) if self.chosen.part else None
+            return load_for(self.chosen, self.model, part, self.device, self.dtype)
+        place = find_device(self.device)
+        return load_miniature(self.chosen.miniature).to(place, find_dtype(self.dtype, place))
+
+
+def default_inputs(task: "Task", given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, or the miniature's own; the shipped mask belongs to the shipped picture."""
+    from mmcache import demos
+
+    folder = Path(demos.__file__).parent / "inputs"
+    shipped = {} if given.get("image") else {name: folder / file for name, file in task.inputs.items()}
+    return {**shipped, **task.settings, **{name: value for name, value in given.items() if value is not None}}
