@@ -1,11 +1,15 @@
-"""`mmcache inspect`: the U of a model, and what is left of it on a cached step."""
+"""`mmcache inspect`: the U of a model, what a cached step leaves of it, and how alike its features are."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mmcache.cli import options
+from mmcache.cli.asked import Asked
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
+
+SAMPLING = "With --similarity, which samples once"  # the heading of these options in the help
 
 
 def inspect(
@@ -25,41 +29,118 @@ def inspect(
     frames: Annotated[
         int | None, typer.Option(min=1, help="Frames of a clip.", show_default="the model's own")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+    similarity: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: sample once, and draw how alike the deep features of all steps are into this PNG.",
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="What the pipeline does.", show_default="that of the miniature", rich_help_panel=SAMPLING
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="What to draw.", show_default="that of the task", rich_help_panel=SAMPLING),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Sampling steps.", rich_help_panel=SAMPLING)] = 50,
+    seed: Annotated[int, typer.Option(help="Of the noise.", rich_help_panel=SAMPLING)] = 0,
+    as_json: options.Json = False,
 ) -> None:
     """Show which layers stay on a cached step at each branch, what they take and what is kept."""
     with plain_errors(), quiet_libraries():
-        import json
-
-        from mmcache.inspecting.example_call import Size
-        from mmcache.inspecting.inspection import inspect as inspect_all
-        from mmcache.inspecting.inspection_table import inspection_table
-        from mmcache.inspecting.u_picture import check_picture, save_picture
-
-        if plot is not None:
-            check_picture(plot)
-        size = Size(batch, frames)
-        models = find_models(model)
-        found = [one for name, denoiser in models.items() for one in inspect_all(denoiser, size, name)]
-        if as_json:
-            typer.echo(json.dumps([one.as_dict() for one in found], indent=2))
+        if similarity is not None:
+            show_similarity(similarity, asked_of(model, task), prompt, steps, seed, as_json)
         else:
-            for one in found:
-                show(inspection_table(one))
-        if plot is not None:
-            files = save_picture(plot, list(zip(models.values(), found, strict=True)), branch)
-            if not as_json:
-                show("\n".join(map(str, files)))
+            show_branches(model, plot, branch, batch, frames, as_json)
+
+
+def show_branches(
+    model: str | None, plot: Path | None, branch: int, batch: int, frames: int | None, as_json: bool
+) -> None:
+    """The table of branches, and the drawing of one."""
+    import json
+
+    from mmcache.inspecting.example_call import Size
+    from mmcache.inspecting.inspection import inspect as inspect_all
+    from mmcache.inspecting.inspection_table import inspection_table
+    from mmcache.inspecting.pictures import check_picture, save_picture
+
+    if plot is not None:
+        check_picture(plot)
+    models = find_models(model)
+    size = Size(batch, frames)
+    found = [one for name, denoiser in models.items() for one in inspect_all(denoiser, size, name)]
+    if as_json:
+        typer.echo(json.dumps([one.as_dict() for one in found], indent=2))
+    else:
+        for one in found:
+            show(inspection_table(one))
+    if plot is not None:
+        files = save_picture(plot, list(zip(models.values(), found, strict=True)), branch)
+        if not as_json:
+            show("\n".join(map(str, files)))
 
 
 def find_models(model: str | None) -> dict[str, Any]:
     """The denoisers of a model by name, those of a shipped miniature too."""
-    from mmcache.demos import SHIPPED, WHOLE, load_miniature
+    from mmcache.demos import WHOLE, load_miniature
     from mmcache.engine.shadow import own_model
     from mmcache.inspecting.from_config import denoisers_from_config
     from mmcache.parts import find_denoisers
 
-    if model is None or (model in SHIPPED and not Path(model).exists()):
+    if model is None or is_shipped(model):
         pipe = load_miniature(model or WHOLE)
         return {name: own_model(part.model) for name, part in find_denoisers(pipe).items()}
     return dict(denoisers_from_config(model))
+
+
+def is_shipped(model: str) -> bool:
+    """Whether this is a miniature's name, and no folder that happens to be called so."""
+    from mmcache.demos import SHIPPED
+
+    return model in SHIPPED and not Path(model).exists()
+
+
+def show_similarity(
+    file: Path, asked: Asked, prompt: str | None, steps: int, seed: int, as_json: bool
+) -> None:
+    """The squares of steps by steps, and their figures."""
+    import json
+
+    from rich.table import Table
+
+    from mmcache.inspecting.pictures import check_picture, save_similarity
+    from mmcache.inspecting.similarity import ALIKE, feature_similarity
+    from mmcache.measuring.sampling_settings import takes_prompt
+
+    check_picture(file)
+    pipe, call = asked.load(asked.read_inputs())
+    if prompt is None and takes_prompt(pipe):
+        prompt = asked.chosen.prompt
+    found = feature_similarity(pipe, prompt, steps=steps, seed=seed, progress=True, **call)
+    files = save_similarity(file, found)
+    if as_json:
+        typer.echo(json.dumps([one.as_dict() for one in found], indent=2))
+        return
+    for one in found:
+        table = Table("branch", "cosine to the next step", f"steps above {ALIKE:g}", title=one.name)
+        for branch in one.cosines:
+            table.add_row(str(branch), f"{one.neighbours(branch):.4f}", f"{one.alike(branch):.0%}")
+        show(table)
+    show("\n".join(map(str, files)))
+
+
+def asked_of(model: str | None, task: str | None) -> Asked:
+    """A miniature for its own task, another pipeline for the one that is named."""
+    from mmcache.measuring.tasks import TASKS
+
+    if model is None or not is_shipped(model):
+        return Asked(task=task or "text-to-image", model=model)
+    own = next(one.name for one in TASKS if one.miniature == model)
+    if task not in (None, own):
+        raise ValueError(f"--task {task}: the miniature {model} is for {own}")
+    return Asked(task=own)

@@ -64,10 +64,10 @@ def sweep(
         from mmcache.measuring.ffmpeg import require_ffmpeg
         from mmcache.measuring.metrics import require_torchmetrics
         from mmcache.measuring.output_folder import check_output
+        from mmcache.measuring.plots import require_matplotlib
         from mmcache.measuring.sampling_settings import check_count, check_counts, takes_prompt
         from mmcache.plans.plan_file import find_plan
         from mmcache.sweeping.grid import grid
-        from mmcache.sweeping.plot import require_matplotlib
         from mmcache.sweeping.samplers import find_sampler, use_sampler
         from mmcache.sweeping.sweep import FILES
         from mmcache.sweeping.sweep import sweep as run

@@ -1,6 +1,5 @@
 """The U of a U-Net, drawn: what stays on a cached step in colour, the deep part in gray."""
 
-import io
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from torch import nn
 from mmcache.cuts.unet import layers_of, skips
 from mmcache.inspecting.inspection import Inspection
 from mmcache.inspecting.layers import staying
+from mmcache.measuring.plots import empty_canvas, png_bytes
 from mmcache.registry import adapter_for
 from mmcache.report import giga, mebi
 
@@ -86,8 +86,6 @@ def draw(model: nn.Module, found: Inspection, branch: int) -> bytes:
     Raises:
         ValueError: the denoiser has no such branch, or its blocks form no U that can be drawn.
     """
-    from matplotlib.figure import Figure
-
     adapter = adapter_for(model)
     assert adapter is not None, "only what an adapter describes is inspected"
     left = staying(model, adapter.cut(model, branch))
@@ -97,7 +95,7 @@ def draw(model: nn.Module, found: Inspection, branch: int) -> bytes:
     edge = INNER / 2 + SLOPE * max(max(row.left, row.right) for row in rows) + CELL_WIDTH
     width, height = 2 * (edge + OUTER), 3.4 - bottom
 
-    figure = Figure(figsize=(INCHES * width, INCHES * height), facecolor=PAPER)
+    figure = empty_canvas(figsize=(INCHES * width, INCHES * height), facecolor=PAPER)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(-width / 2, width / 2)
@@ -121,9 +119,7 @@ def draw(model: nn.Module, found: Inspection, branch: int) -> bytes:
     name_blocks(axes, rows, places, heights)
     mark_feature(axes, path, found, branch)
     axes.text(0.7 - width / 2, 1.5, heading(found, branch), fontsize=12, color=INK, va="center")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()
+    return png_bytes(figure)
 
 
 def line(axes: Any, across: tuple[float, float], down: tuple[float, float], kept: bool) -> None:

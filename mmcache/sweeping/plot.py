@@ -1,10 +1,9 @@
 """The Pareto plot of a sweep as a PNG: how much is saved, against how close the pictures stay."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
-from mmcache.errors import MissingExtraError
+from mmcache.measuring.plots import empty_canvas, png_bytes
 from mmcache.measuring.quality import Figure
 from mmcache.sweeping.points import Look, Point, counts_macs, front, looks, points
 from mmcache.sweeping.result import Sweep
@@ -13,41 +12,19 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # by branch
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))  # by policy
 FRONT, GRID, INK = "#ffd43b", "#e9ecef", "#16181d"
 MOST_PANELS = 2
-DPI = 130
 ROOM = 0.25  # of the range, for confidence intervals above and below: wider ones are cut off
-
-
-def require_matplotlib() -> None:
-    """Find out beforehand whether a plot can be drawn.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise MissingExtraError(
-            'the Pareto plot needs matplotlib, which is not installed: pip install "mmcache[plot]"'
-        ) from None
 
 
 def pareto_png(sweep: Sweep) -> bytes:
     """A panel for the first figure, and one for the first that does not compare with the full run, if any."""
-    require_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as Canvas
-
     shown = panels(sweep)
-    canvas = Canvas(figsize=(6.6 * len(shown) + 2.9, 5.6), layout="constrained")
-    FigureCanvasAgg(canvas)
+    canvas = empty_canvas(figsize=(6.6 * len(shown) + 2.9, 5.6), layout="constrained")
     axes: Any = canvas.subplots(1, len(shown), squeeze=False)[0]
     for axis, figure in zip(axes, shown, strict=True):
         draw_panel(axis, sweep, figure)
     handles, names = axes[0].get_legend_handles_labels()
     canvas.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8.5)
-    buffer = io.BytesIO()
-    canvas.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})  # the same bytes each time
-    return buffer.getvalue()
+    return png_bytes(canvas)
 
 
 def panels(sweep: Sweep) -> list[Figure]:

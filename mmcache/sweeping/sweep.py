@@ -14,6 +14,7 @@ from mmcache.measuring.compare import draws_clips, own_progress_bar
 from mmcache.measuring.comparison import png
 from mmcache.measuring.metrics import require_torchmetrics
 from mmcache.measuring.output_folder import check_output, write_files
+from mmcache.measuring.plots import require_matplotlib
 from mmcache.measuring.quality import MS_SSIM, PSNR, SSIM, VMAF, Figure
 from mmcache.measuring.sampling_settings import check_count, check_counts, check_prompt, settings_of
 from mmcache.parts import find_denoisers
@@ -26,7 +27,7 @@ from mmcache.sweeping.folder import SweepFolder
 from mmcache.sweeping.grid import BRANCHES, FORECASTS, INTERVALS, POLICIES, grid
 from mmcache.sweeping.lines import Line
 from mmcache.sweeping.page import page
-from mmcache.sweeping.plot import pareto_png, require_matplotlib
+from mmcache.sweeping.plot import pareto_png
 from mmcache.sweeping.result import Sweep, measured
 from mmcache.sweeping.settings import common_settings
 from mmcache.sweeping.sheet import contact_sheet, strip

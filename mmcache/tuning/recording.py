@@ -1,16 +1,13 @@
 """Records what a pipeline's deep features do from step to step, and how much their errors matter."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from mmcache.acceleration import accelerate
-from mmcache.clocks.clock import StepClock
-from mmcache.cuts.cut import Feature
 from mmcache.engine.caching_scheduler import CachingScheduler
+from mmcache.measuring.feature_recorder import FeatureRecorder
 from mmcache.plans.forecast import Taylor
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import StepMask, Uniform
@@ -20,38 +17,6 @@ from mmcache.tuning.schedule import Prices, full_steps, sources, with_full
 
 PROBES = 12  # steps at which the reach of an error is measured; between them it is interpolated
 TINY = 1e-12  # where nothing changed, there is nothing to divide by
-
-
-class Recorder:
-    """Collects the features of all steps of one run after the other, and their inner products."""
-
-    def __init__(self, branch: int) -> None:
-        self.times: list[float] = []
-        self._timed = branch
-        self._products: dict[int, list[np.ndarray]] = defaultdict(list)
-        self._features: dict[tuple[int, int], list[torch.Tensor]] = defaultdict(list)
-
-    def keep(self, clock: StepClock, lane: int, branch: int, feature: Feature) -> None:
-        if clock.step == 0 and self._features[lane, branch]:
-            self._finish(lane, branch)
-        if lane == 0 and branch == self._timed and not self._products:
-            self.times.append(clock.time)
-        whole = torch.cat([tensor.flatten() for tensor in feature])
-        self._features[lane, branch].append(whole.to("cpu", torch.float32))
-
-    def finish(self) -> None:
-        """After the last run."""
-        for lane, branch in list(self._features):
-            self._finish(lane, branch)
-
-    def _finish(self, lane: int, branch: int) -> None:
-        features = torch.stack(self._features.pop((lane, branch)))
-        products = (features @ features.T).double() / features.shape[1]
-        self._products[branch].append(products.numpy())
-
-    def gram(self) -> dict[int, np.ndarray]:
-        """By branch, the mean inner products of the features of all pairs of steps."""
-        return {branch: np.mean(found, axis=0) for branch, found in self._products.items()}
 
 
 def record(trials: Trials, name: str, branches: Sequence[int], steps: int) -> tuple[ErrorModel, Prices]:
@@ -66,10 +31,9 @@ def record(trials: Trials, name: str, branches: Sequence[int], steps: int) -> tu
     Raises:
         ValueError: its multiply-adds cannot be counted.
     """
-    recorder = Recorder(branches[0])
     every = [branches[step % len(branches)] for step in range(steps)]
     with accelerate(trials.pipe, Plan(Uniform(1), Taylor(1), every)) as session:
-        session.denoisers[name].on_feature = recorder.keep
+        recorder = FeatureRecorder(session.denoisers[name])
         _ = trials.full
         recorder.finish()
         prices = _prices(session.denoisers[name], branches)

@@ -1,14 +1,16 @@
-"""The picture of a U as a file."""
+"""Pictures of denoisers as files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
 
-from mmcache.errors import MissingExtraError
 from mmcache.inspecting.inspection import Inspection
+from mmcache.inspecting.similarity import Similarity
+from mmcache.inspecting.similarity_drawing import draw_similarity
 from mmcache.inspecting.u_drawing import draw
 from mmcache.measuring.output_folder import check_output, write_files
+from mmcache.measuring.plots import require_matplotlib
 
 
 def check_picture(file: Path) -> None:
@@ -19,12 +21,7 @@ def check_picture(file: Path) -> None:
         ValueError: the file is no PNG by its name.
         OSError: nothing can be written there.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise MissingExtraError(
-            'drawing needs matplotlib, which is not installed: pip install "mmcache[plot]"'
-        ) from None
+    require_matplotlib()
     if file.suffix.lower() != ".png":
         raise ValueError(f"{file}: the picture is a PNG, so its name has to end in .png")
     check_output(file.parent, (file.name,))
@@ -38,6 +35,20 @@ def save_picture(file: Path, found: Sequence[tuple[nn.Module, Inspection]], bran
         MissingExtraError, OSError: as `check_picture` says.
     """
     check_picture(file)
-    names = [file.name if len(found) == 1 else f"{file.stem}-{one.name}.png" for _, one in found]
-    drawn = [draw(model, one, branch) for model, one in found]
-    return write_files(file.parent, dict(zip(names, drawn, strict=True)))
+    return save_each(file, {one.name: draw(model, one, branch) for model, one in found})
+
+
+def save_similarity(file: Path, found: Sequence[Similarity]) -> list[Path]:
+    """Draw how alike the features of each denoiser are; with several, their names are added to the file's.
+
+    Raises:
+        MissingExtraError, OSError: as `check_picture` says.
+    """
+    check_picture(file)
+    return save_each(file, {one.name: draw_similarity(one) for one in found})
+
+
+def save_each(file: Path, drawn: Mapping[str, bytes]) -> list[Path]:
+    """Write a picture for each denoiser, by its name."""
+    names = {name: file.name if len(drawn) == 1 else f"{file.stem}-{name}.png" for name in drawn}
+    return write_files(file.parent, {names[name]: content for name, content in drawn.items()})

@@ -1,0 +1,67 @@
+"""Records what a denoiser's deep features do from step to step of a full run."""
+
+from collections import defaultdict
+
+import numpy as np
+import torch
+
+from mmcache.clocks.clock import StepClock
+from mmcache.cuts.cut import Feature
+from mmcache.engine.caching_scheduler import CachingScheduler
+
+TINY = 1e-12  # a feature of zeros is like nothing
+
+
+class FeatureRecorder:
+    """Keeps the features of all steps of one run, and of each run only their inner products.
+
+    These are a matrix of steps by steps, the same size for every model.
+
+    Args:
+        scheduler: of the denoiser, under a plan whose branches are recorded and whose steps are all full.
+
+    Attributes:
+        times: the sampler's time at each step of the first run.
+    """
+
+    def __init__(self, scheduler: CachingScheduler) -> None:
+        self.times: list[float] = []
+        self._timed = scheduler.plan.branches[0]
+        self._products: dict[int, list[np.ndarray]] = defaultdict(list)
+        self._features: dict[tuple[int, int], list[torch.Tensor]] = defaultdict(list)
+        scheduler.on_feature = self._keep
+
+    def _keep(self, clock: StepClock, lane: int, branch: int, feature: Feature) -> None:
+        if clock.step == 0 and self._features[lane, branch]:
+            self._finish(lane, branch)
+        if lane == 0 and branch == self._timed and not self._products:
+            self.times.append(clock.time)
+        whole = torch.cat([tensor.flatten() for tensor in feature])
+        self._features[lane, branch].append(whole.to("cpu", torch.float32))
+
+    def finish(self) -> None:
+        """After the last run."""
+        for lane, branch in list(self._features):
+            self._finish(lane, branch)
+
+    def _finish(self, lane: int, branch: int) -> None:
+        features = torch.stack(self._features.pop((lane, branch)))
+        products = (features @ features.T).double() / features.shape[1]
+        self._products[branch].append(products.numpy())
+
+    def gram(self) -> dict[int, np.ndarray]:
+        """By branch, the mean inner products of the features of all pairs of steps, (steps, steps)."""
+        return {branch: np.mean(found, axis=0) for branch, found in self._products.items()}
+
+    def cosines(self) -> dict[int, np.ndarray]:
+        """By branch, the cosines of the features of all pairs of steps, (steps, steps): means over runs."""
+        return {
+            branch: np.mean([cosines_of(products) for products in found], axis=0)
+            for branch, found in self._products.items()
+        }
+
+
+def cosines_of(products: np.ndarray) -> np.ndarray:
+    """From inner products of vectors to cosines, both (N, N)."""
+    sizes = np.sqrt(np.diagonal(products)).clip(min=TINY)
+    return products / sizes[:, None] / sizes[None, :]
