@@ -10,5 +10,6 @@ register(
         denoisers=("UNetMotionModel",),
         cut=cut,
         branches=branches,
+        family="video",
     )
 )

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from mmcache.measuring.compare import compare
     from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
     from mmcache.plans.plan import Plan
-    from mmcache.plans.plan_file import load_plan, presets, save_plan
+    from mmcache.plans.plan_file import load_plan, save_plan
     from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
+    from mmcache.plans.presets import presets
     from mmcache.registry import register
     from mmcache.session import Session
     from mmcache.sweeping.sweep import sweep
@@ -41,7 +42,7 @@ _HOME = {
     "sweep": "sweeping.sweep",
     "Plan": "plans.plan",
     "load_plan": "plans.plan_file",
-    "presets": "plans.plan_file",
+    "presets": "plans.presets",
     "save_plan": "plans.plan_file",
     "Adaptive": "plans.policy",
     "NonUniform": "plans.policy",

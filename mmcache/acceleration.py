@@ -20,8 +20,8 @@ from mmcache.errors import UnsupportedPipelineError, unknown_name
 from mmcache.parts import Denoiser, find_denoisers, unknown_denoisers
 from mmcache.plans.forecast import Forecast
 from mmcache.plans.plan import Plan
-from mmcache.plans.plan_file import find_plan
 from mmcache.plans.policy import Policy, Uniform
+from mmcache.plans.presets import IMAGE, default_plan, find_plan, presets
 from mmcache.session import Session, session_of
 
 OPTIONS = ("interval", "policy", "forecast", "branch", "scheduler")
@@ -72,6 +72,7 @@ def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None,
 
     notes = [
         *unknown_denoisers(pipe),
+        *borrowed(plan, pipe, denoisers),
         *differences(plans, denoisers, getattr(clock_owner, "scheduler", None)),
     ]
     if old := session_of(pipe):
@@ -105,16 +106,19 @@ def choose_plans(
     for name in given:
         if name not in denoisers:
             raise ValueError("accelerate(): " + unknown_name("denoiser", name, tuple(denoisers)))
+    families = {name: family_of(part.adapter, pipe) for name, part in denoisers.items()}
     return {
-        name: choose_plan(given.get(name), default_plan(part.adapter, pipe), options)
+        name: choose_plan(
+            given.get(name), default_plan(part.adapter, families[name]), options, families[name]
+        )
         for name, part in denoisers.items()
     }
 
 
-def default_plan(adapter: Adapter, pipe: Any) -> Plan:
-    """The adapter's plan for what this pipeline does, which the arguments of its call show."""
+def family_of(adapter: Adapter, pipe: Any) -> str:
+    """Whose presets were measured for what this pipeline does, which the arguments of its call show."""
     arguments = () if isinstance(pipe, nn.Module) else arguments_of(pipe)
-    return next((plan for task, plan in adapter.plans.items() if task in arguments), adapter.default_plan)
+    return next((family for task, family in adapter.tasks.items() if task in arguments), adapter.family)
 
 
 def arguments_of(pipe: Any) -> Mapping[str, inspect.Parameter]:
@@ -131,13 +135,13 @@ def arguments_of(pipe: Any) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(type(pipe).__call__).parameters
 
 
-def choose_plan(plan: Any, default: Plan, options: dict[str, Any]) -> Plan:
+def choose_plan(plan: Any, default: Plan, options: dict[str, Any], family: str = "") -> Plan:
     """The plan that was asked for, with the options that were given beside it."""
     if plan is not None and not isinstance(plan, Plan | str | Path):
         raise TypeError(
             f"accelerate(pipe, {plan!r}): the plan must be a mmcache.Plan, a preset's name or a file's path"
         )
-    base = find_plan(plan) if isinstance(plan, str | Path) else plan or default
+    base = find_plan(plan, family or IMAGE) if isinstance(plan, str | Path) else plan or default
     if "interval" in options and "policy" in options:
         raise TypeError("accelerate(): give interval=N or policy=..., not both (interval=N means Uniform(N))")
     changes = dict(options)
@@ -164,6 +168,16 @@ def check_fits(plans: dict[str, Plan], denoisers: dict[str, Denoiser]) -> None:
             except ValueError as error:
                 several = f" Give each denoiser its plan: accelerate(pipe, {{{name!r}: Plan(...), ...}})."
                 raise ValueError(f"{name}: {error}.{several if len(denoisers) > 1 else ''}") from None
+
+
+def borrowed(plan: Any, pipe: Any, denoisers: dict[str, Denoiser]) -> list[str]:
+    """What there is to say where a preset is asked for by name, and none were measured for a denoiser."""
+    return [
+        f"{name}: the preset {asked!r} was measured on the image U-Net, and on no {part.adapter.name}"
+        for name, part in denoisers.items()
+        for asked in [plan.get(name) if isinstance(plan, Mapping) else plan]
+        if isinstance(asked, str) and asked in presets() and not family_of(part.adapter, pipe)
+    ]
 
 
 def differences(plans: dict[str, Plan], denoisers: dict[str, Denoiser], scheduler: Any) -> list[str]:

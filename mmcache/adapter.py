@@ -28,21 +28,23 @@ class Adapter:
         denoisers: the model classes it describes, by name; subclasses are included.
         cut: makes the cut of a model at a branch; raises ValueError for a branch it does not have.
         branches: how many branches a model has.
-        default_plan: what `accelerate(pipe)` does; its `evidence` names the measurement, if there is one.
+        family: whose presets were measured on this architecture (a folder in `configs/`); "" if none were.
+        tasks: families of tasks that have presets of their own, by the argument of the pipeline's call that
+            shows the task (`mask_image` for inpainting).
+        default_plan: what `accelerate(pipe)` does where no presets were measured.
         sample: the argument of `forward` that holds the noisy latent.
         timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
-        plans: default plans of tasks that need another one, by the argument of the pipeline's call that
-            shows the task (`mask_image` for inpainting).
     """
 
     name: str
     denoisers: tuple[str, ...]
     cut: Callable[[nn.Module, int], Cut]
     branches: Callable[[nn.Module], int]
+    family: str = ""
+    tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     default_plan: Plan = UNMEASURED
     sample: str = "sample"
     timestep: str | None = "timestep"
-    plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

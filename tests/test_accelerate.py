@@ -10,7 +10,13 @@ import mmcache
 from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, UnsupportedPipelineError, accelerate
 from mmcache.engine.shadow import shadows
 from mmcache.testing.probes import anatomy
-from tests import tiny
+from tests import tiny, tiny_prompted
+
+FAMILIES = {
+    "image": tiny_prompted.prompted,
+    "inpainting": tiny_prompted.inpainting,
+    "video": tiny_prompted.moving,
+}
 
 
 def test_short_form_is_the_long_form():
@@ -27,6 +33,15 @@ def pipe_default():
 def test_default_plan_says_what_it_rests_on():
     assert pipe_default().evidence
     assert accelerate(tiny.ddpm()).plan.evidence
+
+
+def test_presets_are_those_of_the_architecture_and_the_task():
+    known = {family: mmcache.load_plan(mmcache.presets(family)["fast"]) for family in FAMILIES}
+    for family, make in FAMILIES.items():
+        assert accelerate(make(), "fast").plan == known[family], family
+    borrowed = accelerate(tiny.ddpm(), "fast")
+    assert borrowed.plan == known["image"]
+    assert "measured on the image U-Net, and on no unconditional U-Net" in " ".join(borrowed.notes)
 
 
 def test_accelerating_again_replaces_the_plan_and_says_so():

@@ -1,6 +1,7 @@
 """Plans as files: saved, loaded, and refused with the reason."""
 
 import json
+import re
 from importlib.resources import files
 
 import pytest
@@ -20,8 +21,10 @@ from mmcache import (
     save_plan,
 )
 from mmcache.plans.made_for import MadeFor
-from mmcache.plans.plan_file import find_plan, plan_as_dict
+from mmcache.plans.plan_file import plan_as_dict
 from mmcache.plans.plan_schema import plan_schema
+from mmcache.plans.presets import USUAL, families, find_plan
+from mmcache.registry import adapters
 
 PLANS = [
     Plan(Uniform(3)),
@@ -44,9 +47,26 @@ def test_saved_and_loaded_is_the_same(plan, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
 
 
-@pytest.mark.parametrize("name", presets())
-def test_presets_load_and_name_their_evidence(name):
-    assert find_plan(name).evidence
+EVERY_PRESET = [(family, name) for family in families() for name in presets(family)]
+
+
+@pytest.mark.parametrize(("family", "name"), EVERY_PRESET)
+def test_presets_load_and_name_their_measurement(family, name):
+    evidence = find_plan(name, family).evidence
+    assert "fewer" in evidence
+    assert "dB" in evidence
+    assert re.search(r"\((python -m|mmcache) ", evidence), "no command that measures it"
+
+
+def test_every_family_has_presets_of_the_same_names():
+    assert {"image", "inpainting", "video"} <= set(families())
+    for family in families():
+        assert set(presets(family)) == {"quality", USUAL, "fast", "turbo"}
+
+
+def test_families_of_adapters_are_there():
+    for adapter in adapters():
+        assert {adapter.family, *adapter.tasks.values()} - {""} <= set(families()), adapter.name
 
 
 @pytest.mark.parametrize(
@@ -90,7 +110,7 @@ def test_the_schema_for_editors_is_that_of_the_classes_and_fits_every_plan():
     jsonschema = pytest.importorskip("jsonschema")
     stored = json.loads(files("mmcache.configs").joinpath("plan.schema.json").read_text())
     assert stored == plan_schema()  # python -m mmcache.plans.plan_schema > configs/plan.schema.json
-    for plan in [*PLANS, *map(find_plan, presets())]:
+    for plan in [*PLANS, *(find_plan(name, family) for family, name in EVERY_PRESET)]:
         jsonschema.validate(json.loads(json.dumps(plan_as_dict(plan))), stored)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"policy": {"name": "Uniform", "intervall": 3}}, stored)

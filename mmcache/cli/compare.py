@@ -37,7 +37,7 @@ def compare(
         from mmcache.measuring.metrics import require_torchmetrics
         from mmcache.measuring.output_folder import check_output
         from mmcache.measuring.sampling_settings import check_counts, check_prompt, takes_prompt
-        from mmcache.plans.plan_file import find_plan
+        from mmcache.plans.presets import find_plan
 
         # Whatever can be wrong without the model is found before it is loaded.
         task = asked.chosen

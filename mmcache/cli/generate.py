@@ -45,7 +45,7 @@ def generate(
         from mmcache.measuring.ffmpeg import require_ffmpeg
         from mmcache.measuring.output_folder import check_output, write_files
         from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of, takes_prompt
-        from mmcache.plans.plan_file import find_plan
+        from mmcache.plans.presets import find_plan
 
         # Whatever can be wrong without the model is found before it is loaded.
         task = asked.chosen

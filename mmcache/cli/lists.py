@@ -13,6 +13,7 @@ def adapters(as_json: options.Json = False) -> None:
 
         from rich.table import Table
 
+        from mmcache.plans.presets import default_plan
         from mmcache.registry import adapters as known
         from mmcache.registry import side_adapters
 
@@ -21,8 +22,8 @@ def adapters(as_json: options.Json = False) -> None:
                 adapter.name,
                 adapter.denoisers,
                 [
-                    str(adapter.default_plan),
-                    *(f"with {task}: {plan}" for task, plan in adapter.plans.items()),
+                    str(default_plan(adapter, adapter.family)),
+                    *(f"with {task}: {default_plan(adapter, own)}" for task, own in adapter.tasks.items()),
                 ],
             )
             for adapter in known()
@@ -39,20 +40,29 @@ def adapters(as_json: options.Json = False) -> None:
 
 
 def presets(as_json: options.Json = False) -> None:
-    """List the plans that ship with mmcache."""
+    """List the plans that ship with mmcache, by the family of pipelines that they were measured for."""
     with plain_errors(), quiet_libraries():
         import json
 
         from rich.table import Table
 
         from mmcache.plans.plan_file import load_plan, plan_as_dict
-        from mmcache.plans.plan_file import presets as known
+        from mmcache.plans.presets import families
+        from mmcache.plans.presets import presets as known
 
-        plans = {name: load_plan(path) for name, path in known().items()}
+        plans = {
+            family: {name: load_plan(path) for name, path in known(family).items()} for family in families()
+        }
         if as_json:
-            typer.echo(json.dumps({name: plan_as_dict(plan) for name, plan in plans.items()}, indent=2))
+            contents = {
+                family: {name: plan_as_dict(plan) for name, plan in own.items()}
+                for family, own in plans.items()
+            }
+            typer.echo(json.dumps(contents, indent=2))
             return
-        table = Table("preset", "plan", "evidence")
-        for name, plan in plans.items():
-            table.add_row(name, str(plan), plan.evidence)
+        table = Table("for", "preset", "plan", "evidence")
+        for family, own in plans.items():
+            for name, plan in own.items():
+                table.add_row(family, name, str(plan), plan.evidence)
+            table.add_section()
         show(table)

@@ -66,7 +66,7 @@ def sweep(
         from mmcache.measuring.output_folder import check_output
         from mmcache.measuring.plots import require_matplotlib
         from mmcache.measuring.sampling_settings import check_count, check_counts, takes_prompt
-        from mmcache.plans.plan_file import find_plan
+        from mmcache.plans.presets import find_plan
         from mmcache.sweeping.grid import grid
         from mmcache.sweeping.samplers import find_sampler, use_sampler
         from mmcache.sweeping.sweep import FILES

@@ -16,6 +16,7 @@ from mmcache.inspecting.example_call import USUAL, Size, example_call
 from mmcache.inspecting.layers import staying, words
 from mmcache.macs import skeleton
 from mmcache.parts import find_denoisers
+from mmcache.plans.presets import default_plan
 
 BYTES = 2  # of a number in float16 and bfloat16, in which pipelines run on a GPU
 
@@ -113,7 +114,7 @@ def inspect_denoiser(name: str, model: nn.Module, adapter: Adapter, size: Size) 
         name=name,
         kind=type(model).__name__,
         adapter=adapter.name,
-        plan=str(adapter.default_plan),
+        plan=str(default_plan(adapter, adapter.family)),
         call=dict(shapes(call or {})),
         full_macs=full,
         note=note,

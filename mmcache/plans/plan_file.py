@@ -1,4 +1,4 @@
-"""Plans as files: the presets in `configs/`, and whatever a user or a calibration writes.
+"""Plans as files: the presets in `configs/` (`presets`), and whatever a user or a calibration writes.
 
 policy: {name: Uniform, interval: 3}
 forecast: {name: Taylor, order: 1}
@@ -7,7 +7,6 @@ evidence: where the figures come from
 """
 
 import dataclasses
-import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,30 +44,6 @@ def placed(loader: PlacedLoader, node: yaml.MappingNode) -> Placed:
 
 
 PlacedLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, placed)
-
-
-def presets() -> dict[str, Path]:
-    """The named plans that ship with mmcache, and their files."""
-    folder = Path(str(importlib.resources.files("mmcache.configs")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def find_plan(name_or_path: str | Path) -> Plan:
-    """A preset by its name, or a plan file by its path.
-
-    Raises:
-        PlanFileError: no such preset or file (with the nearest known name), or not a plan.
-    """
-    known = presets()
-    if str(name_or_path) in known:
-        return load_plan(known[str(name_or_path)])
-    path = Path(name_or_path)
-    looks_like_a_path = path.suffix or len(path.parts) > 1
-    if not looks_like_a_path and not path.exists():
-        raise PlanFileError(
-            unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
-        )
-    return load_plan(path)
 
 
 def load_plan(path: str | Path) -> Plan:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mmcache.measuring.batches import Wanted
-from mmcache.measuring.comparison import DOUBTFUL
+from mmcache.measuring.comparison import DOUBTFUL, counted
 from mmcache.measuring.confidence import Mean, mean_of
 from mmcache.measuring.latent_error import latent_error
-from mmcache.measuring.quality import Figure, NotMeasuredError
+from mmcache.measuring.quality import VMAF, Figure, NotMeasuredError
 from mmcache.plans.plan_file import plan_as_dict
 from mmcache.sweeping.drawing import Drawing
 from mmcache.sweeping.lines import Cached, Full, Line
@@ -157,6 +157,13 @@ class Sweep:
     @property
     def full(self) -> LineResult:
         return self.lines[0]
+
+    @property
+    def drawn(self) -> str:
+        """How many pictures, or clips, each line has: 24 pictures."""
+        return counted(
+            len(self.settings["seeds"]), "clip" if VMAF.name in self.settings["figures"] else "picture"
+        )
 
     def fewer_macs(self, line: LineResult) -> float | None:
         """How many times fewer multiply-adds than the full run; None where they cannot be counted."""

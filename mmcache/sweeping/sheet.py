@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from mmcache.measuring.comparison import counted
 from mmcache.measuring.pictures import Panel, as_images, film_strips
 from mmcache.sweeping.lines import Cached, FewerSteps, RepeatedOutput
 from mmcache.sweeping.result import LineResult, Sweep
@@ -67,7 +66,7 @@ def chosen(sweep: Sweep) -> list[LineResult]:
 def subtitle(sweep: Sweep, line: LineResult) -> str:
     """2.51x fewer MACs, PSNR to full, dB: 58.2 ± 2.3."""
     if line is sweep.full:
-        return counted(len(sweep.settings["seeds"]), "picture") + " measured"
+        return f"{sweep.drawn} measured"
     fewer = sweep.fewer_macs(line)
     words = [] if fewer is None else [f"{fewer:.2f}x fewer MACs"]
     first = sweep.shown_figures[0]

@@ -52,14 +52,13 @@ def mean_text(mean: Mean | None, digits: int) -> str:
 def explanation(sweep: Sweep) -> list[str]:
     """What the figures mean."""
     settings = sweep.settings
-    pictures = len(settings["seeds"])
     where = f"{settings['environment']['dtype']} on {settings['environment']['device']}"
     samplers = " and ".join(settings["schedulers"])
     busy = any(sweep.clock_is_doubtful(line) for line in sweep.lines)
     return [
-        f"{settings['pipeline']}, {samplers}, {settings['steps']} steps, {pictures} pictures, {where}. "
+        f"{settings['pipeline']}, {samplers}, {settings['steps']} steps, {sweep.drawn}, {where}. "
         f"Each line against the full run from the same noise; means with their 95 % confidence interval. "
-        f"Speed-up: wall time of whole calls, {settings['batch']} pictures at most in one.",
+        f"Speed-up: wall time of whole calls, at most {settings['batch']} in one.",
         *(
             ["In brackets: more than the saved MACs explain, so the machine was busy elsewhere."]
             if busy

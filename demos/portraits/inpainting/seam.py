@@ -1,7 +1,7 @@
 """python -m mmcache.demos.portraits.inpainting.seam: what caching does to the picture where the mask ends.
 
 The cases of `evaluate` are filled in full and under several plans from the same noise, and compared within
-the mask, around its border and outside of it. The table is the evidence of the default plan for inpainting.
+the mask, around its border and outside of it. The table is the evidence of the presets for inpainting.
 """
 
 from typing import Annotated, NamedTuple
@@ -27,7 +27,7 @@ PLANS = (
     *(mmcache.Plan(mmcache.Uniform(interval), mmcache.Taylor(1)) for interval in (2, 3, 5)),
     *(mmcache.Plan(mmcache.Uniform(interval), mmcache.Taylor(2)) for interval in (2, 3)),
     mmcache.Plan(mmcache.Uniform(3), mmcache.Taylor(1), branch=1),
-    mmcache.Plan(mmcache.Uniform(3, cooldown=2), mmcache.Taylor(1)),
+    *(mmcache.Plan(mmcache.Uniform(interval, cooldown=2), mmcache.Taylor(1)) for interval in (2, 3, 5, 8)),
     mmcache.Plan(mmcache.Uniform(3, warmup=2), mmcache.Taylor(1)),
 )
 

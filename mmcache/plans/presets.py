@@ -1,0 +1,59 @@
+"""The named plans that ship with mmcache, by family: what was measured for pictures says little about clips.
+
+A family is a folder in `configs/`, measured on one of the trained miniatures. Every family has plans of the
+same names.
+"""
+
+import importlib.resources
+from pathlib import Path
+
+from mmcache.adapter import Adapter
+from mmcache.errors import PlanFileError, unknown_name
+from mmcache.plans.plan import Plan
+from mmcache.plans.plan_file import load_plan
+
+IMAGE = "image"  # whose presets serve where none were measured
+USUAL = "balanced"  # the preset that `accelerate(pipe)` takes
+
+
+def families() -> list[str]:
+    """The families that presets were measured for."""
+    return sorted(
+        path.name for path in _folder().iterdir() if path.is_dir() and (path / f"{USUAL}.yaml").exists()
+    )
+
+
+def presets(family: str = IMAGE) -> dict[str, Path]:
+    """The presets of a family by name, and their files."""
+    return {path.stem: path for path in sorted((_folder() / family).glob("*.yaml"))}
+
+
+def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
+    """A preset by its name, or a plan file by its path.
+
+    Args:
+        name_or_path: "fast", or "my-plan.yaml".
+        family: of the preset.
+
+    Raises:
+        PlanFileError: no such preset or file (with the nearest known name), or not a plan.
+    """
+    known = presets(family)
+    if str(name_or_path) in known:
+        return load_plan(known[str(name_or_path)])
+    path = Path(name_or_path)
+    looks_like_a_path = path.suffix or len(path.parts) > 1
+    if not looks_like_a_path and not path.exists():
+        raise PlanFileError(
+            unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
+        )
+    return load_plan(path)
+
+
+def default_plan(adapter: Adapter, family: str) -> Plan:
+    """What `accelerate(pipe)` does: the balanced preset of the family, where there is one."""
+    return find_plan(USUAL, family) if family else adapter.default_plan
+
+
+def _folder() -> Path:
+    return Path(str(importlib.resources.files("mmcache.configs")))
