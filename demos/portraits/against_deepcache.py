@@ -6,7 +6,7 @@ any cache. All from the same noise, in one process. mmcache holding has to draw 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -30,10 +30,14 @@ from mmcache.plans.plan_file import load_plan
 from mmcache.report import Report
 from mmcache.tuning.runs import Trials
 
-# By miniature: DeepCache's interval, and the tuned plan for its price.
-TUNED = {
-    "text-to-image": {2: "portraits-2x.yaml", 3: "portraits-2.5x.yaml", 5: "portraits-3.7x.yaml"},
-    "text-to-video": {2: None, 3: "clips-2.5x.yaml", 5: None},
+# By miniature: DeepCache's intervals, and the tuned plans that are no dearer.
+TUNED: Mapping[str, Mapping[int, Sequence[str]]] = {
+    "text-to-image": {
+        2: ("portraits-1.8x.yaml", "portraits-2x.yaml"),
+        3: ("portraits-2.5x.yaml",),
+        5: ("portraits-3.7x.yaml",),
+    },
+    "text-to-video": {2: (), 3: ("clips-2.5x.yaml",), 5: ()},
 }
 HEADER = "| way | fewer U-Net MACs | PSNR to full, dB | above DeepCache, dB |\n|---|---|---|---|"
 
@@ -84,14 +88,14 @@ def fewer_macs(report: Report) -> float:
     return part.full_macs / part.macs
 
 
-def compared(trials: Trials, other: Trials, interval: int, tuned: str | None) -> Iterator[Line]:
+def compared(trials: Trials, other: Trials, interval: int, tuned: Sequence[str]) -> Iterator[Line]:
     """All ways at the price of one interval.
 
     Args:
         trials: for mmcache.
         other: the same pictures from a pipeline of its own, for DeepCache.
         interval: of full steps.
-        tuned: a file in configs/tuned.
+        tuned: files in configs/tuned.
     """
     theirs = by_deepcache(other, interval)
     base = trials.distance(theirs)
@@ -115,9 +119,9 @@ def compared(trials: Trials, other: Trials, interval: int, tuned: str | None) ->
     yield line(f"mmcache, Hold (at most {apart:.1e} from DeepCache's pictures)", price, held)
     for order in (1, 2):
         yield by_plan(f"Taylor({order})", Plan(Uniform(interval), Taylor(order)))
-    if tuned:
-        plan = load_plan(Path(str(files("mmcache.configs"))) / "tuned" / tuned)
-        yield by_plan(tuned, plan.for_steps(steps))
+    for name in tuned:
+        plan = load_plan(Path(str(files("mmcache.configs"))) / "tuned" / name)
+        yield by_plan(name, plan.for_steps(steps))
     fewer = round(steps / price)
     quick = Trials(
         trials.pipe, trials.wanted, {**trials.settings, "num_inference_steps": fewer}, trials.batch
@@ -143,7 +147,7 @@ def main(
     trials, other = (Trials(load_miniature(miniature), wanted, settings, batch) for _ in range(2))
     lines: list[Line] = []
     for interval in track(intervals or TUNED[miniature], "intervals"):
-        lines += compared(trials, other, interval, TUNED[miniature].get(interval))
+        lines += compared(trials, other, interval, TUNED[miniature].get(interval, ()))
     Console().print("\n".join([HEADER, *(line.row() for line in lines)]), soft_wrap=True, markup=False)
     if out:
         out.write_text(json.dumps(as_dicts(lines), indent=2) + "\n")
