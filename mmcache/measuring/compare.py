@@ -28,6 +28,7 @@ from mmcache.measuring.video_files import MOST_FPS
 from mmcache.measuring.vmaf import VmafUnavailableError, vmaf
 from mmcache.parts import find_denoisers, find_side_networks
 from mmcache.plans.plan import Plan
+from mmcache.report import Report
 from mmcache.session import session_of
 
 FULL_WARMUP = 2  # steps
@@ -83,12 +84,7 @@ def compare(
             that are not finite numbers. All but the last are found before anything is sampled.
     """
     require_torchmetrics()
-    models = [part.model for part in find_denoisers(pipe).values()]
-    models += [part.model for part in find_side_networks(pipe).values()]
-    if isinstance(pipe, torch.nn.Module):
-        raise UnsupportedPipelineError(
-            f"compare() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
-        )
+    models = timed_models(pipe)
     if already := session_of(pipe):
         raise ValueError(
             f"this pipe is already accelerated ({already.plan}), so its full run would not be full: "
@@ -121,12 +117,56 @@ def compare(
 
     full, cached = (min(kind, key=lambda run: run.seconds) for kind in zip(*runs, strict=True))
     shortest = "one run each" if repeats == 1 else f"the shortest of {repeats} runs each"
+    timing = f"{shortest}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)"
+    return compared(pipe, session.plan, settings, steps, seed, timing, full, cached, report)
+
+
+def timed_models(pipe: Any) -> list[torch.nn.Module]:
+    """The denoisers of a pipeline and the networks beside them, whose seconds are told apart.
+
+    Raises:
+        UnsupportedPipelineError: no denoiser that mmcache knows, or only a denoiser.
+    """
+    denoisers = find_denoisers(pipe)
+    if isinstance(pipe, torch.nn.Module):
+        raise UnsupportedPipelineError(
+            f"compare() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
+        )
+    return [part.model for parts in (denoisers, find_side_networks(pipe)) for part in parts.values()]
+
+
+def compared(
+    pipe: Any,
+    plan: Plan,
+    settings: Mapping[str, Any],
+    steps: int,
+    seed: int,
+    timing: str,
+    full: Sampling,
+    cached: Sampling,
+    report: Report,
+) -> Comparison:
+    """Measure how close two runs are, and put all that is known of them together.
+
+    Args:
+        pipe: what was called.
+        plan: how the cached run was cached.
+        settings: the arguments of both calls.
+        timing: how the seconds were taken, in words.
+        report: of the cached run.
+
+    Returns:
+        The `Comparison`; of clips a `ClipComparison`.
+
+    Raises:
+        MissingExtraError: torchmetrics, or for clips imageio, is not installed.
+    """
     found = {
         "pipeline": type(pipe).__name__,
-        "plan": session.plan,
+        "plan": plan,
         "settings": {"steps": steps, "seed": seed} | described(pipe, settings),
         "environment": environment(pipe),
-        "timing": f"{shortest}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)",
+        "timing": timing,
         "full": full,
         "cached": cached,
         "report": report,

@@ -1,0 +1,169 @@
+"""One tab that draws: its controls on the left, what came of them on the right."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from mmcache.demos.app.boards import Board, board_for
+from mmcache.demos.app.controls import Components, caching_controls, prompt_control, sampling_controls
+from mmcache.demos.app.demo_tabs import DrawingTab
+from mmcache.demos.app.gallery import gallery_markup
+from mmcache.demos.app.link import query_of
+from mmcache.demos.app.messages import told_to_visitor
+from mmcache.demos.app.plan_preview import plan_preview, sentence
+from mmcache.demos.app.progress import progress_markup
+from mmcache.demos.app.service import Service
+from mmcache.demos.app.settings import Settings, read_settings
+from mmcache.demos.app.watching import Progress, Stopped
+
+IDLE = (
+    '<div class="mm-idle"><p>Nothing compared yet. Press <b>Compare</b>: the prompt is drawn in full, then '
+    "with a cache, from the same noise.</p></div>"
+)
+WHOLE_LINK = """(query) => {
+    const link = location.origin + location.pathname + "?" + query;
+    history.replaceState(null, "", link);
+    navigator.clipboard?.writeText(link).catch(() => {});
+    return link;
+}"""
+
+
+@dataclass(frozen=True)
+class BuiltTab:
+    """What the page needs of a tab.
+
+    Attributes:
+        tab: its description.
+        controls: by the names of `settings.READERS`.
+    """
+
+    tab: DrawingTab
+    controls: Components
+
+
+def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
+    """Build it where it is called for.
+
+    Args:
+        tab: what it is.
+        service: what runs.
+        gallery: shows the visit's comparisons.
+    """
+    name = tab.task.name
+    usual = tab.settings(service.models.offer.names[0])
+    with gr.Row(elem_classes="mm-columns"):
+        with gr.Column(scale=4, min_width=300, elem_classes="mm-controls"):
+            gr.HTML(f'<p class="mm-says">{tab.says}</p>')
+            controls = prompt_control(usual, service.limits)
+            board = board_for(tab.task, service.limits)
+            with gr.Row(elem_classes="mm-go"):
+                go = gr.Button("Compare", variant="primary", scale=3, elem_id=f"go-{name}")
+                stop = gr.Button("Stop", scale=1, min_width=72, interactive=False, elem_id=f"stop-{name}")
+            caching, preview = caching_controls(list(service.plans))
+            controls |= caching | sampling_controls(usual, service.limits, service.models.offer)
+            examples = gr.Examples(
+                [list(example) for example in tab.examples],
+                [controls["prompt"], controls["seed"]],
+                label="Examples: one click compares",
+                elem_id=f"examples-{name}",
+                api_visibility="private",
+            )
+            share = gr.Button("Copy link to these settings", size="sm", elem_id=f"link-{name}")
+            link = gr.Textbox(label="Link", visible=False, interactive=False, buttons=["copy"])
+        with gr.Column(scale=8, min_width=300, elem_classes="mm-outcome"):
+            progress = gr.HTML(elem_id=f"progress-{name}", elem_classes="mm-live")
+            result = gr.HTML(IDLE, elem_id=f"result-{name}", elem_classes="mm-live")
+
+    inputs = list(controls.values())
+    outputs = [progress, result, gallery, stop]
+    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+
+    def settings_from(values: tuple[Any, ...]) -> Settings:
+        return read_settings(dict(zip(controls, values, strict=True)), service.limits)
+
+    def begin(request: gr.Request, *values: Any) -> tuple[Any, ...]:
+        with told_to_visitor():
+            settings_from(values)
+        service.visit(request).expects(name)
+        return progress_markup("Waiting for its turn", {}), gr.Button(interactive=True)
+
+    def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+        yield from run_tab(tab, service, board, request, settings_from, values, len(inputs))
+
+    def stopped(request: gr.Request) -> None:
+        service.visit(request).stop(name)
+
+    def previewed(*values: Any) -> str:
+        try:
+            settings = settings_from(values)
+            return plan_preview(settings.plan.plan(service.plans), settings.steps)
+        except ValueError as error:
+            return sentence(str(error))
+
+    def linked(*values: Any) -> Any:
+        with told_to_visitor():
+            return gr.Textbox(query_of(name, settings_from(values), usual), visible=True)
+
+    # Only one of them is open to programs; they are the same order, given in another way.
+    for trigger, visibility in (
+        (go.click, "undocumented"),
+        (controls["prompt"].submit, "private"),
+        (examples.load_input_event.then, "private"),
+    ):
+        begun = trigger(begin, inputs, [progress, stop], **quiet)
+        begun.success(
+            run,
+            [*inputs, *board.inputs],
+            outputs,
+            concurrency_limit=1,
+            concurrency_id="runs",
+            api_name=f"compare-{name}" if visibility == "undocumented" else None,
+            api_visibility=visibility,
+            show_progress="hidden",
+        )
+    stop.click(stopped, None, None, **quiet)
+    for control in (*caching.values(), controls["steps"]):
+        control.change(previewed, inputs, preview, **quiet)
+    share.click(linked, inputs, link, **quiet).success(
+        None, link, link, js=WHOLE_LINK, api_visibility="private"
+    )
+    return BuiltTab(tab, controls)
+
+
+def run_tab(
+    tab: DrawingTab,
+    service: Service,
+    board: Board,
+    request: gr.Request,
+    settings_from: Any,
+    values: tuple[Any, ...],
+    controls: int,
+) -> Iterator[tuple[Any, ...]]:
+    """One comparison: what the page shows while it goes on, and at its end."""
+    sides: dict[str, Progress] = {}
+    idle = gr.Button(interactive=False)
+    try:
+        with told_to_visitor():
+            settings = settings_from(values[:controls])
+            with closing(service.compare(request, tab, settings, board, values[controls:])) as all_news:
+                for news in all_news:
+                    if isinstance(news, Progress):
+                        sides[news.side] = news
+                        shown = progress_markup(f"{news.side.capitalize()} run", sides, "full" not in sides)
+                        yield shown, gr.skip(), gr.skip(), gr.Button(interactive=True)
+                    else:
+                        gallery = gallery_markup(service.visit(request).gallery)
+                        yield "", news.page, gallery, idle
+    except Stopped:
+        yield (
+            progress_markup("Stopped. The next run is not touched by it.", sides),
+            gr.skip(),
+            gr.skip(),
+            idle,
+        )
+    except Exception:
+        yield "", gr.skip(), gr.skip(), idle
+        raise
