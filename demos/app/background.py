@@ -2,9 +2,12 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+PAUSE = 0.15  # seconds between two news: showing them takes time from the work itself
 
 News = TypeVar("News")
 Result = TypeVar("Result")
@@ -25,7 +28,7 @@ class _Failed:
 def news_of(
     work: Callable[[Callable[[News], None]], Result], stop: threading.Event
 ) -> Iterator[News | Done[Result]]:
-    """The news of some work, the newest where several have come at once, and then its result.
+    """The news of some work, the newest where several have come within a moment, and then its result.
 
     Args:
         work: is given what it tells its news to.
@@ -45,15 +48,20 @@ def news_of(
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
+        again = 0.0
         while True:
             news = told.get()
-            while not isinstance(news, Done | _Failed) and not told.empty():
-                news = told.get()
+            while not isinstance(news, Done | _Failed):
+                try:
+                    news = told.get(timeout=max(0.0, again - time.monotonic()))
+                except queue.Empty:
+                    break
             if isinstance(news, _Failed):
                 raise news.error
             yield news
             if isinstance(news, Done):
                 return
+            again = time.monotonic() + PAUSE
     finally:
         stop.set()
         thread.join()

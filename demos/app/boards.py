@@ -11,10 +11,10 @@ from PIL import Image
 from mmcache import demos
 from mmcache.demos.app import painting
 from mmcache.demos.app.limits import Limits
+from mmcache.demos.app.markup import inline
 from mmcache.demos.app.messages import told_to_visitor
 from mmcache.demos.app.uploads import read_upload
 from mmcache.measuring.picture_files import read_mask, read_picture
-from mmcache.measuring.pictures import enlarged
 from mmcache.measuring.task_inputs import size_like
 from mmcache.measuring.tasks import Task
 
@@ -31,7 +31,7 @@ class Board:
 
     Attributes:
         inputs: whose values `read` is given.
-        read: from a pipeline and those values to arguments of its call. Raises ValueError for what is missing.
+        read: from a pipeline and those values to arguments of its call; ValueError for what is missing.
     """
 
     inputs: Sequence[gr.components.Component]
@@ -59,7 +59,8 @@ def inpainting_board(task: Task, limits: Limits) -> Board:
     editor = gr.ImageEditor(
         canvas(shipped, mask),
         type="pil",
-        label="Picture: paint what is to be drawn anew",
+        label="Picture to paint on",
+        show_label=False,
         sources=(),
         transforms=(),
         layers=False,
@@ -69,9 +70,9 @@ def inpainting_board(task: Task, limits: Limits) -> Board:
         elem_classes="mm-editor",
     )
     with gr.Row():
-        upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm")
-        clear = gr.Button("Clear the mask", size="sm")
-        example = gr.Button("Example", size="sm")
+        upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm", min_width=90)
+        clear = gr.Button("Clear the mask", size="sm", min_width=70)
+        example = gr.Button("Example", size="sm", min_width=70)
 
     def take(path: str) -> tuple[Image.Image, dict[str, Any]]:
         with told_to_visitor():
@@ -103,7 +104,8 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
     editor = gr.ImageEditor(
         canvas(shipped),
         type="pil",
-        label="Lines: draw, or wipe some away",
+        label="Lines to draw",
+        show_label=False,
         sources=(),
         transforms=(),
         layers=False,
@@ -114,18 +116,10 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
         elem_classes="mm-editor",
     )
     with gr.Row():
-        upload = gr.UploadButton("Edges of a picture", file_types=["image"], size="sm")
-        clear = gr.Button("Clear", size="sm")
-        example = gr.Button("Example", size="sm")
-    shown = gr.Image(
-        enlarged(shipped),
-        label="Edge map: what the network is given",
-        interactive=False,
-        buttons=[],
-        height=180,
-        alt_text="White lines on black",
-        elem_classes="mm-edges",
-    )
+        upload = gr.UploadButton("Edges of a picture", file_types=["image"], size="sm", min_width=90)
+        clear = gr.Button("Clear", size="sm", min_width=70)
+        example = gr.Button("Example", size="sm", min_width=70)
+    shown = gr.HTML(map_markup(shipped), apply_default_css=False)
 
     def take(path: str) -> dict[str, Any]:
         with told_to_visitor():
@@ -135,9 +129,9 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
         size = max(1, round(taken.width * scale)), max(1, round(taken.height * scale))
         return canvas(painting.edges_in(taken, size))
 
-    def map_of(painted: Any) -> Image.Image | None:
+    def map_of(painted: Any) -> str:
         layers = painting.layers_of(painted)
-        return enlarged(painting.covered(layers, map_size(layers[0]))) if layers else None
+        return map_markup(painting.covered(layers, map_size(layers[0]))) if layers else ""
 
     quiet: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
     upload.upload(take, upload, editor, **quiet)
@@ -156,6 +150,15 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
         return size | {"image": small}
 
     return Board((editor,), read)
+
+
+def map_markup(lines: Image.Image) -> str:
+    """The edge map as the network is given it, pixel for pixel."""
+    size = f"{lines.width} x {lines.height}"
+    return (
+        f'<figure class="mm-map"><img src="{inline(lines)}" alt="White lines on black">'
+        f"<figcaption>The edge map that the network is given, {size}</figcaption></figure>"
+    )
 
 
 BOARDS: dict[str, Callable[[Task, Limits], Board]] = {

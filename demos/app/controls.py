@@ -26,12 +26,17 @@ def prompt_control(usual: Settings, limits: Limits) -> Components:
     }
 
 
-def caching_controls(plans: Sequence[str]) -> tuple[Components, gr.HTML]:
-    """How to cache, and where the plan's strip is shown."""
+def caching_controls(plans: Sequence[str], preview: str) -> tuple[Components, gr.HTML]:
+    """How to cache, and where the plan's strip is shown.
+
+    Args:
+        plans: that can be chosen by name.
+        preview: the strip at first, HTML.
+    """
     with gr.Accordion("How to cache", open=True):
         made = plan_controls(plans)
-        preview = gr.HTML(elem_classes="mm-plan-preview")
-    return made, preview
+        shown = gr.HTML(preview, elem_classes="mm-plan-preview", apply_default_css=False)
+    return made, shown
 
 
 def sampling_controls(usual: Settings, limits: Limits, offer: Offer) -> Components:

@@ -1,10 +1,19 @@
 """The tabs that draw, as data: their tasks, what they say, what they begin with."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mmcache.demos import GUIDANCE_SCALE
 from mmcache.demos.app.settings import Settings
 from mmcache.measuring.tasks import Task, find_task
+
+
+class Example(NamedTuple):
+    """Something that is worth seeing."""
+
+    label: str
+    prompt: str
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -16,14 +25,14 @@ class DrawingTab:
         title: on the tab.
         says: what there is to do, in a sentence.
         steps: sampling steps that it begins with.
-        examples: prompts and seeds that work at one click.
+        examples: what works at one click.
     """
 
     task: Task
     title: str
     says: str
     steps: int
-    examples: tuple[tuple[str, int], ...]
+    examples: tuple[Example, ...]
 
     def settings(self, model: str) -> Settings:
         """What it begins with."""
@@ -43,16 +52,21 @@ DRAWING_TABS = (
         says="Draws one prompt twice from the same noise: in full, and with features kept from step to step.",
         steps=50,
         examples=(
-            (
-                "a person with long red hair, round glasses and a black hoodie, smiling, on a yellow background",
+            Example(
+                "red hair",
+                find_task("text-to-image").prompt,
                 0,
             ),
-            (
-                "a person with a pink afro, sunglasses and blue overalls, looking serious, on a green background",
+            Example(
+                "pink afro",
+                "a person with a pink afro, sunglasses and blue overalls, looking serious, on a green "
+                "background",
                 3,
             ),
-            (
-                "a person with a red beanie, a beard, a blazer and a white shirt, smiling, on a blue background",
+            Example(
+                "beanie and beard",
+                "a person with a red beanie, a beard, a blazer and a white shirt, smiling, on a blue "
+                "background",
                 5,
             ),
         ),
@@ -63,8 +77,13 @@ DRAWING_TABS = (
         says="Paint over a part of the picture: that part is drawn anew, as the prompt says.",
         steps=50,
         examples=(
-            ("a person with a red beanie, a blue hoodie and no glasses, smiling, on a yellow background", 0),
-            (
+            Example(
+                "a red beanie",
+                find_task("inpaint").prompt,
+                0,
+            ),
+            Example(
+                "a green turban",
                 "a person with a green turban, a blue hoodie and no glasses, smiling, on a yellow background",
                 1,
             ),
@@ -76,12 +95,13 @@ DRAWING_TABS = (
         says="Draw lines, or upload a picture whose edges are found: the result follows them.",
         steps=50,
         examples=(
-            (
-                "a person with curly pink hair, round glasses, a blazer and a yellow shirt, smiling, "
-                "on a green background",
+            Example(
+                "pink curls",
+                find_task("controlnet").prompt,
                 0,
             ),
-            (
+            Example(
+                "black curls",
                 "a person with curly black hair, round glasses, a blazer and a red shirt, smiling, "
                 "on a blue background",
                 2,
@@ -91,11 +111,19 @@ DRAWING_TABS = (
     DrawingTab(
         task=find_task("text-to-video"),
         title="Text to video",
-        says="Draws a short clip twice. The miniature knows moving left, right, up and down, zooming in and zooming out.",
+        says="Draws a short clip twice. The miniature can move left, right, up and down, and zoom in and out.",
         steps=25,
         examples=(
-            ("a person with long red hair and round glasses, on a yellow background, moving left", 0),
-            ("a person with a black afro and a red hoodie, on a blue background, zooming in", 1),
+            Example(
+                "moving left",
+                find_task("text-to-video").prompt,
+                0,
+            ),
+            Example(
+                "zooming in",
+                "a person with a black afro and a red hoodie, on a blue background, zooming in",
+                1,
+            ),
         ),
     ),
 )

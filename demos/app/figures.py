@@ -7,10 +7,10 @@ from mmcache.measuring.comparison import Comparison
 from mmcache.report import giga, mebi
 
 MEANINGS = {
-    "time": "Wall time of the whole call: text, denoising and decoding. On a machine that does other things "
-    "at the same time it wavers; the multiply-adds do not.",
-    "MACs": "Multiply-adds: how many multiplications and additions the networks made. It says how much work "
-    "was saved, whatever the machine.",
+    "time": "Wall time of the whole call: text, denoising and decoding. On a machine that is busy with other "
+    "things it wavers; the multiply-adds do not.",
+    "MACs": "A multiply-add (MAC) is one multiplication and one addition. Their number says how much work "
+    "the networks had, whatever the machine.",
     "steps": "On a full step the whole network runs. On a cached step only its outermost layers do, and take "
     "the rest from the full steps before.",
     "PSNR": "Peak signal-to-noise ratio, from the mean squared difference of all pixels: 20 dB more is a "
@@ -52,9 +52,9 @@ def figures_of(found: Comparison, full_was_kept: bool) -> list[Figure]:
         figures.append(
             Figure(
                 "MACs",
-                "less work",
+                "fewer multiply-adds",
                 f"{found.full_macs / found.macs:.2f}x",
-                f"{giga(found.full_macs)} to {giga(found.macs)} multiply-adds",
+                f"{giga(found.full_macs)} to {giga(found.macs)} MACs",
             )
         )
     figures.append(

@@ -1,4 +1,4 @@
-"""The pipelines of a server: which a visitor may choose, loaded when first needed, the longest unused dropped."""
+"""The pipelines of a server: which of them a visitor may choose, and those that are in memory."""
 
 import os
 import re

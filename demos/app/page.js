@@ -38,6 +38,9 @@
   });
   document.addEventListener("click", ({ target }) => {
     if (target.matches(".mm-play")) playOrPause(players(target));
+    const go = target.closest("[id^=go-]");
+    // On a phone the outcome is below the controls.
+    if (go) document.getElementById(go.id.replace("go-", "progress-")).scrollIntoView({ block: "nearest" });
   });
   // Media events do not bubble, so they are caught on their way down. Only the full player leads.
   document.addEventListener("timeupdate", ({ target }) => {

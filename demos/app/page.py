@@ -6,6 +6,7 @@ import gradio as gr
 
 from mmcache.demos.app.controls import label
 from mmcache.demos.app.demo_tabs import DRAWING_TABS
+from mmcache.demos.app.explore_tab import build_explore_tab
 from mmcache.demos.app.gallery import EMPTY
 from mmcache.demos.app.link import read_query
 from mmcache.demos.app.markup import text
@@ -31,20 +32,23 @@ def build(service: Service) -> gr.Blocks:
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(SWEEP, limits.idle_seconds), fill_width=True
     ) as page:
-        gr.HTML(HEADING)
-        gallery = gr.HTML(EMPTY, render=False, elem_id="gallery")
+        gr.HTML(HEADING, apply_default_css=False)
+        gallery = gr.HTML(EMPTY, render=False, elem_id="gallery", apply_default_css=False)
         with gr.Tabs(elem_id="tabs") as tabs:
             built = []
             for tab in DRAWING_TABS:
                 with gr.Tab(tab.title, id=tab.task.name):
                     built.append(build_tab(tab, service, gallery))
+            with gr.Tab("Explore", id=EXPLORE) as explore:
+                build_explore_tab(explore, service)
             with gr.Tab("This visit", id=GALLERY):
                 gallery.render()
-        offered = ", ".join(map(label, service.models.offer.names))
+        offered = text(", ".join(map(label, service.models.offer.names)))
         gr.HTML(
-            f'<footer class="mm-foot"><p>Models: {text(offered)}. {text(limits.in_words())} Your pictures are '
+            f'<footer class="mm-foot"><p>Models: {offered}. {text(limits.in_words())} Your pictures are '
             f"seen by nobody else, and are deleted {limits.idle_seconds // 60} minutes after you were last "
-            f"here, or when the server ends.</p></footer>"
+            f"here, or when the server ends.</p></footer>",
+            apply_default_css=False,
         )
 
         defaults = {one.tab.task.name: one.tab.settings(service.models.offer.names[0]) for one in built}

@@ -30,11 +30,12 @@ BELONGS = {
 }
 
 
-def plan_controls(names: Sequence[str]) -> dict[str, gr.components.Component]:
+def plan_controls(names: Sequence[str], begins_with: str = RECOMMENDED) -> dict[str, gr.components.Component]:
     """Build them where they are called for.
 
     Args:
         names: of the plans that can be chosen by name.
+        begins_with: the plan that is chosen at first.
 
     Returns:
         The components, by the names of `settings.READERS`.
@@ -43,7 +44,7 @@ def plan_controls(names: Sequence[str]) -> dict[str, gr.components.Component]:
     made: dict[str, gr.components.Component] = {
         "plan": gr.Dropdown(
             [("recommended for this model", RECOMMENDED), *((name, name) for name in names), ("my own", OWN)],
-            value=usual.name,
+            value=begins_with,
             label="Plan",
             info="When the whole network runs, and what stands in for it at the steps between.",
         )

@@ -7,7 +7,7 @@ from mmcache.plans.plan import Plan
 
 
 class Since:
-    """What a policy may ask here: how long ago the last full step was. Nothing has changed, as nothing ran."""
+    """What a policy may ask here: how long ago the last full step was. Nothing has run or changed."""
 
     steps = 0
 

@@ -9,6 +9,32 @@ from mmcache.demos.app.watching import Progress
 SIDES = {"full": "Full", "cached": "Cached"}
 
 
+class Seen:
+    """What has been told of one run so far."""
+
+    def __init__(self) -> None:
+        self._words = "Waiting for its turn"
+        self._sides: dict[str, Progress] = {}
+
+    def hears(self, news: Progress | str) -> None:
+        """Take in the newest; some steps before it may never have been told."""
+        if isinstance(news, str):
+            self._words = news
+            return
+        for side, before in self._sides.items():
+            if side != news.side:  # it is over, since the other side runs
+                self._sides[side] = before._replace(steps=[None] * before.total, preview=None)
+        self._sides[news.side] = news
+        over = news.side == "cached" and len(news.steps) >= news.total
+        self._words = "Measuring what was saved" if over else f"{SIDES[news.side]} run"
+
+    def markup(self) -> str:
+        """As HTML."""
+        return progress_markup(
+            self._words, self._sides, "cached" in self._sides and "full" not in self._sides
+        )
+
+
 def progress_markup(words: str, sides: Mapping[str, Progress], full_was_kept: bool = False) -> str:
     """Both sides of a run that goes on.
 

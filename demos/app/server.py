@@ -122,7 +122,8 @@ def how_to_launch(server: Server) -> dict[str, Any]:
         "auth": server.auth,
         "max_file_size": server.limits.upload_bytes,
         "theme": theme(),
-        "css_paths": [HERE / "page.css"],
+        # Not as `css`: gradio rewrites that, and loses fonts and media queries on the way.
+        "head": f"<style>{(HERE / 'page.css').read_text(encoding='utf-8')}</style>",
         "js": (HERE / "page.js").read_text(encoding="utf-8"),
         "prevent_thread_lock": True,
         "quiet": True,

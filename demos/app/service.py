@@ -38,14 +38,14 @@ class Service:
 
     def compare(
         self, request: Any, tab: DrawingTab, settings: Settings, board: Board, given: Sequence[Any]
-    ) -> Iterator[Progress | Past]:
+    ) -> Iterator[Progress | str | Past]:
         """Run an order.
 
         Args:
             given: the values of the board's inputs.
 
         Yields:
-            The progress, and at the end the comparison as the visitor's gallery keeps it.
+            The progress, also in words, and at the end the comparison as the visitor's gallery keeps it.
 
         Raises:
             Stopped: by the visitor.
@@ -55,6 +55,8 @@ class Service:
         stop = visit.expects(tab.task.name)
         try:
             plan = settings.plan.plan(self.plans)
+            if self.models.loaded(tab.task, settings.model) is None:
+                yield "Loading the model"
             pipe = self.models.pipe_for(tab.task, settings.model)
             call = board.read(pipe, *given) | sizes(settings)
             order = Order(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from mmcache.demos.app.markup import join, text
 from mmcache.report import DenoiserReport
 
-USUAL_SHARE = 0.3  # of a full step's work: how tall a cached step is where its share is not known
+USUAL_SHARE = 0.15  # of a full step's work: how tall a cached step is where its share is not known
 
 
 class Bar(NamedTuple):

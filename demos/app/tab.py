@@ -1,6 +1,6 @@
 """One tab that draws: its controls on the left, what came of them on the right."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,12 @@ from mmcache.demos.app.gallery import gallery_markup
 from mmcache.demos.app.link import query_of
 from mmcache.demos.app.messages import told_to_visitor
 from mmcache.demos.app.plan_preview import plan_preview, sentence
-from mmcache.demos.app.progress import progress_markup
+from mmcache.demos.app.progress import Seen
+from mmcache.demos.app.recommended import recommended_plan
 from mmcache.demos.app.service import Service
 from mmcache.demos.app.settings import Settings, read_settings
-from mmcache.demos.app.watching import Progress, Stopped
+from mmcache.demos.app.visits import Past
+from mmcache.demos.app.watching import Stopped
 
 IDLE = (
     '<div class="mm-idle"><p>Nothing compared yet. Press <b>Compare</b>: the prompt is drawn in full, then '
@@ -56,26 +58,28 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
     usual = tab.settings(service.models.offer.names[0])
     with gr.Row(elem_classes="mm-columns"):
         with gr.Column(scale=4, min_width=300, elem_classes="mm-controls"):
-            gr.HTML(f'<p class="mm-says">{tab.says}</p>')
+            gr.HTML(f'<p class="mm-says">{tab.says}</p>', apply_default_css=False)
             controls = prompt_control(usual, service.limits)
             board = board_for(tab.task, service.limits)
             with gr.Row(elem_classes="mm-go"):
                 go = gr.Button("Compare", variant="primary", scale=3, elem_id=f"go-{name}")
                 stop = gr.Button("Stop", scale=1, min_width=72, interactive=False, elem_id=f"stop-{name}")
-            caching, preview = caching_controls(list(service.plans))
+            begins_with = recommended_plan(service.models, tab.task, usual.model)
+            caching, preview = caching_controls(list(service.plans), plan_preview(begins_with, usual.steps))
             controls |= caching | sampling_controls(usual, service.limits, service.models.offer)
             examples = gr.Examples(
-                [list(example) for example in tab.examples],
+                [[example.prompt, example.seed] for example in tab.examples],
                 [controls["prompt"], controls["seed"]],
                 label="Examples: one click compares",
+                example_labels=[example.label for example in tab.examples],
                 elem_id=f"examples-{name}",
                 api_visibility="private",
             )
             share = gr.Button("Copy link to these settings", size="sm", elem_id=f"link-{name}")
             link = gr.Textbox(label="Link", visible=False, interactive=False, buttons=["copy"])
         with gr.Column(scale=8, min_width=300, elem_classes="mm-outcome"):
-            progress = gr.HTML(elem_id=f"progress-{name}", elem_classes="mm-live")
-            result = gr.HTML(IDLE, elem_id=f"result-{name}", elem_classes="mm-live")
+            progress = gr.HTML(elem_id=f"progress-{name}", apply_default_css=False)
+            result = gr.HTML(IDLE, elem_id=f"result-{name}", apply_default_css=False)
 
     inputs = list(controls.values())
     outputs = [progress, result, gallery, stop]
@@ -88,10 +92,11 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
         with told_to_visitor():
             settings_from(values)
         service.visit(request).expects(name)
-        return progress_markup("Waiting for its turn", {}), gr.Button(interactive=True)
+        return Seen().markup(), gr.Button(interactive=True)
 
     def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
-        yield from run_tab(tab, service, board, request, settings_from, values, len(inputs))
+        count = len(inputs)
+        yield from run_tab(tab, service, board, request, settings_from, values[:count], values[count:])
 
     def stopped(request: gr.Request) -> None:
         service.visit(request).stop(name)
@@ -99,7 +104,9 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
     def previewed(*values: Any) -> str:
         try:
             settings = settings_from(values)
-            return plan_preview(settings.plan.plan(service.plans), settings.steps)
+            plan = settings.plan.plan(service.plans)
+            plan = plan or recommended_plan(service.models, tab.task, settings.model)
+            return plan_preview(plan, settings.steps)
         except ValueError as error:
             return sentence(str(error))
 
@@ -125,7 +132,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
             show_progress="hidden",
         )
     stop.click(stopped, None, None, **quiet)
-    for control in (*caching.values(), controls["steps"]):
+    for control in (*caching.values(), controls["steps"], controls["model"]):
         control.change(previewed, inputs, preview, **quiet)
     share.click(linked, inputs, link, **quiet).success(
         None, link, link, js=WHOLE_LINK, api_visibility="private"
@@ -138,32 +145,35 @@ def run_tab(
     service: Service,
     board: Board,
     request: gr.Request,
-    settings_from: Any,
+    settings_from: Callable[[tuple[Any, ...]], Settings],
     values: tuple[Any, ...],
-    controls: int,
+    given: tuple[Any, ...],
 ) -> Iterator[tuple[Any, ...]]:
-    """One comparison: what the page shows while it goes on, and at its end."""
-    sides: dict[str, Progress] = {}
-    idle = gr.Button(interactive=False)
+    """One comparison: what the page shows while it goes on, and at its end.
+
+    Args:
+        values: of the controls.
+        given: of the board's inputs.
+
+    Yields:
+        Progress, result, gallery, and whether it can be stopped.
+    """
+    seen = Seen()
+    cannot_stop = gr.Button(interactive=False)
     try:
         with told_to_visitor():
-            settings = settings_from(values[:controls])
-            with closing(service.compare(request, tab, settings, board, values[controls:])) as all_news:
+            settings = settings_from(values)
+            with closing(service.compare(request, tab, settings, board, given)) as all_news:
                 for news in all_news:
-                    if isinstance(news, Progress):
-                        sides[news.side] = news
-                        shown = progress_markup(f"{news.side.capitalize()} run", sides, "full" not in sides)
-                        yield shown, gr.skip(), gr.skip(), gr.Button(interactive=True)
-                    else:
+                    if isinstance(news, Past):
                         gallery = gallery_markup(service.visit(request).gallery)
-                        yield "", news.page, gallery, idle
+                        yield "", news.page, gallery, cannot_stop
+                    else:
+                        seen.hears(news)
+                        yield seen.markup(), gr.skip(), gr.skip(), gr.Button(interactive=True)
     except Stopped:
-        yield (
-            progress_markup("Stopped. The next run is not touched by it.", sides),
-            gr.skip(),
-            gr.skip(),
-            idle,
-        )
+        seen.hears("Stopped. The next run is not touched by it.")
+        yield seen.markup(), gr.skip(), gr.skip(), cannot_stop
     except Exception:
-        yield "", gr.skip(), gr.skip(), idle
+        yield "", gr.skip(), gr.skip(), cannot_stop
         raise

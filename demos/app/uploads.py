@@ -16,7 +16,7 @@ def read_upload(path: str | Path, limits: Limits) -> Image.Image:
     """Read an uploaded picture as RGB.
 
     Raises:
-        PictureFileError: no picture of these formats, damaged, of a shape that nobody draws, or too large; the
+        PictureFileError: no picture of these formats, damaged, too long for its width, or too large; the
             message names the file as its owner does, not where the server has put it.
     """
     path = Path(path)

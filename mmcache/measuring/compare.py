@@ -161,7 +161,7 @@ def compared(
     Raises:
         MissingExtraError: torchmetrics, or for clips imageio, is not installed.
     """
-    found = {
+    found: dict[str, Any] = {
         "pipeline": type(pipe).__name__,
         "plan": plan,
         "settings": {"steps": steps, "seed": seed} | described(pipe, settings),

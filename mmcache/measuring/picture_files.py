@@ -2,7 +2,6 @@
 
 import struct
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,7 +14,7 @@ class PictureFileError(ValueError):
 
 
 def read_picture(
-    path: str | Path, max_pixels: int = MAX_PIXELS, formats: Sequence[str] | None = None
+    path: str | Path, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
 ) -> Image.Image:
     """Read a picture as RGB: gray and palette are converted, transparency lies on white, the camera's
     rotation is applied, and of an animation it is the first frame.
@@ -54,7 +53,7 @@ def read_mask(path: str | Path, size: tuple[int, int], max_pixels: int = MAX_PIX
     return mask
 
 
-def opened(path: Path, max_pixels: int, formats: Sequence[str] | None = None) -> Image.Image:
+def opened(path: Path, max_pixels: int, formats: tuple[str, ...] | None = None) -> Image.Image:
     """The picture upright, in whatever mode it was saved."""
     if not path.exists():
         raise PictureFileError(f"{path}: there is no such file")
