@@ -111,7 +111,7 @@ DRAWING_TABS = (
     DrawingTab(
         task=find_task("text-to-video"),
         title="Text to video",
-        says="Draws a short clip twice. The miniature can move left, right, up and down, and zoom in and out.",
+        says="Draws a short clip twice. The miniature can move left, right, up, down, and zoom in or out.",
         steps=25,
         examples=(
             Example(

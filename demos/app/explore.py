@@ -27,8 +27,8 @@ SIMILARITY = (
     "whole run in full, so it is made outside of this page, and is shown here for a model that has one."
 )
 WHAT_STAYS = (
-    "What stays on a cached step is in colour. The deep part in gray does not run; what it would have given is "
-    "the kept feature."
+    "What stays on a cached step is in colour. The deep part in gray does not run; what it would have given "
+    "is the kept feature."
 )
 
 
