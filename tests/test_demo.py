@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import mmcache
 from mmcache.cli import app
 from mmcache.demos.app import painting
-from mmcache.demos.app.boards import Board
+from mmcache.demos.app.board import Board
 from mmcache.demos.app.demo_tabs import DRAWING_TABS
 from mmcache.demos.app.figures import MEANINGS, figures_of
 from mmcache.demos.app.gallery import gallery_markup
@@ -114,7 +114,8 @@ def test_each_limit_says_what_was_asked_and_what_is_given(words, values):
         ("seed must be", {"seed": -1}),
         ("wanted between 0 and", {"guidance": -1}),
         ("unknown scheduler", {"sampler": "eular"}),
-        ("wanted at least 1", {"width": -8}),
+        ("width: 8: wanted at least 64", {"width": 8}),
+        ("frames: -1: wanted at least 1", {"frames": -1}),
         ("wanted True or False", {"previews": "maybe"}),
         ("unknown setting 'promt'. Did you mean 'prompt'", {"promt": "x"}),
     ],
@@ -339,7 +340,7 @@ def test_each_tab_draws(service, tab):
     given = {"inpaint": {"image": picture, "mask_image": mask}, "controlnet": {"image": picture}}
     board = Board((), lambda pipe: given.get(tab.task.name, {}))
     frames = {"frames": 3} if tab.task.draws_clips else {}
-    *_, past = news_of(service, asked(width=32, height=32, **frames), tab=tab, board=board)
+    *_, past = news_of(service, asked(width=64, height=64, **frames), tab=tab, board=board)
     assert {"report.json", "plan.yaml", *tab.task.files} <= set(past.files)
     assert all(path.stat().st_size for path in past.files.values())
     assert ("<video" in past.page) == tab.task.draws_clips

@@ -1,6 +1,7 @@
 """The demo as a server: what strangers get over HTTP, what they do not, and many of them at once."""
 
 import html
+import io
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mmcache.demos import load_miniature
@@ -80,7 +82,7 @@ def test_nothing_that_is_not_meant_for_programs_is_offered_to_them(address):
     config = httpx.get(f"{address}config").json()
     open_ones = [one["api_name"] for one in config["dependencies"] if one["api_visibility"] != "private"]
     assert sorted(open_ones) == sorted(f"compare-{tab.task.name}" for tab in DRAWING_TABS)
-    assert not config["analytics_enabled"] if "analytics_enabled" in config else True
+    assert config["analytics_enabled"] is False
 
 
 def test_the_queue_cannot_be_gone_round(address):
@@ -91,9 +93,9 @@ def test_the_queue_cannot_be_gone_round(address):
 def test_a_program_is_refused_what_the_page_would_refuse(address):
     from gradio_client.exceptions import AppError
 
-    with pytest.raises(AppError, match="steps: 5000 asked for"):
+    with pytest.raises(AppError, match="5000 is greater than maximum value 100"):
         compared(address, steps=5000)
-    with pytest.raises(AppError, match="is not offered here"):
+    with pytest.raises(AppError, match="/etc"):
         compared(address, model="/etc")
 
 
@@ -130,8 +132,6 @@ def test_twenty_visitors_two_at_a_time_get_their_own(address):
     prompt = DRAWING_TABS[0].task.prompt
 
     def full(seed):
-        import torch
-
         generator = torch.Generator().manual_seed(seed)
         drawn = pipe(
             prompt, num_inference_steps=STEPS, guidance_scale=3.0, generator=generator, output_type="np"
@@ -144,8 +144,6 @@ def test_twenty_visitors_two_at_a_time_get_their_own(address):
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(visit, range(VISITORS)))
-    import io
-
     for seed, (report, picture) in enumerate(found):
         assert report["settings"]["seed"] == seed
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(picture))), full(seed))

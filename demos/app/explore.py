@@ -9,7 +9,7 @@ from torch import nn
 
 from mmcache.demos import SHIPPED, load_miniature
 from mmcache.demos.app.markup import join, text
-from mmcache.demos.app.models import Offer
+from mmcache.demos.app.models import ModelRefusedError, Offer
 from mmcache.engine.shadow import own_model
 from mmcache.inspecting.from_config import denoisers_from_config
 from mmcache.inspecting.inspection import Branch, Inspection, inspect
@@ -73,8 +73,9 @@ class Explorer:
             return join(section(one, branch) for one in explored)
 
     def _explored(self, name: str) -> list[Explored]:
+        # Not even where visitors may type ids: whoever wrote a config names the module that it is for.
         if name not in self.names:
-            self._offer.check(name)
+            raise ModelRefusedError(f"{name!r} cannot be looked at; choose one of {', '.join(self.names)}")
         with self._lock:
             if name not in self._known:
                 models = denoisers_of(name)

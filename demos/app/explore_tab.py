@@ -31,7 +31,6 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
                 explorer.names,
                 value=explorer.names[0],
                 label="Model",
-                allow_custom_value=service.models.offer.typed,
                 info="Only its shape is looked at, nothing is drawn.",
             )
             branch = gr.Slider(

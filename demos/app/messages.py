@@ -5,8 +5,10 @@ from contextlib import contextmanager
 
 import gradio as gr
 
+from mmcache.demos.app.markup import text
 from mmcache.errors import MissingExtraError
 
+SECONDS = 20  # that a message stays
 OUT_OF_MEMORY = "The server has not enough memory for this: take a smaller size, or fewer frames."
 
 
@@ -22,8 +24,18 @@ def told_to_visitor() -> Iterator[None]:
     try:
         yield
     except (ValueError, MissingExtraError) as error:
-        raise gr.Error(" ".join(str(error).split()), duration=20, print_exception=False) from error
+        raise gr.Error(in_a_toast(error), duration=SECONDS, print_exception=False) from error
     except RuntimeError as error:
         if "out of memory" not in str(error):
             raise
-        raise gr.Error(OUT_OF_MEMORY, duration=20, print_exception=False) from error
+        raise gr.Error(OUT_OF_MEMORY, duration=SECONDS, print_exception=False) from error
+
+
+def warn_visitor(error: Exception) -> None:
+    """Show a message beside what goes on."""
+    gr.Warning(in_a_toast(error), duration=SECONDS)
+
+
+def in_a_toast(error: Exception) -> str:
+    """In one line, and as text: gradio shows messages as HTML, and a link may have brought some along."""
+    return text(" ".join(str(error).split()))

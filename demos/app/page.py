@@ -10,6 +10,7 @@ from mmcache.demos.app.explore_tab import build_explore_tab
 from mmcache.demos.app.gallery import EMPTY
 from mmcache.demos.app.link import read_query
 from mmcache.demos.app.markup import text
+from mmcache.demos.app.messages import warn_visitor
 from mmcache.demos.app.server import SWEEP
 from mmcache.demos.app.service import Service
 from mmcache.demos.app.tab import build_tab
@@ -57,7 +58,7 @@ def build(service: Service) -> gr.Blocks:
             try:
                 asked = read_query(dict(request.query_params), defaults, limits)
             except ValueError as error:
-                gr.Warning(f"This page's link asks for something that cannot be: {error}", duration=20)
+                warn_visitor(ValueError(f"This page's link asks for something that cannot be: {error}"))
                 asked = None
             tab, settings = asked or (None, None)
             updates: list[Any] = [gr.skip() if tab is None else gr.Tabs(selected=tab)]

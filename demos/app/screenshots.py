@@ -5,7 +5,7 @@ python -m mmcache.demos.app.screenshots --out docs/demo
 
 import argparse
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,32 +43,38 @@ def main() -> None:
     """Make them all."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    names = [screen.name for screen in SCREENS]
+    parser.add_argument("--screen", choices=names, action="append", help="which; all if none is given")
+    tabs = [*(tab.task.name for tab in DRAWING_TABS), EXPLORE[0], GALLERY[0]]
+    parser.add_argument("--tab", choices=tabs, action="append", help="which; all if none is given")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     with serving(Server(threads=chosen.threads)) as address, browser() as opened:
-        for screen in SCREENS:
-            for name, picture in pictures(opened, address, screen):
+        for screen in (screen for screen in SCREENS if screen.name in (chosen.screen or names)):
+            for name, picture in pictures(opened, address, screen, chosen.tab or tabs):
                 file = chosen.out / f"{name}-{screen.name}.png"
                 file.write_bytes(compressed(picture))
                 print(file)
 
 
-def pictures(opened: Any, address: str, screen: Screen) -> Iterator[tuple[str, bytes]]:
-    """Every tab on one screen, after a comparison where it draws."""
+def pictures(opened: Any, address: str, screen: Screen, wanted: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """The wanted tabs on one screen, after a comparison where they draw."""
     with page_on(opened, address, screen) as page:
-        for tab in DRAWING_TABS:
+        for tab in (tab for tab in DRAWING_TABS if tab.task.name in wanted):
             name = tab.task.name
             open_tab(page, tab.title)
             page.wait_for_timeout(AT_REST)
             page.click(f"#go-{name}")
             page.wait_for_selector(f"#result-{name} .mm-result", timeout=PATIENCE)
             yield name, whole_page(page)
-        open_tab(page, EXPLORE[1])
-        page.wait_for_selector(".mm-explored", timeout=PATIENCE)
-        yield EXPLORE[0], whole_page(page)
-        open_tab(page, GALLERY[1])
-        yield GALLERY[0], whole_page(page)
+        if EXPLORE[0] in wanted:
+            open_tab(page, EXPLORE[1])
+            page.wait_for_selector(".mm-explored", timeout=PATIENCE)
+            yield EXPLORE[0], whole_page(page)
+        if GALLERY[0] in wanted:
+            open_tab(page, GALLERY[1])
+            yield GALLERY[0], whole_page(page)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from mmcache.demos.app.background import Done, news_of
-from mmcache.demos.app.boards import Board
+from mmcache.demos.app.board import Board
 from mmcache.demos.app.demo_tabs import DrawingTab
 from mmcache.demos.app.limits import Limits
 from mmcache.demos.app.models import Models, Offer

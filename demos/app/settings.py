@@ -12,6 +12,8 @@ from mmcache.sweeping.samplers import find_sampler
 
 OWN_SAMPLER = "own"  # the one that the model came with
 MINIATURE = "miniature"  # the name of the model that is shipped for each task
+MOST_GUIDANCE = 30
+LEAST_SIDE = 64  # pixels: below it the deepest level of a U-Net has nothing to work on
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ class Settings:
         limits.check("steps", self.steps)
         limits.check("frames", self.frames or 0)
         limits.check("side", max(self.width or 0, self.height or 0))
-        for name in ("width", "height", "frames"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)}: wanted at least 1, or nothing")
+        for name, least in (("width", LEAST_SIDE), ("height", LEAST_SIDE), ("frames", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name}: {value}: wanted at least {least}, or nothing")
         if not 0 <= self.guidance <= MOST_GUIDANCE:
             raise ValueError(f"guidance: {self.guidance:g}: wanted between 0 and {MOST_GUIDANCE}")
         if self.sampler != OWN_SAMPLER:
@@ -69,9 +72,6 @@ class Settings:
         values = asdict(self)
         chosen = values.pop("plan")
         return values | {"plan": chosen.pop("name")} | chosen
-
-
-MOST_GUIDANCE = 30
 
 
 def text(name: str, value: Any) -> str:

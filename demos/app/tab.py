@@ -7,10 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.demos.app.boards import Board, board_for
+from mmcache.demos.app.board import QUIET, Board, no_board
+from mmcache.demos.app.controlnet_board import controlnet_board
 from mmcache.demos.app.controls import Components, caching_controls, prompt_control, sampling_controls
 from mmcache.demos.app.demo_tabs import DrawingTab
+from mmcache.demos.app.first_picture_board import first_picture_board
 from mmcache.demos.app.gallery import gallery_markup
+from mmcache.demos.app.inpainting_board import inpainting_board
 from mmcache.demos.app.link import query_of
 from mmcache.demos.app.messages import told_to_visitor
 from mmcache.demos.app.plan_preview import plan_preview, sentence
@@ -60,7 +63,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
         with gr.Column(scale=4, min_width=300, elem_classes="mm-controls"):
             gr.HTML(f'<p class="mm-says">{tab.says}</p>', apply_default_css=False)
             controls = prompt_control(usual, service.limits)
-            board = board_for(tab.task, service.limits)
+            board = board_for(tab, service)
             with gr.Row(elem_classes="mm-go"):
                 go = gr.Button("Compare", variant="primary", scale=3, elem_id=f"go-{name}")
                 stop = gr.Button("Stop", scale=1, min_width=72, interactive=False, elem_id=f"stop-{name}")
@@ -83,7 +86,6 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
 
     inputs = list(controls.values())
     outputs = [progress, result, gallery, stop]
-    quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
     def settings_from(values: tuple[Any, ...]) -> Settings:
         return read_settings(dict(zip(controls, values, strict=True)), service.limits)
@@ -120,7 +122,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
         (controls["prompt"].submit, "private"),
         (examples.load_input_event.then, "private"),
     ):
-        begun = trigger(begin, inputs, [progress, stop], **quiet)
+        begun = trigger(begin, inputs, [progress, stop], **QUIET)
         begun.success(
             run,
             [*inputs, *board.inputs],
@@ -131,13 +133,25 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
             api_visibility=visibility,
             show_progress="hidden",
         )
-    stop.click(stopped, None, None, **quiet)
+    stop.click(stopped, None, None, **QUIET)
     for control in (*caching.values(), controls["steps"], controls["model"]):
-        control.change(previewed, inputs, preview, **quiet)
-    share.click(linked, inputs, link, **quiet).success(
+        control.change(previewed, inputs, preview, **QUIET)
+    share.click(linked, inputs, link, **QUIET).success(
         None, link, link, js=WHOLE_LINK, api_visibility="private"
     )
     return BuiltTab(tab, controls)
+
+
+def board_for(tab: DrawingTab, service: Service) -> Board:
+    """What the tab needs besides a prompt, built where it is called for."""
+    limits, offer = service.limits, service.models.offer
+    if tab.task.name == "inpaint":
+        return inpainting_board(tab.task, limits)
+    if tab.task.name == "controlnet":
+        return controlnet_board(tab.task, limits)
+    if tab.task.draws_clips and (offer.models or offer.typed):  # the miniature begins with noise alone
+        return first_picture_board(limits)
+    return no_board()
 
 
 def run_tab(
