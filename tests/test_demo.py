@@ -312,10 +312,18 @@ def test_a_failed_run_leaves_the_next_one_right():
 
 def test_a_run_that_waits_can_be_stopped_and_the_next_is_not(service):
     visit = service.visit(visitor())
-    visit.expects(TAB.task.name)
+    visit.asks_for(TAB.task.name)
     visit.stop(TAB.task.name)
     with pytest.raises(Stopped):
         news_of(service, asked())
+    assert sides(news_of(service, asked())) == {"full", "cached"}
+
+
+def test_a_stop_of_a_run_that_never_began_is_forgotten(service):
+    visit = service.visit(visitor())
+    visit.asks_for(TAB.task.name)  # and the queue was full
+    visit.stop(TAB.task.name)
+    visit.asks_for(TAB.task.name)
     assert sides(news_of(service, asked())) == {"full", "cached"}
 
 

@@ -96,13 +96,14 @@ def serving(server: Server) -> Iterator[str]:
     """
     require_gradio()
     import torch
-    from PIL import Image
 
     if server.threads is not None:
         torch.set_num_threads(server.threads)
-    # Gradio opens pictures before we see them, so its own check of their size is set as well.
-    Image.MAX_IMAGE_PIXELS = server.limits.upload_pixels
-    with tempfile.TemporaryDirectory(prefix="mmcache-demo-") as folder, files_of_gradio_in(folder):
+    with (
+        tempfile.TemporaryDirectory(prefix="mmcache-demo-") as folder,
+        files_of_gradio_in(folder),
+        pictures_of_at_most(server.limits.upload_pixels),
+    ):
         page = page_of(server, Path(folder, "visits"))
         try:
             _, local, shared = page.launch(**how_to_launch(server))
@@ -154,6 +155,19 @@ def files_of_gradio_in(folder: str) -> Iterator[None]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = before
+
+
+@contextmanager
+def pictures_of_at_most(pixels: int) -> Iterator[None]:
+    """Let Pillow refuse larger ones: gradio opens some pictures before we see them."""
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def launch(server: Server) -> None:

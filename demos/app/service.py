@@ -1,6 +1,6 @@
 """What the page asks for: a visitor's order, run when its turn has come, and remembered for that visitor."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ class Service:
 
     def compare(
         self, request: Any, tab: DrawingTab, settings: Settings, board: Board, given: Sequence[Any]
-    ) -> Iterator[Progress | str | Past]:
+    ) -> Generator[Progress | str | Past, None, None]:
         """Run an order.
 
         Args:

@@ -1,8 +1,8 @@
 """One tab that draws: its controls on the left, what came of them on the right."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -12,7 +12,6 @@ from mmcache.demos.app.controlnet_board import controlnet_board
 from mmcache.demos.app.controls import Components, caching_controls, prompt_control, sampling_controls
 from mmcache.demos.app.demo_tabs import DrawingTab
 from mmcache.demos.app.first_picture_board import first_picture_board
-from mmcache.demos.app.gallery import gallery_markup
 from mmcache.demos.app.inpainting_board import inpainting_board
 from mmcache.demos.app.link import query_of
 from mmcache.demos.app.messages import told_to_visitor
@@ -21,8 +20,7 @@ from mmcache.demos.app.progress import Seen
 from mmcache.demos.app.recommended import recommended_plan
 from mmcache.demos.app.service import Service
 from mmcache.demos.app.settings import Settings, read_settings
-from mmcache.demos.app.visits import Past
-from mmcache.demos.app.watching import Stopped
+from mmcache.demos.app.showing import shown
 
 IDLE = (
     '<div class="mm-idle"><p>Nothing compared yet. Press <b>Compare</b>: the prompt is drawn in full, then '
@@ -93,12 +91,13 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
     def begin(request: gr.Request, *values: Any) -> tuple[Any, ...]:
         with told_to_visitor():
             settings_from(values)
-        service.visit(request).expects(name)
+        service.visit(request).asks_for(name)
         return Seen().markup(), gr.Button(interactive=True)
 
     def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         count = len(inputs)
-        yield from run_tab(tab, service, board, request, settings_from, values[:count], values[count:])
+        news = partial(service.compare, request, tab, board=board, given=values[count:])
+        yield from shown(lambda: news(settings_from(values[:count])), service.visit(request))
 
     def stopped(request: gr.Request) -> None:
         service.visit(request).stop(name)
@@ -152,42 +151,3 @@ def board_for(tab: DrawingTab, service: Service) -> Board:
     if tab.task.draws_clips and (offer.models or offer.typed):  # the miniature begins with noise alone
         return first_picture_board(limits)
     return no_board()
-
-
-def run_tab(
-    tab: DrawingTab,
-    service: Service,
-    board: Board,
-    request: gr.Request,
-    settings_from: Callable[[tuple[Any, ...]], Settings],
-    values: tuple[Any, ...],
-    given: tuple[Any, ...],
-) -> Iterator[tuple[Any, ...]]:
-    """One comparison: what the page shows while it goes on, and at its end.
-
-    Args:
-        values: of the controls.
-        given: of the board's inputs.
-
-    Yields:
-        Progress, result, gallery, and whether it can be stopped.
-    """
-    seen = Seen()
-    cannot_stop = gr.Button(interactive=False)
-    try:
-        with told_to_visitor():
-            settings = settings_from(values)
-            with closing(service.compare(request, tab, settings, board, given)) as all_news:
-                for news in all_news:
-                    if isinstance(news, Past):
-                        gallery = gallery_markup(service.visit(request).gallery)
-                        yield "", news.page, gallery, cannot_stop
-                    else:
-                        seen.hears(news)
-                        yield seen.markup(), gr.skip(), gr.skip(), gr.Button(interactive=True)
-    except Stopped:
-        seen.hears("Stopped. The next run is not touched by it.")
-        yield seen.markup(), gr.skip(), gr.skip(), cannot_stop
-    except Exception:
-        yield "", gr.skip(), gr.skip(), cannot_stop
-        raise

@@ -45,6 +45,12 @@ class Visit:
         self._full_runs: OrderedDict[Hashable, Sampling] = OrderedDict()
         self._stops: dict[str, threading.Event] = {}
 
+    def asks_for(self, task: str) -> None:
+        """A run for a task was asked for, and waits; one that was stopped before it began is forgotten."""
+        if self.expects(task).is_set():
+            self.ended(task)
+            self.expects(task)
+
     def expects(self, task: str) -> threading.Event:
         """A run for a task is waiting or begins.
 
