@@ -1,6 +1,7 @@
 """The demo in a real browser: each tab draws, the wipe moves, Stop stops, and visitors are apart."""
 
 import io
+import mimetypes
 import re
 
 import pytest
@@ -173,7 +174,7 @@ def test_a_plan_of_ones_own(visit):
     page = visit()
     choose(page, "Plan", "my own")
     choose(page, "Full steps (policy)", "these steps")
-    page.get_by_label("Steps", exact=True).locator("visible=true").first.fill("0, 5")
+    page.get_by_label("Counted from 0").locator("visible=true").fill("0, 5")
     page.wait_for_selector(f".mm-plan >> text=/2 of {STEPS} steps in full/")
     assert figure(compare(page), "steps").startswith(f"2 of {STEPS}")
 
@@ -207,9 +208,11 @@ def toast(page):
 
 
 def upload(page, name, content):
-    files = page.locator("input[type=file]")
-    shown = [one for one in files.all() if one.locator("xpath=ancestor::*[@role='tabpanel'][1]").is_visible()]
-    shown[0].set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
+    button = page.get_by_role("button", name=re.compile("Upload a picture|Edges of a picture"))
+    with page.expect_file_chooser() as chooser:
+        button.locator("visible=true").click()
+    kind = mimetypes.guess_type(name)[0]
+    chooser.value.set_files({"name": name, "mimeType": kind, "buffer": content})
 
 
 def test_a_wide_picture_is_refused_and_a_good_one_is_drawn_on(visit):

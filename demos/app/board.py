@@ -14,6 +14,8 @@ CANVAS = (320, 320)  # pixels of the editor, before it takes the shape of a pict
 BRUSH = 10  # pixels of the canvas
 # Small exchanges with the page that need no turn in the queue.
 QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+# The same where something may be refused: gradio shows messages of queued events only.
+ANSWERED = QUIET | {"queue": True}
 
 
 @dataclass(frozen=True)

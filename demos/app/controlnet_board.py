@@ -6,7 +6,7 @@ import gradio as gr
 from PIL import Image
 
 from mmcache.demos.app import painting
-from mmcache.demos.app.board import BRUSH, CANVAS, EXAMPLES, QUIET, Board
+from mmcache.demos.app.board import ANSWERED, BRUSH, CANVAS, EXAMPLES, QUIET, Board
 from mmcache.demos.app.limits import Limits
 from mmcache.demos.app.markup import inline
 from mmcache.demos.app.messages import told_to_visitor
@@ -58,7 +58,7 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
         layers = painting.layers_of(painted)
         return map_markup(painting.covered(layers, map_size(layers[0]))) if layers else ""
 
-    upload.upload(take, upload, editor, **QUIET)
+    upload.upload(take, upload, editor, **ANSWERED)
     clear.click(lambda: canvas(None), None, editor, **QUIET)
     example.click(lambda: canvas(shipped), None, editor, **QUIET)
     editor.change(map_of, editor, shown, **QUIET)

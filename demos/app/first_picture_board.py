@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from mmcache.demos.app.board import QUIET, Board
+from mmcache.demos.app.board import ANSWERED, Board
 from mmcache.demos.app.limits import Limits
 from mmcache.demos.app.markup import inline
 from mmcache.demos.app.messages import told_to_visitor
@@ -35,7 +35,7 @@ def first_picture_board(limits: Limits) -> Board:
         small.thumbnail((SHOWN, SHOWN))
         return taken, f'<img src="{inline(small)}" alt="The picture to begin with">'
 
-    upload.upload(take, upload, [picture, shown], **QUIET)
+    upload.upload(take, upload, [picture, shown], **ANSWERED)
     return Board((picture,), read)
 
 

@@ -6,7 +6,7 @@ import gradio as gr
 from PIL import Image
 
 from mmcache.demos.app import painting
-from mmcache.demos.app.board import BRUSH, CANVAS, EXAMPLES, QUIET, Board
+from mmcache.demos.app.board import ANSWERED, BRUSH, CANVAS, EXAMPLES, QUIET, Board
 from mmcache.demos.app.limits import Limits
 from mmcache.demos.app.messages import told_to_visitor
 from mmcache.demos.app.uploads import read_upload
@@ -53,7 +53,7 @@ def inpainting_board(task: Task, limits: Limits) -> Board:
             taken = read_upload(path, limits)
         return taken, canvas(taken, None)
 
-    upload.upload(take, upload, [picture, editor], **QUIET)
+    upload.upload(take, upload, [picture, editor], **ANSWERED)
     clear.click(lambda now: canvas(now, None), picture, editor, **QUIET)
     example.click(lambda: (shipped, canvas(shipped, mask)), None, [picture, editor], **QUIET)
 

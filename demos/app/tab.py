@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.demos.app.board import QUIET, Board, no_board
+from mmcache.demos.app.board import ANSWERED, QUIET, Board, no_board
 from mmcache.demos.app.controlnet_board import controlnet_board
 from mmcache.demos.app.controls import Components, caching_controls, prompt_control, sampling_controls
 from mmcache.demos.app.demo_tabs import DrawingTab
@@ -121,7 +121,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
         (controls["prompt"].submit, "private"),
         (examples.load_input_event.then, "private"),
     ):
-        begun = trigger(begin, inputs, [progress, stop], **QUIET)
+        begun = trigger(begin, inputs, [progress, stop], **ANSWERED)
         begun.success(
             run,
             [*inputs, *board.inputs],
@@ -135,7 +135,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
     stop.click(stopped, None, None, **QUIET)
     for control in (*caching.values(), controls["steps"], controls["model"]):
         control.change(previewed, inputs, preview, **QUIET)
-    share.click(linked, inputs, link, **QUIET).success(
+    share.click(linked, inputs, link, **ANSWERED).success(
         None, link, link, js=WHOLE_LINK, api_visibility="private"
     )
     return BuiltTab(tab, controls)
