@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mmcache.cli.compare import compare
+from mmcache.cli.demo import demo
 from mmcache.cli.generate import generate
 from mmcache.cli.inspect import inspect
 from mmcache.cli.lists import adapters, presets
@@ -40,5 +41,5 @@ def mmcache(
     """Faster diffusion pipelines without training: deep features are kept between sampling steps."""
 
 
-for command in (compare, generate, sweep, tune, inspect, paper, adapters, presets):
+for command in (compare, generate, sweep, tune, inspect, demo, paper, adapters, presets):
     app.command()(command)

@@ -31,6 +31,7 @@ from mmcache.measuring.video_files import MOST_FPS
 from mmcache.measuring.vmaf import VmafUnavailableError, vmaf
 from mmcache.parts import find_denoisers, find_side_networks
 from mmcache.plans.plan import Plan
+from mmcache.report import Report
 from mmcache.session import session_of
 
 FULL_WARMUP = 2  # steps
@@ -86,12 +87,7 @@ def compare(
             that are not finite numbers. All but the last are found before anything is sampled.
     """
     require_torchmetrics()
-    models = [part.model for part in find_denoisers(pipe).values()]
-    models += [part.model for part in find_side_networks(pipe).values()]
-    if isinstance(pipe, torch.nn.Module):
-        raise UnsupportedPipelineError(
-            f"compare() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
-        )
+    models = timed_models(pipe)
     if already := session_of(pipe):
         raise ValueError(
             f"this pipe is already accelerated ({already.plan}), so its full run would not be full: "
@@ -130,14 +126,67 @@ def compare(
         report = session.report()  # of the last run, which was a cached one
         components = macs_by_component(others, report)
 
-    full, cached = (together(kind) for kind in zip(*runs, strict=True))
     counted = "one run each" if repeats == 1 else f"the median of {repeats} runs each"
+    return compared(
+        pipe,
+        settings | {"steps": steps, "seed": seed},
+        plan=session.plan,
+        full=together([full for full, _ in runs]),
+        cached=together([cached for _, cached in runs]),
+        report=report,
+        components=components,
+        timing=f"{counted}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)",
+    )
+
+
+def timed_models(pipe: Any) -> list[torch.nn.Module]:
+    """The denoisers of a pipeline and the networks beside them, whose seconds are told apart.
+
+    Raises:
+        UnsupportedPipelineError: no denoiser that mmcache knows, or only a denoiser.
+    """
+    denoisers = find_denoisers(pipe)
+    if isinstance(pipe, torch.nn.Module):
+        raise UnsupportedPipelineError(
+            f"compare() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
+        )
+    return [part.model for parts in (denoisers, find_side_networks(pipe)) for part in parts.values()]
+
+
+def compared(
+    pipe: Any,
+    settings: Mapping[str, Any],
+    *,
+    plan: Plan,
+    full: Sampling,
+    cached: Sampling,
+    report: Report,
+    components: Mapping[str, Mapping[str, int | None]],
+    timing: str,
+) -> Comparison:
+    """Measure how close two runs are, and put all that is known of them together.
+
+    Args:
+        pipe: what was called.
+        settings: the arguments of both calls, with "steps" and "seed".
+        plan: how the cached run was cached.
+        full, cached: the runs.
+        report: of the cached run.
+        components: its multiply-adds, see `macs_by_component`.
+        timing: how the seconds were taken, in words.
+
+    Returns:
+        The `Comparison`; of clips a `ClipComparison`.
+
+    Raises:
+        MissingExtraError: torchmetrics, or for clips imageio, is not installed.
+    """
     found: dict[str, Any] = {
         "pipeline": type(pipe).__name__,
-        "plan": session.plan,
-        "settings": {"steps": steps, "seed": seed} | described(pipe, settings),
+        "plan": plan,
+        "settings": described(pipe, settings),
         "environment": environment(pipe),
-        "timing": f"{counted}, after an untimed warm-up ({full_warmup} steps full, {cached_warmup} cached)",
+        "timing": timing,
         "full": full,
         "cached": cached,
         "report": report,

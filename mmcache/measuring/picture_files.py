@@ -13,14 +13,21 @@ class PictureFileError(ValueError):
     """A picture cannot be used; the message says what was met, wanted, and what to do."""
 
 
-def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def read_picture(
+    path: str | Path, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
+) -> Image.Image:
     """Read a picture as RGB: gray and palette are converted, transparency lies on white, the camera's
     rotation is applied, and of an animation it is the first frame.
 
+    Args:
+        path: a picture file.
+        max_pixels: the most that are read.
+        formats: Pillow's names of those that are read, for files of strangers; None for all.
+
     Raises:
-        PictureFileError: missing, no picture, damaged, or of more pixels.
+        PictureFileError: missing, no picture (of these formats), damaged, or of more pixels.
     """
-    picture = opened(Path(path), max_pixels)
+    picture = opened(Path(path), max_pixels, formats)
     return on_paper(picture, "white")
 
 
@@ -46,7 +53,7 @@ def read_mask(path: str | Path, size: tuple[int, int], max_pixels: int = MAX_PIX
     return mask
 
 
-def opened(path: Path, max_pixels: int) -> Image.Image:
+def opened(path: Path, max_pixels: int, formats: tuple[str, ...] | None = None) -> Image.Image:
     """The picture upright, in whatever mode it was saved."""
     if not path.exists():
         raise PictureFileError(f"{path}: there is no such file")
@@ -55,7 +62,7 @@ def opened(path: Path, max_pixels: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(path) as picture:
+            with Image.open(path, formats=formats) as picture:
                 if picture.width * picture.height > max_pixels:
                     raise PictureFileError(
                         f"{path}: is {picture.width}x{picture.height}, at most "

@@ -72,10 +72,14 @@ def load_plan(path: str | Path) -> Plan:
 def save_plan(plan: Plan, path: str | Path) -> None:
     """Write a plan file, whole or not at all."""
     path = Path(path)
-    text = yaml.safe_dump(plan_as_dict(plan), sort_keys=False, allow_unicode=True)
     beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
+    beside.write_text(plan_text(plan), encoding="utf-8")
     beside.replace(path)
+
+
+def plan_text(plan: Plan) -> str:
+    """What stands in the plan's file."""
+    return yaml.safe_dump(plan_as_dict(plan), sort_keys=False, allow_unicode=True)
 
 
 def plan_from(data: Any) -> Plan:

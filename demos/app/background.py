@@ -1,0 +1,67 @@
+"""Work in a thread of its own, whose news arrive one after another as they come."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+PAUSE = 0.15  # seconds between two news: showing them takes time from the work itself
+
+News = TypeVar("News")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Done(Generic[Result]):
+    """The last of the news: what the work has returned."""
+
+    result: Result
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: BaseException
+
+
+def news_of(
+    work: Callable[[Callable[[News], None]], Result], stop: threading.Event
+) -> Iterator[News | Done[Result]]:
+    """The news of some work, the newest where several have come within a moment, and then its result.
+
+    Args:
+        work: is given what it tells its news to.
+        stop: is set if nobody waits for the news any more; then the work has ended when this has.
+
+    Raises:
+        Whatever the work raises.
+    """
+    told: queue.SimpleQueue[News | Done[Result] | _Failed] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            told.put(Done(work(told.put)))
+        except BaseException as error:  # raised again where the news are waited for
+            told.put(_Failed(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        again = 0.0
+        while True:
+            news = told.get()
+            while not isinstance(news, Done | _Failed):
+                try:
+                    news = told.get(timeout=max(0.0, again - time.monotonic()))
+                except queue.Empty:
+                    break
+            if isinstance(news, _Failed):
+                raise news.error
+            yield news
+            if isinstance(news, Done):
+                return
+            again = time.monotonic() + PAUSE
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,85 @@
+"""The board of ControlNet: lines that are drawn, or the edges of a picture that is uploaded."""
+
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from mmcache.demos.app import painting
+from mmcache.demos.app.board import ANSWERED, BRUSH, CANVAS, EXAMPLES, QUIET, Board
+from mmcache.demos.app.limits import Limits
+from mmcache.demos.app.markup import inline
+from mmcache.demos.app.messages import told_to_visitor
+from mmcache.demos.app.uploads import read_upload
+from mmcache.measuring.picture_files import read_picture
+from mmcache.measuring.task_inputs import size_like
+from mmcache.measuring.tasks import Task
+
+LINES = (255, 255, 255)
+
+
+def controlnet_board(task: Task, limits: Limits) -> Board:
+    """Lines that are drawn, or the edges of a picture that is uploaded."""
+    shipped = read_picture(EXAMPLES / task.inputs["image"])
+
+    def canvas(lines: Image.Image | None) -> dict[str, Any]:
+        ground = Image.new("RGB", lines.size if lines else shipped.size, "black")
+        return painting.on_canvas(ground, lines and painting.layer_of(lines, LINES, 255))
+
+    editor = gr.ImageEditor(
+        canvas(shipped),
+        type="pil",
+        label="Lines to draw",
+        show_label=False,
+        sources=(),
+        transforms=(),
+        layers=False,
+        brush=gr.Brush(BRUSH // 2, [f"rgb{LINES}"], color_mode="fixed"),
+        eraser=gr.Eraser(BRUSH * 2),
+        canvas_size=CANVAS,
+        buttons=[],
+        elem_classes="mm-editor",
+    )
+    with gr.Row():
+        upload = gr.UploadButton("Edges of a picture", file_types=["image"], size="sm", min_width=90)
+        clear = gr.Button("Clear", size="sm", min_width=70)
+        example = gr.Button("Example", size="sm", min_width=70)
+    shown = gr.HTML(map_markup(shipped), apply_default_css=False)
+
+    def take(path: str) -> dict[str, Any]:
+        with told_to_visitor():
+            taken = read_upload(path, limits)
+        # The longer side gets as many pixels as the example's; a larger model's lines are scaled up.
+        scale = max(shipped.size) / max(taken.size)
+        size = max(1, round(taken.width * scale)), max(1, round(taken.height * scale))
+        return canvas(painting.edges_in(taken, size))
+
+    def map_of(painted: Any) -> str:
+        layers = painting.layers_of(painted)
+        return map_markup(painting.covered(layers, map_size(layers[0]))) if layers else ""
+
+    upload.upload(take, upload, editor, **ANSWERED)
+    clear.click(lambda: canvas(None), None, editor, **QUIET)
+    example.click(lambda: canvas(shipped), None, editor, **QUIET)
+    editor.change(map_of, editor, shown, **QUIET)
+
+    def map_size(layer: Image.Image) -> tuple[int, int]:
+        scale = max(shipped.size) / max(layer.size)
+        return max(1, round(layer.width * scale)), max(1, round(layer.height * scale))
+
+    def read(pipe: Any, painted: Any) -> dict[str, Any]:
+        layers = painting.layers_of(painted)
+        small = painting.lines_from(painted, map_size(layers[0]) if layers else shipped.size)
+        size = size_like(pipe, small)
+        return size | {"image": small}
+
+    return Board((editor,), read)
+
+
+def map_markup(lines: Image.Image) -> str:
+    """The edge map as the network is given it, pixel for pixel."""
+    size = f"{lines.width} x {lines.height}"
+    return (
+        f'<figure class="mm-map"><img src="{inline(lines)}" alt="White lines on black">'
+        f"<figcaption>The edge map that the network is given, {size}</figcaption></figure>"
+    )

@@ -1,0 +1,129 @@
+"""The tabs that draw, as data: their tasks, what they say, what they begin with."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mmcache.demos import GUIDANCE_SCALE
+from mmcache.demos.app.settings import Settings
+from mmcache.measuring.tasks import Task, find_task
+
+
+class Example(NamedTuple):
+    """Something that is worth seeing."""
+
+    label: str
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class DrawingTab:
+    """One tab.
+
+    Attributes:
+        task: what it draws.
+        title: on the tab.
+        says: what there is to do, in a sentence.
+        steps: sampling steps that it begins with.
+        examples: what works at one click.
+    """
+
+    task: Task
+    title: str
+    says: str
+    steps: int
+    examples: tuple[Example, ...]
+
+    def settings(self, model: str) -> Settings:
+        """What it begins with."""
+        return Settings(
+            prompt=self.task.prompt,
+            steps=self.steps,
+            guidance=GUIDANCE_SCALE,
+            frames=self.task.settings.get("frames"),
+            model=model,
+        )
+
+
+DRAWING_TABS = (
+    DrawingTab(
+        task=find_task("text-to-image"),
+        title="Text to image",
+        says="Draws one prompt twice from the same noise: in full, and with features kept from step to step.",
+        steps=50,
+        examples=(
+            Example(
+                "red hair",
+                find_task("text-to-image").prompt,
+                0,
+            ),
+            Example(
+                "pink afro",
+                "a person with a pink afro, sunglasses and blue overalls, looking serious, on a green "
+                "background",
+                3,
+            ),
+            Example(
+                "beanie and beard",
+                "a person with a red beanie, a beard, a blazer and a white shirt, smiling, on a blue "
+                "background",
+                5,
+            ),
+        ),
+    ),
+    DrawingTab(
+        task=find_task("inpaint"),
+        title="Inpainting",
+        says="Paint over a part of the picture: that part is drawn anew, as the prompt says.",
+        steps=50,
+        examples=(
+            Example(
+                "a red beanie",
+                find_task("inpaint").prompt,
+                0,
+            ),
+            Example(
+                "a green turban",
+                "a person with a green turban, a blue hoodie and no glasses, smiling, on a yellow background",
+                1,
+            ),
+        ),
+    ),
+    DrawingTab(
+        task=find_task("controlnet"),
+        title="ControlNet",
+        says="Draw lines, or upload a picture whose edges are found: the result follows them.",
+        steps=50,
+        examples=(
+            Example(
+                "pink curls",
+                find_task("controlnet").prompt,
+                0,
+            ),
+            Example(
+                "black curls",
+                "a person with curly black hair, round glasses, a blazer and a red shirt, smiling, "
+                "on a blue background",
+                2,
+            ),
+        ),
+    ),
+    DrawingTab(
+        task=find_task("text-to-video"),
+        title="Text to video",
+        says="Draws a short clip twice. The miniature can move left, right, up, down, and zoom in or out.",
+        steps=25,
+        examples=(
+            Example(
+                "moving left",
+                find_task("text-to-video").prompt,
+                0,
+            ),
+            Example(
+                "zooming in",
+                "a person with a black afro and a red hoodie, on a blue background, zooming in",
+                1,
+            ),
+        ),
+    ),
+)

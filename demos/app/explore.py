@@ -1,0 +1,135 @@
+"""What a cached step leaves of a model: the U, its branches and what each takes, as HTML."""
+
+import threading
+from base64 import b64encode
+from collections import OrderedDict
+from typing import NamedTuple
+
+from torch import nn
+
+from mmcache.demos import SHIPPED, load_miniature
+from mmcache.demos.app.markup import join, text
+from mmcache.demos.app.models import ModelRefusedError, Offer
+from mmcache.engine.shadow import own_model
+from mmcache.inspecting.from_config import denoisers_from_config
+from mmcache.inspecting.inspection import Branch, Inspection, inspect
+from mmcache.inspecting.inspection_table import figures, notes
+from mmcache.inspecting.u_drawing import draw
+from mmcache.parts import find_denoisers
+from mmcache.report import giga
+
+SHIPPED_AS = "miniature: "  # before the names of miniatures among those of models
+KEPT_MODELS = 4
+MARKED = ' aria-current="true"'
+# Where the map of similar features belongs, in words until one has been measured for the model.
+SIMILARITY = (
+    "How alike the deep features of any two steps are has not been measured for this model. The map takes a "
+    "whole run in full, so it is made outside of this page, and is shown here for a model that has one."
+)
+WHAT_STAYS = (
+    "What stays on a cached step is in colour. The deep part in gray does not run; what it would have given "
+    "is the kept feature."
+)
+
+
+class Explored(NamedTuple):
+    """A denoiser that is not part of any pipeline, and what there is to say of it."""
+
+    model: nn.Module
+    found: Inspection
+
+
+class Explorer:
+    """Models that can be looked at.
+
+    They are copies of their own, most without weights: to look at one, its layers are exchanged for a moment,
+    which a run that goes on must not see.
+    """
+
+    def __init__(self, offer: Offer) -> None:
+        self._offer = offer
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, list[Explored]] = OrderedDict()
+
+    @property
+    def names(self) -> list[str]:
+        """What can be looked at."""
+        return [*self._offer.models, *(SHIPPED_AS + name for name in SHIPPED)]
+
+    def branches(self, name: str) -> int:
+        """How many branches the first denoiser of a model has."""
+        return len(self._explored(name)[0].found.branches)
+
+    def page(self, name: str, branch: int) -> str:
+        """A model at a branch, as HTML.
+
+        Raises:
+            ModelRefusedError: a visitor may not choose the model.
+            ModelNotFoundError: it is not there.
+            ValueError: it has no such branch.
+        """
+        explored = self._explored(name)
+        with self._lock:
+            return join(section(one, branch) for one in explored)
+
+    def _explored(self, name: str) -> list[Explored]:
+        # Not even where visitors may type ids: whoever wrote a config names the module that it is for.
+        if name not in self.names:
+            raise ModelRefusedError(f"{name!r} cannot be looked at; choose one of {', '.join(self.names)}")
+        with self._lock:
+            if name not in self._known:
+                models = denoisers_of(name)
+                self._known[name] = [
+                    Explored(model, *inspect(model, name=part)) for part, model in models.items()
+                ]
+                if len(self._known) > KEPT_MODELS:
+                    self._known.popitem(last=False)
+            return self._known[name]
+
+
+def denoisers_of(name: str) -> dict[str, nn.Module]:
+    """The denoisers of a model, by their names in its pipeline."""
+    if not name.startswith(SHIPPED_AS):
+        return dict(denoisers_from_config(name))
+    pipe = load_miniature(name.removeprefix(SHIPPED_AS))
+    return {part: own_model(denoiser.model) for part, denoiser in find_denoisers(pipe).items()}
+
+
+def section(one: Explored, branch: int) -> str:
+    """One denoiser: the drawing, or why there is none, and the table of its branches."""
+    found = one.found
+    if not 0 <= branch < len(found.branches):
+        raise ValueError(f"{found.kind} has branches 0 to {len(found.branches) - 1}, and no branch {branch}")
+    try:
+        picture = b64encode(draw(one.model, found, branch)).decode()
+        label = (
+            f"The U of {found.kind}: on a cached step at branch {branch} {found.branches[branch].layers} stay"
+        )
+        drawn = f'<img src="data:image/png;base64,{picture}" alt="{text(label)}">'
+    except ValueError as reason:
+        drawn = f"<p>{text(reason)}</p>"
+    return (
+        f'<section class="mm-explored"><figure class="mm-u">{drawn}<figcaption>{WHAT_STAYS}</figcaption>'
+        f"</figure>{table(found, branch)}"
+        f'<ul class="mm-notes">{join(f"<li>{text(note)}</li>" for note in notes(found))}</ul></section>'
+    )
+
+
+def table(found: Inspection, chosen: int) -> str:
+    """The branches, the chosen one marked."""
+    rows = join(row(one, MARKED if one.branch == chosen else "") for one in found.branches)
+    full = f"; a full step takes {giga(found.full_macs)}" if found.full_macs else ""
+    heads = join(
+        f"<th scope='col'>{head}</th>"
+        for head in ("branch", "layers that stay", "multiply-adds", "of a full step", "cache")
+    )
+    return (
+        f'<div class="mm-scroll" tabindex="0" role="region" aria-label="Branches of {text(found.name)}">'
+        f"<table><caption>The branches of {text(found.name)}{full}</caption><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def row(one: Branch, marked: str) -> str:
+    cells = join(f"<td>{text(figure)}</td>" for figure in figures(one))
+    return f"<tr{marked}><th scope='row'>{one.branch}</th><td>{text(one.layers)}</td>{cells}</tr>"

@@ -1,0 +1,73 @@
+"""The tab "Explore": a model's U at a branch, and the steps that a plan runs in full."""
+
+from typing import Any
+
+import gradio as gr
+
+from mmcache.demos.app.explore import SIMILARITY, Explorer
+from mmcache.demos.app.messages import told_to_visitor
+from mmcache.demos.app.plan_controls import plan_controls
+from mmcache.demos.app.plan_preview import plan_preview, sentence
+from mmcache.demos.app.service import Service
+from mmcache.demos.app.settings import read_settings
+
+BEGINS_WITH = "balanced"
+
+
+def build_explore_tab(tab: gr.Tab, service: Service) -> None:
+    """Build it where it is called for.
+
+    Args:
+        tab: the tab itself; what it shows is made when it is opened for the first time.
+    """
+    explorer = Explorer(service.models.offer)
+    with gr.Row(elem_classes="mm-columns"):
+        with gr.Column(scale=4, min_width=300, elem_classes="mm-controls"):
+            gr.HTML(
+                '<p class="mm-says">What a cached step still runs, and which steps of a run are full.</p>',
+                apply_default_css=False,
+            )
+            model = gr.Dropdown(
+                explorer.names,
+                value=explorer.names[0],
+                label="Model",
+                info="Only its shape is looked at, nothing is drawn.",
+            )
+            branch = gr.Slider(
+                0, 11, 0, step=1, label="Branch", info="How many of the outer layers stay; 0 are the fewest."
+            )
+            steps = gr.Slider(1, service.limits.steps, 50, step=1, label="Steps", info="Of a run.")
+            with gr.Group():
+                plan = plan_controls(list(service.plans), BEGINS_WITH)
+        with gr.Column(scale=8, min_width=300, elem_classes="mm-outcome"):
+            gr.HTML("<h2>The steps of a run</h2>", elem_classes="mm-heading", apply_default_css=False)
+            strip = gr.HTML(elem_id="explore-strip", apply_default_css=False)
+            gr.HTML("<h2>The model</h2>", elem_classes="mm-heading", apply_default_css=False)
+            shape = gr.HTML(elem_id="explore-shape", apply_default_css=False)
+            gr.HTML(
+                f'<h2>Similar features</h2><p class="mm-plan">{SIMILARITY}</p>',
+                elem_classes="mm-heading",
+                apply_default_css=False,
+            )
+
+    def shown(name: str, at: int) -> tuple[str, Any]:
+        with told_to_visitor():
+            last = explorer.branches(name) - 1
+            at = min(int(at), last)
+            return explorer.page(name, at), gr.Slider(maximum=last, value=at)
+
+    def stripped(*values: Any) -> str:
+        named = dict(zip([*plan, "steps"], values, strict=True))
+        try:
+            settings = read_settings({"prompt": "any"} | named, service.limits)
+            return plan_preview(settings.plan.plan(service.plans), settings.steps)
+        except ValueError as error:
+            return sentence(str(error))
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    inputs = [*plan.values(), steps]
+    for event in (tab.select, model.change, branch.release):
+        event(shown, [model, branch], [shape, branch], **quiet)
+    for control in inputs:
+        control.change(stripped, inputs, strip, queue=False, **quiet)
+    tab.select(stripped, inputs, strip, queue=False, **quiet)

@@ -1,0 +1,87 @@
+"""The figures above the pictures, each with what it means in plain words."""
+
+from typing import NamedTuple
+
+from mmcache.demos.app.markup import join, text
+from mmcache.measuring.comparison import Comparison
+from mmcache.report import giga, mebi
+
+MEANINGS = {
+    "time": "Wall time of the whole call: text, denoising and decoding. On a machine that is busy with other "
+    "things it wavers; the multiply-adds do not.",
+    "MACs": "A multiply-add (MAC) is one multiplication and one addition. Their number says how much work "
+    "the networks had, whatever the machine.",
+    "steps": "On a full step the whole network runs. On a cached step only its outermost layers do, and take "
+    "the rest from the full steps before.",
+    "PSNR": "Peak signal-to-noise ratio, from the mean squared difference of all pixels: 20 dB more is a "
+    "difference ten times smaller. Higher is closer.",
+    "SSIM": "Structural similarity: whether edges and textures are alike, from 0 to 1. 1 is identical.",
+    "VMAF": "A measure of video quality as people see it, from 0 to 100. 100 is as good as the full clip.",
+    "cache": "Memory that the kept features take, at most, while the cached run goes on.",
+}
+
+
+class Figure(NamedTuple):
+    """A figure as it is shown.
+
+    Attributes:
+        meaning: a key of MEANINGS.
+        label: what it is.
+        value: itself.
+        beside: what it is made of.
+    """
+
+    meaning: str
+    label: str
+    value: str
+    beside: str = ""
+
+
+def figures_of(found: Comparison, full_was_kept: bool) -> list[Figure]:
+    """What a comparison came to."""
+    kept = " (kept)" if full_was_kept else ""
+    figures = [
+        Figure(
+            "time",
+            "less time",
+            f"{found.speed_up:.2f}x",
+            f"{found.full.seconds:.2f} s{kept} to {found.cached.seconds:.2f} s",
+        )
+    ]
+    if found.macs and found.full_macs:
+        figures.append(
+            Figure(
+                "MACs",
+                "fewer multiply-adds",
+                f"{found.full_macs / found.macs:.2f}x",
+                f"{giga(found.full_macs)} to {giga(found.macs)} MACs",
+            )
+        )
+    figures.append(
+        Figure(
+            "steps",
+            "steps in full",
+            f"{found.full_steps} of {found.full_steps + found.cached_steps}",
+            f"{found.cached_steps} cached",
+        )
+    )
+    figures += [
+        Figure(label.split()[0], label, value.removesuffix(" (identical)"))
+        for label, value in found.likeness_rows()
+    ]
+    figures.append(Figure("cache", "cache", mebi(found.bytes_held), "at most"))
+    return figures
+
+
+def figures_markup(figures: list[Figure]) -> str:
+    """A list of terms; what a figure means opens under it, by mouse, finger and keyboard alike."""
+    return f'<dl class="mm-figures">{join(map(figure_markup, figures))}</dl>'
+
+
+def figure_markup(figure: Figure) -> str:
+    return (
+        f'<div class="mm-figure" data-figure="{text(figure.meaning)}">'
+        f'<dt><details><summary title="{text(MEANINGS[figure.meaning])}">{text(figure.label)}</summary>'
+        f"<p>{text(MEANINGS[figure.meaning])}</p></details></dt>"
+        f"<dd>{text(figure.value)}<small>{text(figure.beside)}</small></dd></div>"
+    )

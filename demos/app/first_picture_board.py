@@ -1,0 +1,52 @@
+"""The board of clips: a picture to begin with, for models that make one move (Stable Video Diffusion)."""
+
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from mmcache.demos.app.board import ANSWERED, Board
+from mmcache.demos.app.limits import Limits
+from mmcache.demos.app.markup import inline
+from mmcache.demos.app.messages import told_to_visitor
+from mmcache.demos.app.runs import takes
+from mmcache.demos.app.uploads import read_upload
+from mmcache.measuring.task_inputs import size_like
+
+SHOWN = 96  # pixels of the longer side
+
+
+class PictureMissingError(ValueError):
+    """The model begins with a picture, and there is none."""
+
+
+def first_picture_board(limits: Limits) -> Board:
+    """Build it where it is called for."""
+    picture = gr.State(None)
+    upload = gr.UploadButton("Picture to begin with", file_types=["image"], size="sm")
+    shown = gr.HTML(
+        '<p class="mm-plan">Only for models that make a picture move.</p>', apply_default_css=False
+    )
+
+    def take(path: str) -> tuple[Image.Image, str]:
+        with told_to_visitor():
+            taken = read_upload(path, limits)
+        small = taken.copy()
+        small.thumbnail((SHOWN, SHOWN))
+        return taken, f'<img src="{inline(small)}" alt="The picture to begin with">'
+
+    upload.upload(take, upload, [picture, shown], **ANSWERED)
+    return Board((picture,), read)
+
+
+def read(pipe: Any, image: Image.Image | None) -> dict[str, Any]:
+    """The picture, for pipelines that take one.
+
+    Raises:
+        PictureMissingError: there is none.
+    """
+    if not takes(pipe, "image"):
+        return {}
+    if image is None:
+        raise PictureMissingError("This model makes a picture move: upload one to begin with.")
+    return size_like(pipe, image) | {"image": image}

@@ -1,0 +1,66 @@
+"""The board of inpainting: a picture, and a mask that is painted on it."""
+
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from mmcache.demos.app import painting
+from mmcache.demos.app.board import ANSWERED, BRUSH, CANVAS, EXAMPLES, QUIET, Board
+from mmcache.demos.app.limits import Limits
+from mmcache.demos.app.messages import told_to_visitor
+from mmcache.demos.app.uploads import read_upload
+from mmcache.measuring.picture_files import read_mask, read_picture
+from mmcache.measuring.task_inputs import size_like
+from mmcache.measuring.tasks import Task
+
+PAINT = (214, 51, 108)  # as `given_pictures.DRAWN_ANEW`: portraits do not have it
+PAINT_OPACITY = 170  # of 255; what was there shows through
+
+
+def inpainting_board(task: Task, limits: Limits) -> Board:
+    """A picture, and a mask that is painted on it."""
+    shipped = read_picture(EXAMPLES / task.inputs["image"])
+    mask = read_mask(EXAMPLES / task.inputs["mask"], shipped.size)
+
+    def canvas(picture: Image.Image, painted: Image.Image | None) -> dict[str, Any]:
+        layer = None if painted is None else painting.layer_of(painted, PAINT, PAINT_OPACITY)
+        return painting.on_canvas(picture, layer)
+
+    # What the pipeline is given is the picture itself: the editor shows it enlarged, and browsers change
+    # colours a little.
+    picture = gr.State(shipped)
+    editor = gr.ImageEditor(
+        canvas(shipped, mask),
+        type="pil",
+        label="Picture to paint on",
+        show_label=False,
+        sources=(),
+        transforms=(),
+        layers=False,
+        brush=gr.Brush(BRUSH * 3, [(f"rgb{PAINT}", PAINT_OPACITY / 255)], color_mode="fixed"),
+        canvas_size=CANVAS,
+        buttons=[],
+        elem_classes="mm-editor",
+    )
+    with gr.Row():
+        upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm", min_width=90)
+        clear = gr.Button("Clear the mask", size="sm", min_width=70)
+        example = gr.Button("Example", size="sm", min_width=70)
+
+    def take(path: str) -> tuple[Image.Image, dict[str, Any]]:
+        with told_to_visitor():
+            taken = read_upload(path, limits)
+        return taken, canvas(taken, None)
+
+    upload.upload(take, upload, [picture, editor], **ANSWERED)
+    clear.click(lambda now: canvas(now, None), picture, editor, **QUIET)
+    example.click(lambda: (shipped, canvas(shipped, mask)), None, [picture, editor], **QUIET)
+
+    def read(pipe: Any, image: Image.Image, painted: Any) -> dict[str, Any]:
+        return size_like(pipe, image) | {
+            "image": image,
+            "mask_image": painting.mask_from(painted, image.size),
+        }
+
+    return Board((picture, editor), read)

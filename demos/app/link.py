@@ -1,0 +1,49 @@
+"""The page's state in its link: written with what differs from a tab's defaults, and validated when read."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from mmcache.demos.app.limits import Limits
+from mmcache.demos.app.settings import NAMES, Settings, read_settings
+from mmcache.errors import unknown_name
+
+TAB = "tab"
+GRADIOS_OWN = ("__theme", "view", "deep_link")
+
+
+def query_of(tab: str, settings: Settings, defaults: Settings) -> str:
+    """The query of the page's address that brings these settings back."""
+    usual = defaults.flat()
+    changed = {
+        name: value for name, value in settings.flat().items() if value != usual[name] and value is not None
+    }
+    return urlencode({TAB: tab, **changed})
+
+
+def read_query(
+    query: Mapping[str, str], defaults: Mapping[str, Settings], limits: Limits
+) -> tuple[str, Settings] | None:
+    """The tab and settings that an address asks for.
+
+    Args:
+        query: its parameters.
+        defaults: of each tab, by the tab's name.
+
+    Returns:
+        None if it asks for nothing.
+
+    Raises:
+        LimitError: for more than the server gives.
+        ValueError: for something that there is not.
+    """
+    asked = {name: value for name, value in query.items() if name not in GRADIOS_OWN}
+    if not asked:
+        return None
+    tab = asked.pop(TAB, next(iter(defaults)))
+    if tab not in defaults:
+        raise ValueError(unknown_name("tab", tab, defaults))
+    for name in asked:
+        if name not in NAMES:
+            raise ValueError(unknown_name("setting", name, NAMES))
+    usual = {name: value for name, value in defaults[tab].flat().items() if value is not None}
+    return tab, read_settings(usual | asked, limits)

@@ -1,0 +1,41 @@
+"""What a visitor is told when something cannot be done: one sentence, and nothing of the server's insides."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gradio as gr
+
+from mmcache.demos.app.markup import text
+from mmcache.errors import MissingExtraError
+
+SECONDS = 20  # that a message stays
+OUT_OF_MEMORY = "The server has not enough memory for this: take a smaller size, or fewer frames."
+
+
+@contextmanager
+def told_to_visitor() -> Iterator[None]:
+    """Turn what was wrong with an order into a message on the page.
+
+    Our own mistakes stay what they are: they are printed on the server, and the page says only "Error".
+
+    Raises:
+        gr.Error: with the sentence.
+    """
+    try:
+        yield
+    except (ValueError, MissingExtraError) as error:
+        raise gr.Error(in_a_toast(error), duration=SECONDS, print_exception=False) from error
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        raise gr.Error(OUT_OF_MEMORY, duration=SECONDS, print_exception=False) from error
+
+
+def warn_visitor(error: Exception) -> None:
+    """Show a message beside what goes on."""
+    gr.Warning(in_a_toast(error), duration=SECONDS)
+
+
+def in_a_toast(error: Exception) -> str:
+    """In one line, and as text: gradio shows messages as HTML, and a link may have brought some along."""
+    return text(" ".join(str(error).split()))

@@ -1,0 +1,63 @@
+"""The plans that go with a model and a task, found without loading the model where they can be known."""
+
+from typing import Any, NamedTuple
+
+from mmcache.acceleration import family_of
+from mmcache.adapter import Adapter
+from mmcache.demos import SHIPPED
+from mmcache.demos.app.models import Models
+from mmcache.demos.app.settings import MINIATURE
+from mmcache.measuring.tasks import Task
+from mmcache.parts import find_denoisers
+from mmcache.plans.plan import Plan
+from mmcache.plans.presets import IMAGE, default_plan
+from mmcache.registry import adapters
+
+USUAL_DENOISER = "UNet2DConditionModel"  # of the miniatures that bring none of their own
+
+
+class Known(NamedTuple):
+    """What is known of a model for a task.
+
+    Attributes:
+        adapter: of its denoiser.
+        family: whose presets were measured for it; "" if none were.
+    """
+
+    adapter: Adapter
+    family: str
+
+
+def known(models: Models, task: Task, name: str) -> Known | None:
+    """What is known of a model.
+
+    Args:
+        models: those in memory.
+        task: what is drawn.
+        name: of the model.
+
+    Returns:
+        None for a model that is not in memory, and not one that is shipped.
+    """
+    if name == MINIATURE:
+        own = SHIPPED[task.miniature].parts
+        kind = own["unet"].kind if "unet" in own else USUAL_DENOISER
+        adapter = next(adapter for adapter in adapters() if kind in adapter.denoisers)
+        return Known(adapter, adapter.tasks.get(task.argument, adapter.family))
+    pipe: Any = models.loaded(task, name)
+    if pipe is None:
+        return None
+    first = next(iter(find_denoisers(pipe).values()))
+    return Known(first.adapter, family_of(first.adapter, pipe))
+
+
+def recommended_plan(models: Models, task: Task, name: str) -> Plan | None:
+    """The plan that "recommended" stands for; None where `known` knows nothing."""
+    found = known(models, task, name)
+    return default_plan(*found) if found else None
+
+
+def family_for(models: Models, task: Task, name: str) -> str:
+    """Whose presets a preset's name stands for."""
+    found = known(models, task, name)
+    return found.family or IMAGE if found else IMAGE

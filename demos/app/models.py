@@ -1,0 +1,106 @@
+"""The pipelines of a server: which of them a visitor may choose, and those that are in memory."""
+
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmcache.demos import load_miniature
+from mmcache.demos.app.settings import MINIATURE
+from mmcache.loading import find_device, find_dtype
+from mmcache.measuring.tasks import Task, load_for
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+class ModelRefusedError(ValueError):
+    """A visitor named a model that this server does not load; the message says which it does."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What whoever starts the server allows.
+
+    Attributes:
+        models: folders or hub ids, the first is what the page begins with; the miniature is always there.
+        typed: whether visitors may type other ids of the hub. Never folders: they could look for files.
+        parts: for a task a further model, such as a ControlNet, that is added to `models` where they have
+            none of their own.
+        device, dtype: as `load_pipeline` takes them.
+    """
+
+    models: Sequence[str] = ()
+    typed: bool = False
+    parts: Mapping[str, str] = field(default_factory=dict)
+    device: str = "auto"
+    dtype: str = "auto"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the page lists."""
+        return (*self.models, MINIATURE)
+
+    def check(self, name: str) -> None:
+        """Refuse a model that is neither offered nor, where that is allowed, an id of the hub.
+
+        Raises:
+            ModelRefusedError: it is.
+        """
+        if name in self.names:
+            return
+        if not self.typed:
+            raise ModelRefusedError(f"{name!r} is not offered here; choose one of {', '.join(self.names)}")
+        # What is a folder here would be loaded as one, so it is none of a visitor's names.
+        if not HUB_ID.fullmatch(name) or os.path.lexists(name):
+            raise ModelRefusedError(
+                f"{name!r} is no id of the Hugging Face hub; wanted owner/name, or one of "
+                f"{', '.join(self.names)}"
+            )
+
+
+class Models:
+    """The pipelines in memory.
+
+    Attributes:
+        running: held by whoever runs one of them. They share a processor, so one run at a time is also what
+            makes seconds mean something.
+    """
+
+    def __init__(self, offer: Offer, most: int) -> None:
+        self.offer = offer
+        self.running = threading.Lock()
+        self._most = most
+        self._loading = threading.Lock()
+        self._pipes: OrderedDict[tuple[str, str], Any] = OrderedDict()
+
+    def pipe_for(self, task: Task, name: str) -> Any:
+        """The pipeline of a model for a task, loaded if it is not.
+
+        Raises:
+            ModelRefusedError: a visitor may not choose it.
+            ModelNotFoundError, UnsupportedPipelineError: it cannot be loaded, or does something else.
+        """
+        self.offer.check(name)
+        key = (task.name, name)
+        with self._loading:
+            if key not in self._pipes:
+                self._pipes[key] = self._load(task, name)
+                if len(self._pipes) > self._most:
+                    self._pipes.popitem(last=False)
+            self._pipes.move_to_end(key)
+            return self._pipes[key]
+
+    def loaded(self, task: Task, name: str) -> Any | None:
+        """The same if it is in memory; None if it is not."""
+        return self._pipes.get((task.name, name))
+
+    def _load(self, task: Task, name: str) -> Any:
+        offer = self.offer
+        if name == MINIATURE:
+            place = find_device(offer.device)
+            return load_miniature(task.miniature, torch_dtype=find_dtype(offer.dtype, place)).to(place)
+        pipe = load_for(task, name, None, offer.device, offer.dtype) if task.name not in offer.parts else None
+        return pipe or load_for(task, name, offer.parts[task.name], offer.device, offer.dtype)

@@ -1,0 +1,76 @@
+"""The page: its heading, its tabs, and what its address asks for."""
+
+from typing import Any
+
+import gradio as gr
+
+from mmcache.demos.app.controls import label
+from mmcache.demos.app.demo_tabs import DRAWING_TABS
+from mmcache.demos.app.explore_tab import build_explore_tab
+from mmcache.demos.app.gallery import EMPTY
+from mmcache.demos.app.link import read_query
+from mmcache.demos.app.markup import text
+from mmcache.demos.app.messages import warn_visitor
+from mmcache.demos.app.server import SWEEP
+from mmcache.demos.app.service import Service
+from mmcache.demos.app.tab import build_tab
+
+TITLE = "mmcache: cached and full, side by side"
+HEADING = """<header class="mm-head"><h1>Cached and full, side by side</h1>
+<p>A diffusion model runs its network once per step, and from step to step its deep features hardly change.
+mmcache keeps them, and runs only the outermost layers in between. Here you see what that saves, and what it
+changes in the picture.</p></header>"""
+GALLERY, EXPLORE = "gallery", "explore"
+
+
+def build(service: Service) -> gr.Blocks:
+    """The whole page.
+
+    Args:
+        service: what its buttons ask.
+    """
+    limits = service.limits
+    with gr.Blocks(
+        title=TITLE, analytics_enabled=False, delete_cache=(SWEEP, limits.idle_seconds), fill_width=True
+    ) as page:
+        gr.HTML(HEADING, apply_default_css=False)
+        gallery = gr.HTML(EMPTY, render=False, elem_id="gallery", apply_default_css=False)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            built = []
+            for tab in DRAWING_TABS:
+                with gr.Tab(tab.title, id=tab.task.name):
+                    built.append(build_tab(tab, service, gallery))
+            with gr.Tab("Explore", id=EXPLORE) as explore:
+                build_explore_tab(explore, service)
+            with gr.Tab("This visit", id=GALLERY):
+                gallery.render()
+        offered = text(", ".join(map(label, service.models.offer.names)))
+        gr.HTML(
+            f'<footer class="mm-foot"><p>Models: {offered}. {text(limits.in_words())} Your pictures are '
+            f"seen by nobody else, and are deleted {limits.idle_seconds // 60} minutes after you were last "
+            f"here, or when the server ends.</p></footer>",
+            apply_default_css=False,
+        )
+
+        defaults = {one.tab.task.name: one.tab.settings(service.models.offer.names[0]) for one in built}
+
+        def restore(request: gr.Request) -> list[Any]:
+            try:
+                asked = read_query(dict(request.query_params), defaults, limits)
+            except ValueError as error:
+                warn_visitor(ValueError(f"This page's link asks for something that cannot be: {error}"))
+                asked = None
+            tab, settings = asked or (None, None)
+            updates: list[Any] = [gr.skip() if tab is None else gr.Tabs(selected=tab)]
+            for one in built:
+                values = settings.flat() if settings and one.tab.task.name == tab else {}
+                updates += [values.get(name, gr.skip()) for name in one.controls]
+            return updates
+
+        def left(request: gr.Request) -> None:
+            service.visits.left(str(request.session_hash))
+
+        controls = [control for one in built for control in one.controls.values()]
+        page.load(restore, None, [tabs, *controls], api_visibility="private", show_progress="hidden")
+        page.unload(left)
+    return page.queue(max_size=limits.waiting, default_concurrency_limit=8, api_open=False)

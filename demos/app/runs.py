@@ -1,0 +1,130 @@
+"""A full and a cached run of one order, watched; the full one only if it is not known already."""
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mmcache.acceleration import accelerate
+from mmcache.demos.app.settings import OWN_SAMPLER
+from mmcache.demos.app.watching import Progress, Stopped, Watcher
+from mmcache.measuring.compare import compared, one_call, own_progress_bar, timed_models
+from mmcache.measuring.comparison import Comparison
+from mmcache.measuring.components import macs_by_component, noted_calls
+from mmcache.measuring.denoiser_timer import timed
+from mmcache.measuring.sampling import Sampling
+from mmcache.measuring.sampling_settings import settings_of
+from mmcache.plans.plan import Plan
+from mmcache.sweeping.samplers import use_sampler
+
+FULL, CACHED = "full", "cached"
+WATCHED = "callback_on_step_end"
+WARMUP = 2  # steps: the first call of a pipeline is slower than those after it
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is run.
+
+    Attributes:
+        prompt, guidance: as the pipeline takes them.
+        plan: how the cached run is cached; None for the recommended one.
+        steps, seed, sampler: of both runs.
+        call: further arguments of the pipeline.
+        previews: whether pictures are shown on the way.
+    """
+
+    prompt: str
+    guidance: float
+    plan: Plan | None
+    steps: int
+    seed: int
+    sampler: str
+    call: Mapping[str, Any]
+    previews: bool = False
+
+
+def run_both(
+    pipe: Any,
+    order: Order,
+    full: Sampling | None,
+    stop: threading.Event,
+    tell: Callable[[Progress], None],
+) -> Comparison:
+    """Run an order; the pipe is afterwards what it was, however the run ends.
+
+    Args:
+        pipe: nobody else may use it meanwhile.
+        order: what to run.
+        full: the full run of the same order, if it is known.
+        stop: ends the run at the end of the step in which it is set.
+        tell: is told after every step.
+
+    Raises:
+        Stopped: it was stopped.
+        ValueError: what the pipeline, the plan or the order cannot do.
+    """
+    settings = settings_of(pipe, order.prompt if takes(pipe, "prompt") else None, None, order.call)
+    if takes(pipe, "guidance_scale"):
+        settings["guidance_scale"] = order.guidance
+    with (
+        sampling_with(pipe, order.sampler),
+        own_progress_bar(pipe),
+        timed(timed_models(pipe)) as timer,
+        noted_calls(pipe) as others,
+        accelerate(pipe, order.plan) as session,
+    ):
+        pipe.set_progress_bar_config(disable=True)
+
+        def sample(side: str) -> Sampling:
+            session.enabled = side == CACHED
+            for counter in others.values():
+                counter.calls.clear()
+            watcher = Watcher(
+                side, order.steps, session if side == CACHED else None, stop, tell, order.previews
+            )
+            watching = {WATCHED: watcher} if takes(pipe, WATCHED) else {}
+            run = one_call(
+                pipe, {**settings, **watching, "num_inference_steps": order.steps}, order.seed, timer
+            )
+            if stop.is_set():
+                raise Stopped
+            return replace(run, seconds=run.seconds - watcher.seconds)
+
+        if full is None:
+            session.enabled = False
+            warmup = {"num_inference_steps": min(order.steps, WARMUP)}
+            one_call(pipe, {**settings, **warmup}, order.seed, timer)
+            full = sample(FULL)
+        cached = sample(CACHED)
+        report = session.report()
+        timing = f"one run each; before the full one an untimed warm-up of {WARMUP} steps"
+        return compared(
+            pipe,
+            settings | {"steps": order.steps, "seed": order.seed},
+            plan=session.plan,
+            full=full,
+            cached=cached,
+            report=report,
+            components=macs_by_component(others, report),
+            timing=timing,
+        )
+
+
+def takes(pipe: Any, argument: str) -> bool:
+    """Whether a pipeline is called with such an argument."""
+    return argument in inspect.signature(type(pipe).__call__).parameters
+
+
+@contextmanager
+def sampling_with(pipe: Any, sampler: str) -> Iterator[None]:
+    """Give the pipe a sampler within the block, and its own one back at the end."""
+    before = pipe.scheduler
+    try:
+        if sampler != OWN_SAMPLER:
+            use_sampler(pipe, sampler)
+        yield
+    finally:
+        pipe.scheduler = before

@@ -1,0 +1,187 @@
+"""The page as a server: where it listens, who may come in, and that nothing of a visit stays."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmcache.demos.app.limits import Limits
+from mmcache.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import gradio
+
+    from mmcache.demos.app.models import Offer
+
+LOOPBACK = "127.0.0.1"
+HERE = Path(__file__).parent
+SWEEP = 600  # seconds between two looks for files that nobody uses any more
+
+
+@dataclass(frozen=True)
+class Server:
+    """How the page is served.
+
+    Attributes:
+        host: the address it listens at; LOOPBACK is reached from this machine alone.
+        port: None for the first free one from 7860 on.
+        share: whether gradio opens a tunnel, so that anyone who knows its address can come in.
+        auth: user and password that everyone has to give; None lets everyone in who reaches it.
+        offer: the models; None for the shipped miniatures.
+        plans: further plan files to choose from, by name.
+        limits: how much a visitor may ask for.
+        threads: of the processor; None for torch's own choice.
+    """
+
+    host: str = LOOPBACK
+    port: int | None = None
+    share: bool = False
+    auth: tuple[str, str] | None = None
+    offer: "Offer | None" = None
+    plans: Mapping[str, Path] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    threads: int | None = None
+
+
+def require_gradio() -> None:
+    """Find out beforehand whether the page can be built and its figures measured.
+
+    Raises:
+        MissingExtraError: a package is missing.
+    """
+    from mmcache.measuring.ffmpeg import require_ffmpeg
+    from mmcache.measuring.metrics import require_torchmetrics
+
+    try:
+        import gradio  # noqa: F401
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            f'the demo needs {error.name}, which is not installed: pip install "mmcache[demo]"'
+        ) from None
+    require_torchmetrics()
+    require_ffmpeg()
+
+
+def page_of(server: Server, folder: Path | None = None) -> "gradio.Blocks":
+    """The page of a server.
+
+    Args:
+        folder: for visitors' files; None for one of gradio's own.
+    """
+    from gradio.utils import get_upload_folder
+
+    from mmcache.demos.app.models import Offer
+    from mmcache.demos.app.page import build
+    from mmcache.demos.app.plan_choice import named_plans
+    from mmcache.demos.app.service import Service
+
+    place = folder or Path(get_upload_folder()) / "visits"
+    return build(Service(server.offer or Offer(), named_plans(server.plans), server.limits, place))
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[str]:
+    """Serve the page within the block, in threads of its own; its files are deleted at the end.
+
+    Yields:
+        The page's address.
+
+    Raises:
+        MissingExtraError: a package is missing.
+        OSError: the port is taken.
+    """
+    require_gradio()
+    import torch
+
+    if server.threads is not None:
+        torch.set_num_threads(server.threads)
+    with (
+        tempfile.TemporaryDirectory(prefix="mmcache-demo-") as folder,
+        files_of_gradio_in(folder),
+        pictures_of_at_most(server.limits.upload_pixels),
+    ):
+        page = page_of(server, Path(folder, "visits"))
+        try:
+            _, local, shared = page.launch(**how_to_launch(server))
+            yield shared or local
+        finally:
+            page.close(verbose=False)
+
+
+def how_to_launch(server: Server) -> dict[str, Any]:
+    """What gradio's `launch` is told; whatever it would open or send of its own accord is off."""
+    from mmcache.demos.app.theme import theme
+
+    return {
+        "server_name": server.host,
+        "server_port": server.port,
+        "share": server.share,
+        "auth": server.auth,
+        "max_file_size": server.limits.upload_bytes,
+        "theme": theme(),
+        # Not as `css`: gradio rewrites that, and loses fonts and media queries on the way.
+        "head": f"<style>{(HERE / 'page.css').read_text(encoding='utf-8')}</style>",
+        "js": (HERE / "page.js").read_text(encoding="utf-8"),
+        "prevent_thread_lock": True,
+        "quiet": True,
+        "show_error": False,
+        "footer_links": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "mcp_server": False,
+        "pwa": False,
+        "allowed_paths": [],
+    }
+
+
+@contextmanager
+def files_of_gradio_in(folder: str) -> Iterator[None]:
+    """Let gradio put uploads and whatever else it writes into a folder of ours.
+
+    An environment variable is the only way to tell it.
+    """
+    name = "GRADIO_TEMP_DIR"
+    before = os.environ.get(name)
+    os.environ[name] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+
+@contextmanager
+def pictures_of_at_most(pixels: int) -> Iterator[None]:
+    """Let Pillow refuse larger ones: gradio opens some pictures before we see them."""
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def launch(server: Server) -> None:
+    """Serve the page until Ctrl-C.
+
+    Raises:
+        MissingExtraError: a package is missing.
+        OSError: the port is taken.
+    """
+    import threading
+
+    with serving(server) as address:
+        print(f"The demo is at {address} (Ctrl-C ends it)")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("ended; visitors' files are deleted")

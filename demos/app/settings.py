@@ -1,0 +1,156 @@
+"""What a visitor asks for: read from whatever the browser (or a link, or a stranger's program) sends."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from mmcache.demos.app.limits import Limits
+from mmcache.demos.app.plan_choice import PlanChoice
+from mmcache.errors import unknown_name
+from mmcache.measuring.sampling_settings import check_counts, check_prompt
+from mmcache.sweeping.samplers import find_sampler
+
+OWN_SAMPLER = "own"  # the one that the model came with
+MINIATURE = "miniature"  # the name of the model that is shipped for each task
+MOST_GUIDANCE = 30
+LEAST_SIDE = 64  # pixels: below it the deepest level of a U-Net has nothing to work on
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One order.
+
+    Attributes:
+        prompt: what to draw.
+        plan: how to cache.
+        steps: sampling steps.
+        seed: of the noise.
+        guidance: strength of classifier-free guidance.
+        sampler: a name of `mmcache sweep --scheduler`, or OWN_SAMPLER.
+        width, height: in pixels; None for the model's own.
+        frames: of a clip; None where none is drawn.
+        model: which one draws.
+        previews: whether pictures are shown on the way.
+    """
+
+    prompt: str
+    plan: PlanChoice = field(default_factory=PlanChoice)
+    steps: int = 50
+    seed: int = 0
+    guidance: float = 3.0
+    sampler: str = OWN_SAMPLER
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    model: str = MINIATURE
+    previews: bool = False
+
+    def check(self, limits: Limits) -> None:
+        """Refuse what no run can have, or is more than the server gives.
+
+        Raises:
+            LimitError: it is more.
+            ValueError: it is wrong.
+        """
+        check_prompt(self.prompt)
+        check_counts(self.steps, self.seed)
+        limits.check("prompt_characters", len(self.prompt))
+        limits.check("steps", self.steps)
+        limits.check("frames", self.frames or 0)
+        limits.check("side", max(self.width or 0, self.height or 0))
+        for name, least in (("width", LEAST_SIDE), ("height", LEAST_SIDE), ("frames", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name}: {value}: wanted at least {least}, or nothing")
+        if not 0 <= self.guidance <= MOST_GUIDANCE:
+            raise ValueError(f"guidance: {self.guidance:g}: wanted between 0 and {MOST_GUIDANCE}")
+        if self.sampler != OWN_SAMPLER:
+            find_sampler(self.sampler)
+
+    def flat(self) -> dict[str, Any]:
+        """Every value by its name; those of the plan beside the others, its own name as "plan"."""
+        values = asdict(self)
+        chosen = values.pop("plan")
+        return values | {"plan": chosen.pop("name")} | chosen
+
+
+def text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: {value!r}: wanted text")
+    return value
+
+
+def whole(name: str, value: Any) -> int:
+    """From a number of a browser (3 or 3.0) or of a link ("3")."""
+    read = number(name, value)
+    if read != int(read):
+        raise ValueError(f"{name}: {value!r}: wanted a whole number")
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else int(read)
+
+
+def number(name: str, value: Any) -> float:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        read = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: {value!r}: wanted a number") from None
+    if not abs(read) < float("inf"):
+        raise ValueError(f"{name}: {value!r}: wanted a finite number")
+    return read
+
+
+def whole_or_none(name: str, value: Any) -> int | None:
+    """An empty field of a browser is None, 0 or "" depending on how it became empty."""
+    return whole(name, value) if value not in (None, "", 0) else None
+
+
+def yes_or_no(name: str, value: Any) -> bool:
+    known = {"True": True, "False": False, True: True, False: False}
+    if not isinstance(value, str | bool) or value not in known:
+        raise ValueError(f"{name}: {value!r}: wanted True or False")
+    return known[value]
+
+
+READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "prompt": text,
+    "steps": whole,
+    "seed": whole,
+    "guidance": number,
+    "sampler": text,
+    "width": whole_or_none,
+    "height": whole_or_none,
+    "frames": whole_or_none,
+    "model": text,
+    "previews": yes_or_no,
+    "plan": text,
+    "policy": text,
+    "interval": whole,
+    "center": whole,
+    "power": number,
+    "threshold": number,
+    "full_steps": text,
+    "forecast": text,
+    "branch": whole,
+}
+NAMES = tuple(READERS)
+
+
+def read_settings(values: Mapping[str, Any], limits: Limits) -> Settings:
+    """Settings from loose values by name; those that are missing have their defaults.
+
+    Raises:
+        LimitError: more than the server gives.
+        ValueError: a name or value that is not one.
+    """
+    for name in values:
+        if name not in READERS:
+            raise ValueError(unknown_name("setting", name, NAMES))
+    read = {name: READERS[name](name, value) for name, value in values.items()}
+    parts = {f.name for f in fields(PlanChoice)} - {"name"}
+    plan = {name: read.pop(name) for name in parts if name in read}
+    if "plan" in read:
+        plan["name"] = read.pop("plan")
+    settings = Settings(**read, plan=PlanChoice(**plan))
+    settings.check(limits)
+    return settings

@@ -1,0 +1,141 @@
+"""What the server remembers of each visitor, apart from all others: full runs, past comparisons, files."""
+
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+from mmcache.demos.app.limits import Limits
+from mmcache.measuring.output_folder import write_files
+from mmcache.measuring.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Past:
+    """A comparison in the gallery.
+
+    Attributes:
+        title: what was drawn.
+        page: the result as it was shown, HTML.
+        files: what can be downloaded, by name.
+    """
+
+    title: str
+    page: str
+    files: Mapping[str, Path]
+
+
+class Visit:
+    """One visitor.
+
+    Attributes:
+        gallery: past comparisons, the newest first.
+        last_seen: when there was a request, on the monotonic clock.
+    """
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.gallery: deque[Past] = deque()
+        self.last_seen = time.monotonic()
+        self._folder = folder
+        self._limits = limits
+        self._full_runs: OrderedDict[Hashable, Sampling] = OrderedDict()
+        self._stops: dict[str, threading.Event] = {}
+
+    def asks_for(self, task: str) -> None:
+        """A run for a task was asked for, and waits; one that was stopped before it began is forgotten."""
+        if self.expects(task).is_set():
+            self.ended(task)
+            self.expects(task)
+
+    def expects(self, task: str) -> threading.Event:
+        """A run for a task is waiting or begins.
+
+        Returns:
+            What is set when it is to stop; the same from the click until the run has ended.
+        """
+        return self._stops.setdefault(task, threading.Event())
+
+    def stop(self, task: str) -> None:
+        """End the run for a task, also one that is still waiting; without one it does nothing."""
+        if task in self._stops:
+            self._stops[task].set()
+
+    def ended(self, task: str) -> None:
+        """The run for a task is over: what was to stop it does not stop the next."""
+        self._stops.pop(task, None)
+
+    def full_run(self, key: Hashable) -> Sampling | None:
+        """The full run that was kept under this key."""
+        if key in self._full_runs:
+            self._full_runs.move_to_end(key)
+        return self._full_runs.get(key)
+
+    def keep_full_run(self, key: Hashable, run: Sampling) -> None:
+        """Keep it; the one that was not used for longest makes room."""
+        self._full_runs[key] = run
+        if len(self._full_runs) > self._limits.kept_full_runs:
+            self._full_runs.popitem(last=False)
+
+    def write(self, files: Mapping[str, bytes]) -> dict[str, Path]:
+        """Write files into a folder of their own, whose name nobody can guess.
+
+        Returns:
+            Their paths, by name.
+        """
+        folder = self._folder / secrets.token_urlsafe(16)
+        return {path.name: path for path in write_files(folder, files)}
+
+    def remember(self, past: Past) -> None:
+        """Put a comparison into the gallery; the oldest, with its files, makes room."""
+        self.gallery.appendleft(past)
+        if len(self.gallery) > self._limits.gallery:
+            for path in self.gallery.pop().files.values():
+                path.unlink(missing_ok=True)
+
+    def stop_all(self) -> None:
+        """End whatever runs or waits."""
+        for task in list(self._stops):
+            self.stop(task)
+
+    def forget(self) -> None:
+        """End what runs, and delete the files."""
+        self.stop_all()
+        rmtree(self._folder, ignore_errors=True)
+
+
+class Visits:
+    """All visitors, by the name that their browser's page has chosen at random.
+
+    Args:
+        folder: for their files; whoever made it deletes it.
+    """
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder = folder
+        self._limits = limits
+        self._visits: dict[str, Visit] = {}
+        self._lock = threading.Lock()
+
+    def of(self, session: str) -> Visit:
+        """The visit of this name, begun if there is none; those that were idle for long are forgotten."""
+        with self._lock:
+            now = time.monotonic()
+            for name, visit in list(self._visits.items()):
+                if name != session and now - visit.last_seen > self._limits.idle_seconds:
+                    self._visits.pop(name).forget()
+            if session not in self._visits:
+                self._visits[session] = Visit(self.folder / secrets.token_urlsafe(16), self._limits)
+            visit = self._visits[session]
+            visit.last_seen = now
+            return visit
+
+    def left(self, session: str) -> None:
+        """The page was closed: end what runs for it. What it has shown is kept for a while, since phones
+        close connections of pages that are only in the background."""
+        with self._lock:
+            if session in self._visits:
+                self._visits[session].stop_all()
