@@ -28,6 +28,7 @@ from mmcache.demos.app.plan_preview import planned
 from mmcache.demos.app.progress import Seen
 from mmcache.demos.app.runs import Order, run_both
 from mmcache.demos.app.service import Service
+from mmcache.demos.app.similarity import SimilarityMaps
 from mmcache.demos.app.settings import MINIATURE, Settings, read_settings
 from mmcache.demos.app.uploads import read_upload
 from mmcache.demos.app.visits import Past, Visits
@@ -537,6 +538,21 @@ def test_the_pipeline_that_was_not_used_for_longest_makes_room(monkeypatch):
 
 def run(*arguments):
     return CliRunner().invoke(app, ["demo", *arguments])
+
+
+def test_the_map_of_similar_features_is_measured_once_and_without_a_picture(service, monkeypatch):
+    monkeypatch.setattr("mmcache.demos.app.similarity.STEPS", 4)
+    maps, name = SimilarityMaps(service.models), "miniature: text-to-image"
+    assert "has not been measured" in maps.known(name)
+    measured = maps.measured(name)
+    assert "data:image/png" in measured
+    assert "to the next step" in measured
+    monkeypatch.setattr("mmcache.demos.app.similarity.feature_similarity", lambda *_, **__: pytest.fail())
+    assert maps.measured(name) == maps.known(name) == measured
+    with pytest.raises(ModelRefusedError, match="mmcache inspect inpainting --similarity"):
+        maps.measured("miniature: inpainting")
+    with pytest.raises(ModelRefusedError, match="is not offered"):
+        maps.measured("somebody/model")
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.demos.app.explore import SIMILARITY, Explorer
+from mmcache.demos.app.explore import Explorer
 from mmcache.demos.app.messages import told_to_visitor
 from mmcache.demos.app.plan_controls import plan_controls
 from mmcache.demos.app.plan_preview import plan_preview, sentence
 from mmcache.demos.app.service import Service
 from mmcache.demos.app.settings import read_settings
+from mmcache.demos.app.similarity import SimilarityMaps
 
 BEGINS_WITH = "balanced"
 
@@ -21,6 +22,7 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
         tab: the tab itself; what it shows is made when it is opened for the first time.
     """
     explorer = Explorer(service.models.offer)
+    maps = SimilarityMaps(service.models)
     with gr.Row(elem_classes="mm-columns"):
         with gr.Column(scale=4, min_width=300, elem_classes="mm-controls"):
             gr.HTML(
@@ -44,17 +46,21 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
             strip = gr.HTML(elem_id="explore-strip", apply_default_css=False)
             gr.HTML("<h2>The model</h2>", elem_classes="mm-heading", apply_default_css=False)
             shape = gr.HTML(elem_id="explore-shape", apply_default_css=False)
-            gr.HTML(
-                f'<h2>Similar features</h2><p class="mm-plan">{SIMILARITY}</p>',
-                elem_classes="mm-heading",
-                apply_default_css=False,
+            gr.HTML("<h2>Similar features</h2>", elem_classes="mm-heading", apply_default_css=False)
+            similar = gr.HTML(
+                maps.known(explorer.names[0]), elem_id="explore-similar", apply_default_css=False
             )
+            measure = gr.Button("Measure similar features", size="sm", elem_id="measure-similar")
 
     def shown(name: str, at: int) -> tuple[str, Any]:
         with told_to_visitor():
             last = explorer.branches(name) - 1
             at = min(int(at), last)
             return explorer.page(name, at), gr.Slider(maximum=last, value=at)
+
+    def measured(name: str) -> str:
+        with told_to_visitor():
+            return maps.measured(name)
 
     def stripped(*values: Any) -> str:
         named = dict(zip([*plan, "steps"], values, strict=True))
@@ -68,6 +74,10 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
     inputs = [*plan.values(), steps]
     for event in (tab.select, model.change, branch.release):
         event(shown, [model, branch], [shape, branch], **quiet)
+    model.change(maps.known, model, similar, **quiet)
+    measure.click(
+        measured, model, similar, concurrency_limit=1, concurrency_id="runs", api_visibility="private"
+    )
     for control in inputs:
         control.change(stripped, inputs, strip, queue=False, **quiet)
     tab.select(stripped, inputs, strip, queue=False, **quiet)
