@@ -21,10 +21,10 @@ from mmcache.report import giga
 SHIPPED_AS = "miniature: "  # before the names of miniatures among those of models
 KEPT_MODELS = 4
 MARKED = ' aria-current="true"'
-# Where the map of similar features belongs, in words until one has been measured for the model.
+# Where the map of similar features belongs, in words: this page measures none.
 SIMILARITY = (
-    "How alike the deep features of any two steps are has not been measured for this model. The map takes a "
-    "whole run in full, so it is made outside of this page, and is shown here for a model that has one."
+    "How alike the deep features of any two steps are is not measured by this page: it takes a whole run in "
+    "full, with the features of every step kept."
 )
 WHAT_STAYS = (
     "What stays on a cached step is in colour. The deep part in gray does not run; what it would have given "
