@@ -28,8 +28,8 @@ from mmcache.demos.app.plan_preview import planned
 from mmcache.demos.app.progress import Seen
 from mmcache.demos.app.runs import Order, run_both
 from mmcache.demos.app.service import Service
-from mmcache.demos.app.similarity import SimilarityMaps
 from mmcache.demos.app.settings import MINIATURE, Settings, read_settings
+from mmcache.demos.app.similarity import SimilarityMaps
 from mmcache.demos.app.uploads import read_upload
 from mmcache.demos.app.visits import Past, Visits
 from mmcache.demos.app.watching import Progress, Stopped
@@ -547,7 +547,9 @@ def test_the_map_of_similar_features_is_measured_once_and_without_a_picture(serv
     measured = maps.measured(name)
     assert "data:image/png" in measured
     assert "to the next step" in measured
-    monkeypatch.setattr("mmcache.demos.app.similarity.feature_similarity", lambda *_, **__: pytest.fail())
+    monkeypatch.setattr(
+        "mmcache.demos.app.similarity.feature_similarity", lambda *_, **__: pytest.fail("again")
+    )
     assert maps.measured(name) == maps.known(name) == measured
     with pytest.raises(ModelRefusedError, match="mmcache inspect inpainting --similarity"):
         maps.measured("miniature: inpainting")
