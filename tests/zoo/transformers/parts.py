@@ -1,6 +1,7 @@
 """Tiny random parts that the pipelines with a transformer share; the same weights every time."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import diffusers
@@ -44,10 +45,12 @@ def prompts(
     return given
 
 
-def run(pipe: Any, guided: bool, scale: str | None = "guidance_scale", **changes: Any) -> Any:
+def run(
+    pipe: Any, guided: bool, scale: str | None = "guidance_scale", off: float = 1.0, **changes: Any
+) -> Any:
     """Latents of a call with `STEPS` steps for a picture of `PICTURE`; `scale` is the argument of guidance.
 
-    Without guidance `scale` is None.
+    A pipeline without guidance has None for it; `off` is the value that switches guidance off.
     """
     call = {
         "height": PICTURE,
@@ -57,8 +60,19 @@ def run(pipe: Any, guided: bool, scale: str | None = "guidance_scale", **changes
         "output_type": "latent",
     }
     if scale:
-        call[scale] = 5.0 if guided else 1.0
+        call[scale] = 5.0 if guided else off
     return pipe(**call | changes).images
+
+
+def drawing(sample: Callable[..., Any]) -> Callable[..., Any]:
+    """`sample` of a pipeline that draws some numbers without the generator: the same ones every time."""
+
+    @wraps(sample)
+    def seeded(pipe: Any, guided: bool, **changes: Any) -> Any:
+        torch.manual_seed(0)
+        return sample(pipe, guided, **changes)
+
+    return seeded
 
 
 def on_picture() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from diffusers import SD3ControlNetModel, SD3MultiControlNetModel, SD3Transforme
 from tests.zoo import parts
 from tests.zoo.parts import EMBEDDING, LATENT, POOLED
 from tests.zoo.random_weights import lively
-from tests.zoo.transformers.parts import case, control, flow, masked, on_picture, prompts, run
+from tests.zoo.transformers.parts import case, control, drawing, flow, masked, on_picture, prompts, run
 
 SHAPE = {
     "sample_size": LATENT,
@@ -75,10 +75,7 @@ def sample(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
     return run(pipe, guided, **prompts(pooled=POOLED), **changes)
 
 
-def sample_controlled(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
-    """The latent of the control is drawn without the generator."""
-    torch.manual_seed(0)
-    return sample(pipe, guided, **changes)
+sample_controlled = drawing(sample)  # the latent of the control
 
 
 def controls() -> dict[str, Any]:
