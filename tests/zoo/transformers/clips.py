@@ -40,17 +40,15 @@ def wan_vae(**changes: Any) -> AutoencoderKLWan:
 
 
 def unipc_flow() -> UniPCMultistepScheduler:
-    return UniPCMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
-    )
+    return UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0)
 
 
 def scale(guided: bool, name: str = "guidance_scale") -> dict[str, float]:
     return {name: 5.0 if guided else 1.0}
 
 
-def run_on_video(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
-    """The latents of a call with `STEPS` steps for a video as long as what it is given."""
+def settings(guided: bool, **changes: Any) -> dict[str, Any]:
+    """What a call has in all families: `STEPS` steps, a fixed seed, latents."""
     call = {
         "num_inference_steps": STEPS,
         "output_type": "latent",
@@ -58,11 +56,16 @@ def run_on_video(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
         "height": SIDE,
         "width": SIDE,
     }
-    return pipe(**call | scale(guided) | changes).frames
+    return call | scale(guided) | changes
+
+
+def run_on_video(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
+    """The latents of a video as long as what the call is given."""
+    return pipe(**settings(guided, **changes)).frames
 
 
 def run(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
-    """The latents of a call with `STEPS` steps for a video of `FRAMES`."""
+    """The latents of a video of `FRAMES`."""
     return run_on_video(pipe, guided, **{"num_frames": FRAMES} | changes)
 
 
@@ -88,4 +91,6 @@ def case(
         about: further fields of the case.
     """
     cls = getattr(diffusers, name.split(" ")[0])
-    return Case(name, "video", lambda: make(cls), lambda pipe, guided: sample(pipe, guided, **inputs()), **about)
+    return Case(
+        name, "video", lambda: make(cls), lambda pipe, guided: sample(pipe, guided, **inputs()), **about
+    )

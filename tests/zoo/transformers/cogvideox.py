@@ -48,6 +48,7 @@ IN_PAIRS = {"patch_size_t": 2, "patch_bias": False}  # CogVideoX 1.5: a patch ha
 FACE = {"id_vit": 8, "id": 12, "scales": 2}
 FACIAL = {
     "num_attention_heads": 3,
+    "num_layers": 6,
     "is_train_face": True,
     "is_kps": True,
     "cross_attn_interval": 2,
