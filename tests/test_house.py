@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"errors"},
     {"clocks.clock", "cuts.cut", "plans.policy", "plans.forecast", "plans.made_for", "plans.plan", "adapter"},
-    {"cuts"},
+    {"cuts", "transformer"},
     {"registry", "plans"},
     {
         "caller",

@@ -68,6 +68,10 @@ class Slot(nn.Module):
         _ = self.taps == ""  # read, so that a compiled graph is bound to it
         return self.feature[0]
 
+    def empty(self) -> None:
+        """Hold nothing any more."""
+        self.feature = ()
+
 
 class Mark(nn.Module):
     """Stands around a child that every full step runs, and names the taps that are in place.
@@ -111,13 +115,13 @@ class Tap:
             raise RuntimeError(f"{self.name}: a full step ran past the tap and left nothing to reuse")
         return tuple(seen[position] for position in sorted(seen))
 
-    def on_output(self, module: nn.Module, streams: int = 1) -> list[Swap]:
-        """Keep what `module` returns (the first elements, where it returns a tuple)."""
+    def on_output(self, module: nn.Module, streams: int = 1, first: int = 0) -> list[Swap]:
+        """Keep what `module` returns (the first elements, where it returns a tuple), from `first` on."""
 
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             returned = output if isinstance(output, tuple) else (output,)
-            for position in range(streams):
-                self.keep(position, returned[position])
+            for stream in range(streams):
+                self.keep(first + stream, returned[stream])
 
         return [Swap(module._forward_hooks, self.name, hook)]
 
@@ -196,7 +200,7 @@ def cached(cut: Cut, feature: Feature, taps: Sequence[Cut] = ()) -> Iterator[Non
         with swapped([*cut.shrink, *(swap for cut in taps for swap in cut.listen)]):
             yield
     finally:
-        cut.slot.feature = ()
+        cut.slot.empty()
 
 
 def tap_names(cuts: Sequence[Cut]) -> str:

@@ -84,7 +84,7 @@ class CachingScheduler:
         forward = below(forward, CachingScheduler)
         run = self._run_of(clock)
         self._enter(run, clock)
-        self._decide(run, clock, call[self.adapter.sample])
+        self._decide(run, clock, self._sample(call))
         run.lane += 1
         try:
             return self._compute(run, clock, forward, call)
@@ -160,9 +160,12 @@ class CachingScheduler:
             stacklevel=2,
         )
 
+    def _sample(self, call: dict[str, Any]) -> torch.Tensor:
+        return first_tensor(call[self.adapter.sample])
+
     def _tick(self, call: dict[str, Any]) -> StepClock | None:
         timestep = self.adapter.timestep
-        return self.clock.tick(None if timestep is None else call[timestep], call[self.adapter.sample])
+        return self.clock.tick(None if timestep is None else call[timestep], self._sample(call))
 
     def _enter(self, run: Run, clock: StepClock) -> None:
         """Begin a step, with its first call or with that of a side network before it."""
@@ -193,7 +196,7 @@ class CachingScheduler:
             run.shapes[form] = shapes_of(call)
         if branch is None:
             call = computed(call)
-        watch = Stopwatch(call[self.adapter.sample])
+        watch = Stopwatch(self._sample(call))
         if branch is None:
             with tapped(taps):
                 result = forward(**call)
@@ -210,7 +213,7 @@ class CachingScheduler:
             if self.on_feature is not None:
                 self.on_feature(clock, run.lane, cut.branch, feature)
         if self.plan.policy.needs_change and run.lane == 0:
-            run.change.seen(branch is None, call[self.adapter.sample], first_tensor(result))
+            run.change.seen(branch is None, self._sample(call), first_tensor(result))
         if clock.is_last:  # nothing is held when the run is over
             lane.past, run.change = {}, DenoiserChange()
         unplanned = branch is None and planned is not None

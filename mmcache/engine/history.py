@@ -128,8 +128,8 @@ def relative_change(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
     return (now.float() - then.float()).norm() / then.float().norm().clamp_min(1e-12)
 
 
-def first_tensor(result: Any) -> torch.Tensor:
-    """The tensor that a denoiser returns: bare, or with `return_dict` or without."""
-    if isinstance(result, torch.Tensor):
-        return result
-    return result[0] if isinstance(result, tuple) else result.sample
+def first_tensor(thing: Any) -> torch.Tensor:
+    """The tensor that a denoiser is given or returns, with `return_dict` or without; the first of a list."""
+    if isinstance(thing, torch.Tensor):
+        return thing
+    return first_tensor(thing.sample if hasattr(thing, "sample") else thing[0])

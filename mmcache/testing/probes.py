@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.adapter import Adapter
 from mmcache.cuts.cut import Cut, Slot, swapped, tapped
+from mmcache.engine.history import first_tensor
 from mmcache.engine.shadow import own_model, shadow_forward
 from mmcache.parts import find_denoisers
 from mmcache.session import Session
@@ -51,7 +52,12 @@ def denoiser_calls(pipe: Any, sample: Any) -> Iterator[tuple[str, nn.Module, Ada
             sample(pipe)
         require(bool(calls), f"{name}: the sampling run did not call it")
         with torch.no_grad():
-            yield name, model, adapter, max(calls, key=lambda call: call[adapter.sample].numel())
+            yield (
+                name,
+                model,
+                adapter,
+                max(calls, key=lambda call: first_tensor(call[adapter.sample]).numel()),
+            )
 
 
 @contextmanager

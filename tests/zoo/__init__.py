@@ -1,6 +1,6 @@
-"""Every pipeline class of diffusers with a U-Net that mmcache knows, small and random.
+"""Every pipeline class of diffusers with a denoiser that mmcache knows, small and random.
 
-`CASES` has them all, from the modules of this folder.
+`CASES` has them all, from the modules of this folder and of the folders in it.
 """
 
 import importlib
@@ -10,13 +10,13 @@ from tests.zoo.case import Case
 
 
 def collect() -> list[Case]:
-    """The `CASES` of all modules of this folder.
+    """The `CASES` of all modules of this folder and those in it.
 
     Raises:
         ValueError: two cases have the same name.
     """
     modules = [
-        importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)
+        importlib.import_module(found.name) for found in pkgutil.walk_packages(__path__, f"{__name__}.")
     ]
     cases = [case for module in modules for case in getattr(module, "CASES", [])]
     names = [case.name for case in cases]

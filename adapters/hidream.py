@@ -1,0 +1,16 @@
+"""HiDream-I1: two streams, then one, each block with text of its own (arXiv 2505.22705)."""
+
+from mmcache.registry import register
+from mmcache.transformer import transformer
+
+register(
+    transformer(
+        "HiDream",
+        "HiDreamImageTransformer2DModel",
+        timestep="timesteps",
+        streams={
+            "double_stream_blocks": ("hidden_states", "encoder_hidden_states"),
+            "single_stream_blocks": ("hidden_states",),
+        },
+    )
+)
