@@ -53,13 +53,8 @@ def sample(pipe: Any, guided: bool, **changes: Any) -> Any:
     return run(pipe, guided, **words() | changes)
 
 
-def sample_true(pipe: Any, guided: bool, **changes: Any) -> Any:
-    """Inpainting names its guidance otherwise."""
-    return run(pipe, guided, scale="true_cfg_scale", **words() | changes)
-
-
 CASES = [
     case("ChromaPipeline", "image", build, sample),
     case("ChromaImg2ImgPipeline", "image", build, sample, on_picture),
-    case("ChromaInpaintPipeline", "inpainting", build, sample_true, masked),
+    case("ChromaInpaintPipeline", "inpainting", build, sample, masked),
 ]

@@ -28,6 +28,7 @@ SHAPE = {
     "text_len": WORDS,
     "text_len_t5": WORDS,
 }
+NOISE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.018, "clip_sample": False}
 LAYERS = 8  # each of the last three is given the output of one of the first
 
 

@@ -45,6 +45,16 @@ def prompts(
     return given
 
 
+def reducing(cls: Any, by: int) -> Any:
+    """The class of an autoencoder like `cls`, whose encoder sees each picture `by` times smaller."""
+
+    class Reducing(cls):
+        def encode(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            return super().encode(x[..., ::by, ::by], *args, **kwargs)
+
+    return Reducing
+
+
 def run(
     pipe: Any, guided: bool, scale: str | None = "guidance_scale", off: float = 1.0, **changes: Any
 ) -> Any:

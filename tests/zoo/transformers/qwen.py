@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 from typing import Any
 
-import torch
 from diffusers import (
     AutoencoderKLQwenImage,
     QwenImage21Transformer2DModel,
@@ -11,7 +10,6 @@ from diffusers import (
     QwenImageMultiControlNetModel,
     QwenImageTransformer2DModel,
 )
-from torch.nn import functional
 
 from tests.zoo import parts
 from tests.zoo.parts import EMBEDDING
@@ -25,6 +23,7 @@ from tests.zoo.transformers.parts import (
     masked,
     on_picture,
     prompts,
+    reducing,
     run,
 )
 
@@ -55,13 +54,6 @@ def controlnet(seed: int = 2, **changes: Any) -> QwenImageControlNetModel:
     return lively(seed, lambda: QwenImageControlNetModel(**shape))
 
 
-class Reducing(AutoencoderKLQwenImage):
-    """An encoder that sees a picture `REDUCTION` / 2 times smaller than it is."""
-
-    def encode(self, x: torch.Tensor, return_dict: bool = True) -> Any:
-        return super().encode(functional.avg_pool3d(x, (1, REDUCTION // 2, REDUCTION // 2)), return_dict)
-
-
 def vae(cls: Any = AutoencoderKLQwenImage, pictures: int = 3) -> AutoencoderKLQwenImage:
     """Pictures (`pictures`, 1, 2h, 2w) to latents (LATENT, 1, h, w)."""
     shape = {
@@ -77,9 +69,9 @@ def vae(cls: Any = AutoencoderKLQwenImage, pictures: int = 3) -> AutoencoderKLQw
     return parts.seeded(1, lambda: cls(**shape))
 
 
-def reducing_vae(pictures: int = 3) -> Reducing:
-    """The pipelines take from `temperal_downsample` how much smaller a latent is."""
-    model = vae(Reducing, pictures)
+def reducing_vae(pictures: int = 3) -> AutoencoderKLQwenImage:
+    """Latents `REDUCTION` times smaller than pictures, as the pipelines take from `temperal_downsample`."""
+    model = vae(reducing(AutoencoderKLQwenImage, REDUCTION // 2), pictures)
     model.temperal_downsample = [False] * (REDUCTION.bit_length() - 1)
     return model
 
