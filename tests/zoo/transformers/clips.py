@@ -82,12 +82,13 @@ def case(
     make: Callable[[Any], Any],
     inputs: Callable[[], dict[str, Any]],
     sample: Callable[..., Any] = run,
+    family: str = "video",
     **about: Any,
 ) -> Case:
-    """A video's case; `make` is given the class, which `name` has before a bracket.
+    """A case; `make` is given the class, which `name` has before a bracket.
 
     Args:
-        inputs: what the call has beside steps, size and guidance.
+        inputs: what the call has beside what `sample` gives it.
         about: further fields of the case.
     """
     cls = getattr(diffusers, name.split(" ")[0])
