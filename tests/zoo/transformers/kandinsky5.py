@@ -9,7 +9,7 @@ from tests.zoo import parts
 from tests.zoo.case import STEPS
 from tests.zoo.parts import EMBEDDING, LATENT, POOLED
 from tests.zoo.random_weights import lively
-from tests.zoo.transformers.parts import WORDS, case, flow, noise
+from tests.zoo.transformers.parts import WORDS, case, deep_vae, flow, noise
 
 PICTURE = 8 * LATENT  # whatever the VAE, eight times the latent
 SHAPE = {
@@ -26,20 +26,11 @@ SHAPE = {
 }
 
 
-def vae() -> Any:
-    """Pictures (3, 8h, 8w) to latents (4, h, w)."""
-    return parts.vae(
-        block_out_channels=(4,) * 4,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-    )
-
-
 def build(cls: Any, visual_cond: bool) -> Any:
     """Its sizes are a list of large ones; it is given a small one."""
     pipe = cls(
         transformer=lively(0, lambda: Kandinsky5Transformer3DModel(**SHAPE, visual_cond=visual_cond)),
-        vae=vae(),
+        vae=deep_vae(shift_factor=0.1),
         text_encoder=None,
         tokenizer=None,
         text_encoder_2=None,

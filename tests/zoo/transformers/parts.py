@@ -6,10 +6,10 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler
 
 from tests.zoo.case import STEPS, Case
-from tests.zoo.parts import EMBEDDING, PICTURE, generator, mask, picture
+from tests.zoo.parts import EMBEDDING, PICTURE, generator, mask, picture, vae
 
 WORDS = 5  # tokens of a prompt given as an embedding
 STRENGTH = 0.8  # of six steps, four or five are run, as the pipeline rounds
@@ -17,6 +17,16 @@ STRENGTH = 0.8  # of six steps, four or five are run, as the pipeline rounds
 
 def flow(**changes: Any) -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler(**changes)
+
+
+def deep_vae(**changes: Any) -> AutoencoderKL:
+    """Pictures (3, 8h, 8w) to latents (4, h, w)."""
+    shape = {
+        "block_out_channels": (4,) * 4,
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+    }
+    return vae(**shape | changes)
 
 
 def noise(*shape: int, seed: int) -> torch.Tensor:

@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import ZImageControlNetModel, ZImageTransformer2DModel
+from torch import nn
+from transformers import BatchFeature
+from transformers.modeling_outputs import BaseModelOutput
 
 from tests.zoo import parts
 from tests.zoo.parts import EMBEDDING
 from tests.zoo.random_weights import lively
-from tests.zoo.transformers.parts import WORDS, case, control, flow, masked, noise, on_picture, run
+from tests.zoo.transformers.parts import WORDS, case, control, deep_vae, flow, masked, noise, on_picture, run
 
 SHAPE = {
     "in_channels": 4,
@@ -42,16 +46,14 @@ def controlnet(channels: int) -> ZImageControlNetModel:
 
 
 def build(cls: Any, **more: Any) -> Any:
-    return parts.quiet(
-        cls(
-            scheduler=flow(),
-            vae=parts.vae(shift_factor=0.1),
-            text_encoder=None,
-            tokenizer=None,
-            transformer=transformer(),
-            **more,
-        )
-    )
+    of_all = {
+        "scheduler": flow(),
+        "vae": parts.vae(shift_factor=0.1),
+        "text_encoder": None,
+        "tokenizer": None,
+        "transformer": transformer(),
+    }
+    return parts.quiet(cls(**of_all | more))
 
 
 def words() -> dict[str, list[torch.Tensor]]:
@@ -63,6 +65,61 @@ def words() -> dict[str, list[torch.Tensor]]:
 
 def sample(pipe: Any, guided: bool, **changes: Any) -> Any:
     return run(pipe, guided, off=0.0, **words() | changes)
+
+
+# Omni: each word, picture and view of a picture is a part of the stream, clean or noisy
+
+VIEW = 16  # channels of what the picture's encoder sees
+REFERENCE = 64  # pixels; smaller pictures are refused
+
+
+class Seen(nn.Module):
+    """Stands in for the picture's encoder: a patch is as bright as the picture."""
+
+    dtype = torch.float32
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.projection = nn.Linear(1, VIEW)
+
+    def forward(self, pixel_values: torch.Tensor, spatial_shapes: torch.Tensor) -> BaseModelOutput:
+        return BaseModelOutput(last_hidden_state=self.projection(pixel_values))
+
+
+class Processor:
+    """A picture to four patches."""
+
+    def __call__(self, images: list[Any], return_tensors: str) -> BatchFeature:
+        patches = [
+            np.asarray(picture, np.float32).mean() / 255 + place for picture in images for place in range(4)
+        ]
+        values = torch.tensor(patches).view(len(images), 4, 1)
+        return BatchFeature({"pixel_values": values, "spatial_shapes": torch.tensor([[2, 2]] * len(images))})
+
+
+def build_omni(cls: Any) -> Any:
+    """Pictures are given to the VAE in half precision."""
+    return build(
+        cls,
+        vae=deep_vae(shift_factor=0.1).bfloat16(),
+        transformer=transformer(siglip_feat_dim=VIEW),
+        siglip=parts.seeded(3, Seen),
+        siglip_processor=Processor(),
+    )
+
+
+def sample_omni(pipe: Any, guided: bool, pictures: int = 0) -> Any:
+    """Words stand before, between and behind the pictures."""
+    segments = pictures + 2 if pictures else 1
+    words = {
+        "prompt_embeds": [[noise(WORDS, EMBEDDING, seed=7 + place) for place in range(segments)]],
+        "negative_prompt_embeds": [
+            [noise(WORDS - 1, EMBEDDING, seed=17 + place) for place in range(segments)]
+        ],
+    }
+    given = [parts.pil_picture(REFERENCE, seed=5 + place) for place in range(pictures)]
+    return run(pipe, guided, off=0.0, height=REFERENCE, width=REFERENCE, image=given or None, **words)
 
 
 CASES = [
@@ -92,4 +149,6 @@ CASES = [
         sample,
         lambda: control() | {"image": parts.picture(), "mask_image": parts.mask()},
     ),
+    case("ZImageOmniPipeline", "image", build_omni, sample_omni),
+    case("ZImageOmniPipeline (two pictures)", "image", build_omni, sample_omni, lambda: {"pictures": 2}),
 ]
