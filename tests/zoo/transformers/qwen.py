@@ -106,7 +106,7 @@ def sample(pipe: Any, guided: bool, **changes: Any) -> Any:
 
 
 def sample_layered(pipe: Any, guided: bool) -> Any:
-    """Two layers; their size is the picture's, scaled."""
+    """Two layers of one picture; their size is the picture's, scaled."""
     call = {
         "prompt": parts.PROMPT,
         "image": parts.pil_picture().convert("RGBA"),
@@ -116,7 +116,7 @@ def sample_layered(pipe: Any, guided: bool) -> Any:
         "generator": parts.generator(),
         "output_type": "pt",  # latents are not handed out
     }
-    return pipe(**call | prompts(mask="embeds_mask")).images
+    return torch.stack(pipe(**call | prompts(mask="embeds_mask")).images)
 
 
 def controls() -> dict[str, Any]:
