@@ -21,7 +21,7 @@ from tests.zoo.random_weights import lively
 from tests.zoo.transformers.clips import CHANNELS, SIDE, case, clip, run_on_video, settings
 from tests.zoo.transformers.parts import flow, noise, prompts
 
-FRAMES = 9  # three frames of the latent
+FRAMES = 17  # three frames of the latent
 LAYERS = 2  # of the text encoder, whose hidden states are all given
 MELS = 8
 WIDTH, AUDIO_WIDTH = 16, 8
@@ -38,7 +38,7 @@ SHAPE = {
     "audio_cross_attention_dim": AUDIO_WIDTH,
     "num_layers": 5,
     "caption_channels": EMBEDDING,
-    "vae_scale_factors": (4, 8, 8),
+    "vae_scale_factors": (8, 8, 8),
     "rope_type": "split",
     "rope_double_precision": False,
     "perturbed_attn": True,
@@ -48,7 +48,7 @@ GATED = {"gated_attn": True, "audio_gated_attn": True, "cross_attn_mod": True, "
 
 
 def vae() -> AutoencoderKLLTX2Video:
-    """Videos (3, 4f + 1, 8h, 8w) to latents (4, f + 1, h, w)."""
+    """Videos (3, 8f + 1, 8h, 8w) to latents (4, f + 1, h, w)."""
     shape = {
         "latent_channels": CHANNELS,
         "block_out_channels": (8, 8, 8),
@@ -59,7 +59,7 @@ def vae() -> AutoencoderKLLTX2Video:
         "spatio_temporal_scaling": (True,) * 3,
         "decoder_spatio_temporal_scaling": (True,) * 3,
         "decoder_inject_noise": (False,) * 4,
-        "downsample_type": ("spatial", "spatiotemporal", "spatiotemporal"),
+        "downsample_type": ("spatiotemporal",) * 3,
         "upsample_residual": (False,) * 3,
         "upsample_factor": (1,) * 3,
         "patch_size": 1,
@@ -184,22 +184,22 @@ def hdr_references() -> dict[str, Any]:
 
 
 def keyframes() -> dict[str, Any]:
-    """The picture of a frame in the middle is made beside the video, in tokens of its own."""
-    sigmas = {"sigmas": [1.0, 0.9, 0.75, 0.6, 0.4, 0.2], "num_frames": 17}
+    """The last frame's picture is made beside the video, 25 frames long, in tokens of its own."""
+    sigmas = {"sigmas": [1.0, 0.9, 0.75, 0.6, 0.4, 0.2], "num_frames": FRAMES}
     return {name: value for name, value in text().items() if "negative" not in name} | sigmas
 
 
 def in_tiles() -> dict[str, Any]:
     """The left half and the right one, each a call of the denoiser at every step."""
     halves = (slice(0, 2), slice(2, 4))
-    tiles = [LTX2DFREpilogueTile(slice(0, 5), slice(0, 4), half, torch.ones(5, 4, 2)) for half in halves]
+    tiles = [LTX2DFREpilogueTile(slice(0, 4), slice(0, 4), half, torch.ones(4, 4, 2)) for half in halves]
     return keyframes() | {"video_tiles": tiles}
 
 
 def refined() -> dict[str, Any]:
     """A video of twice as many frames, in two tiles one after the other."""
     given = {
-        "latents": noise(1, CHANNELS, 5, 4, 4, seed=21),
+        "latents": noise(1, CHANNELS, 3, 4, 4, seed=21),
         "keyframes_latents": noise(1, CHANNELS, 2, 4, 4, seed=22),
         "keyframe_positions": [8, 16],
         "audio_latents": noise(1, 2, 12, MELS // 4, seed=23),
