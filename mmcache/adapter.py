@@ -33,6 +33,7 @@ class Adapter:
         timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
         plans: default plans of tasks that need another one, by the argument of the pipeline's call that
             shows the task (`mask_image` for inpainting).
+        refused: what is said of a model that has no branch, behind its name.
     """
 
     name: str
@@ -43,6 +44,10 @@ class Adapter:
     sample: str = "sample"
     timestep: str | None = "timestep"
     plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
+    refused: str = (
+        "has no deep part: all of its layers lie around its outermost skip connection, so a cached step "
+        "would be a full one"
+    )
 
 
 @dataclass(frozen=True)

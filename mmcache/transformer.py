@@ -11,6 +11,7 @@ from torch import nn
 from mmcache.adapter import Adapter
 from mmcache.cuts.block_stack import BlockStack
 from mmcache.cuts.cut import Cut
+from mmcache.errors import UnsupportedPipelineError
 from mmcache.plans.forecast import Taylor
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
@@ -36,6 +37,8 @@ UNMEASURED = Plan(
     "the trained U-Net that ships with mmcache; compare before you rely on it",
 )
 
+TOO_SHORT = "has no deep part: with fewer than three blocks, the first and the last are all there is"
+
 
 def transformer(name: str, *denoisers: str, timestep: str | None = "timestep", **layout: Any) -> Adapter:
     """The adapter of transformer classes that are built alike.
@@ -58,7 +61,16 @@ def transformer(name: str, *denoisers: str, timestep: str | None = "timestep", *
     def branches(model: nn.Module) -> int:
         return stack(model).branches(model)
 
-    return Adapter(name, denoisers, cut, branches, UNMEASURED, sample, timestep)
+    return Adapter(name, denoisers, cut, branches, UNMEASURED, sample, timestep, refused=TOO_SHORT)
+
+
+def refused(name: str, *denoisers: str, reason: str) -> Adapter:
+    """The adapter of classes that cannot be cut right: it has no branch, and says why."""
+
+    def cut(model: nn.Module, branch: int) -> Cut:
+        raise UnsupportedPipelineError(f"{type(model).__name__} {reason}")
+
+    return Adapter(name, denoisers, cut, branches=lambda model: 0, default_plan=UNMEASURED, refused=reason)
 
 
 def main_lists(model: nn.Module) -> tuple[str, ...]:

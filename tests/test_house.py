@@ -21,11 +21,13 @@ LAYERS = [
         "engine.shadow",
         "engine.history",
         "engine.attention_readers",
+        "engine.other_caches",
     },
     {"clocks", "parts"},
     {"engine.caching_scheduler"},
     {"engine", "report"},
     {"session"},
+    {"refusals"},
     {"acceleration"},
     {"testing"},
 ]

@@ -6,6 +6,7 @@ memory is the exact index: no value is compared (samplers such as Heun and PNDM 
 device is waited for. That also tells tiles (MultiDiffusion calls `step` once per tile) from steps.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -123,13 +124,16 @@ class SchedulerClock:
         return StepClock(self.run, index - self._first, self._total, self._times[index])
 
     def _is_mixed(self, timestep: Any) -> bool:
-        """Whether the calls of this run are at several timesteps at once: then no step is before another.
+        """Whether calls of this run are at several of its timesteps at once: no step is before another then.
 
-        Looked at once per run, and only where a vector of timesteps does not show that it is one, repeated.
+        What stands still at another time (a first frame that is given, without noise or with little) is not
+        meant. Looked at once per run, and only where a vector of timesteps does not show that it is one,
+        repeated.
         """
         if self._mixed is None:
             several = isinstance(timestep, torch.Tensor) and timestep.numel() > 1 and any(timestep.stride())
-            self._mixed = several and bool((timestep != timestep.flatten()[0]).any())
+            values = set(timestep.flatten().tolist()) - {0.0} if several else set()
+            self._mixed = len(values) > 1 and len(values & set(self._tables()[0].tolist())) > 1
         return self._mixed
 
     def _locate(self, timestep: Any) -> int | None:
@@ -162,5 +166,11 @@ class SchedulerClock:
         begin = getattr(self.scheduler, "begin_index", None)
         if begin is not None:
             return int(begin)
-        value = None if timestep is None else float(torch.as_tensor(timestep).flatten()[0])
-        return self._times.index(value) if value in self._times else 0
+        if timestep is None:
+            return 0
+        value = float(torch.as_tensor(timestep).flatten()[0])
+        # Many transformers are told a timestep as a share of those of training: 1.0 is the first one.
+        config = getattr(self.scheduler, "config", None)
+        whole = value * getattr(config, "num_train_timesteps", 1)
+        shares = (i for i, time in enumerate(self._times) if math.isclose(time, whole, rel_tol=1e-4))
+        return next(shares, self._times.index(value) if value in self._times else 0)

@@ -19,8 +19,10 @@ from mmcache.cuts.cut import Cut, Feature, cached, tapped
 from mmcache.engine.attention_readers import attention_readers
 from mmcache.engine.deferred import computed
 from mmcache.engine.history import DenoiserChange, Lane, Run, first_tensor, signature
+from mmcache.engine.other_caches import other_cache
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.shadow import below, is_compiled, own_model
+from mmcache.errors import UnsupportedPipelineError
 from mmcache.macs import count_macs, shapes_of, skip_branch
 from mmcache.plans.plan import Plan
 
@@ -134,6 +136,8 @@ class CachingScheduler:
     def _run_of(self, clock: StepClock) -> Run:
         if self.run.number == clock.run:
             return self.run
+        if found := other_cache(self.model):  # enabled since
+            raise UnsupportedPipelineError(found)
         self.plan.check_total(clock.total)
         if clock.total == 1:
             self._warn_of_few_steps(clock.total)

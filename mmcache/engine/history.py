@@ -14,16 +14,22 @@ from mmcache.plans.forecast import Forecast, Observation
 
 
 def signature(call: dict[str, Any]) -> Hashable:
-    """Shapes, types and devices of everything a denoiser is called with: its features fit no other call.
+    """What everything that a denoiser is called with looks like: its features fit no other call."""
+    return tuple(looks(leaf) for leaf in tree_leaves(call))
 
-    Of switches (`apply_control` of ControlNet-XS) also how they stand; not of numbers, which may be scales.
+
+def looks(leaf: Any) -> Hashable:
+    """Of a tensor its shape, type and device; of a switch or a mode how it stands; of a number, which may be
+    a scale, only that it is one; of a pipeline's own store of keys and values, all this of what it has.
     """
-    return tuple(
-        (leaf.shape, leaf.dtype, leaf.device)
-        if isinstance(leaf, torch.Tensor)
-        else (leaf if isinstance(leaf, bool) else type(leaf))
-        for leaf in tree_leaves(call)
-    )
+    if isinstance(leaf, torch.Tensor):
+        return leaf.shape, leaf.dtype, leaf.device
+    if leaf is None or isinstance(leaf, bool | str):
+        return leaf
+    own = getattr(leaf, "__dict__", None)
+    if not own or isinstance(leaf, type) or callable(leaf):
+        return type(leaf).__name__
+    return type(leaf).__name__, tuple((name, signature({"": value})) for name, value in sorted(own.items()))
 
 
 @dataclass
