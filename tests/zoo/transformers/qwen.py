@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from diffusers import (
     AutoencoderKLQwenImage,
     QwenImage21Transformer2DModel,
