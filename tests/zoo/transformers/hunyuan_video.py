@@ -81,6 +81,7 @@ def skyreels(cls: Any) -> Any:
 
 
 def framepack(cls: Any) -> Any:
+    """It leaves out the words that are masked, so what it computes depends on the mask's values."""
     return build(cls, PACKED, HunyuanVideoFramepackTransformer3DModel, **siglip())
 
 

@@ -74,12 +74,15 @@ def sample(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
     return pipe(**call | {"generator": generator()} | changes).frames
 
 
+def sized() -> dict[str, Any]:
+    return given() | {"height": SIDE, "width": SIDE}
+
+
+def with_picture() -> dict[str, Any]:
+    return given() | {"image": pil_picture(SIDE)}
+
+
 CASES = [
-    case("HunyuanVideo15Pipeline", build, lambda: given() | {"height": SIDE, "width": SIDE}, sample),
-    case(
-        "HunyuanVideo15ImageToVideoPipeline",
-        from_picture,
-        lambda: given() | {"image": pil_picture(SIDE)},
-        sample,
-    ),
+    case("HunyuanVideo15Pipeline", build, sized, sample),
+    case("HunyuanVideo15ImageToVideoPipeline", from_picture, with_picture, sample),
 ]
