@@ -20,8 +20,8 @@ from tests.zoo.transformers.clips import (
     clip_and_prompts,
     grey_clip,
     picture_and_prompts,
-    unipc_flow,
     run_on_video,
+    unipc_flow,
     wan_vae,
 )
 from tests.zoo.transformers.parts import flow, prompts
