@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-import diffusers
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler
 from PIL import Image
 
 from tests.zoo.case import STEPS, Case
 from tests.zoo.parts import generator, pil_picture, seeded
+from tests.zoo.transformers import parts
 from tests.zoo.transformers.parts import prompts
 
 SIDE = 32  # height and width of a frame, that a VAE makes eight times smaller
@@ -85,13 +85,5 @@ def case(
     family: str = "video",
     **about: Any,
 ) -> Case:
-    """A case; `make` is given the class, which `name` has before a bracket.
-
-    Args:
-        inputs: what the call has beside what `sample` gives it.
-        about: further fields of the case.
-    """
-    cls = getattr(diffusers, name.split(" ")[0])
-    return Case(
-        name, "video", lambda: make(cls), lambda pipe, guided: sample(pipe, guided, **inputs()), **about
-    )
+    """A case whose name begins with the class, of the family of videos if nothing else is said."""
+    return parts.case(name, family, make, sample, inputs, **about)
