@@ -8,6 +8,7 @@ register(
         "HiDream",
         "HiDreamImageTransformer2DModel",
         timestep="timesteps",
+        looks_at_data=True,  # which experts a token goes to
         streams={
             "double_stream_blocks": ("hidden_states", "encoder_hidden_states"),
             "single_stream_blocks": ("hidden_states",),

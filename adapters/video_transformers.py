@@ -3,15 +3,18 @@
 from mmcache.registry import register
 from mmcache.transformer import transformer
 
-register(
-    transformer(
-        "video transformer",
-        *("WanTransformer3DModel", "ChronoEditTransformer3DModel", "SkyReelsV2Transformer3DModel"),
-        *("WanVACETransformer3DModel", "HeliosTransformer3DModel", "CogVideoXTransformer3DModel"),
-        *("HunyuanVideoTransformer3DModel", "HunyuanVideoFramepackTransformer3DModel"),
-        *("HunyuanVideo15Transformer3DModel", "LTXVideoTransformer3DModel", "LTX2VideoTransformer3DModel"),
-        *("MochiTransformer3DModel", "AllegroTransformer3DModel", "EasyAnimateTransformer3DModel"),
-        *("SanaVideoTransformer3DModel", "Kandinsky5Transformer3DModel", "Kandinsky6Transformer3DModel"),
-        *("Kandinsky6SRTransformer3DModel", "AnyFlowTransformer3DModel"),
-    )
+PLAIN = (
+    *("WanTransformer3DModel", "ChronoEditTransformer3DModel", "SkyReelsV2Transformer3DModel"),
+    *("WanVACETransformer3DModel", "CogVideoXTransformer3DModel", "HunyuanVideoTransformer3DModel"),
+    *("LTXVideoTransformer3DModel", "LTX2VideoTransformer3DModel", "AnyFlowTransformer3DModel"),
+    *("MochiTransformer3DModel", "AllegroTransformer3DModel", "EasyAnimateTransformer3DModel"),
+    *("SanaVideoTransformer3DModel", "Kandinsky5Transformer3DModel", "Kandinsky6Transformer3DModel"),
+    *("Kandinsky6SRTransformer3DModel",),
 )
+LOOKING = (
+    *("HunyuanVideo15Transformer3DModel", "HunyuanVideoFramepackTransformer3DModel"),
+    *("HeliosTransformer3DModel",),
+)
+
+register(transformer("video transformer", *PLAIN))
+register(transformer("video transformer that looks at its text", *LOOKING, looks_at_data=True))

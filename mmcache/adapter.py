@@ -33,6 +33,8 @@ class Adapter:
         timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
         plans: default plans of tasks that need another one, by the argument of the pipeline's call that
             shows the task (`mask_image` for inpainting).
+        looks_at_data: its forward looks at the contents of tensors, so multiply-adds cannot be counted from
+            shapes; they are counted while the first call of each kind runs, which takes that call longer.
         refused: what is said of a model that has no branch, behind its name.
     """
 
@@ -44,6 +46,7 @@ class Adapter:
     sample: str = "sample"
     timestep: str | None = "timestep"
     plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
+    looks_at_data: bool = False
     refused: str = (
         "has no deep part: all of its layers lie around its outermost skip connection, so a cached step "
         "would be a full one"

@@ -31,8 +31,9 @@ def without_contents(leaf: Any) -> Any:
     """A tensor on the meta device; of a pipeline's own store of tensors, a copy with such; else itself."""
     if isinstance(leaf, torch.Tensor):
         return on_meta(leaf)
-    memo = {id(tensor): on_meta(tensor) for tensor in tensors_of(leaf)}
-    return copy.deepcopy(leaf, memo) if memo else leaf
+    if not is_store(leaf):
+        return leaf
+    return copy.deepcopy(leaf, {id(tensor): on_meta(tensor) for tensor in tensors_of(leaf)})
 
 
 def tensors_of(thing: Any) -> Iterator[torch.Tensor]:
@@ -40,8 +41,13 @@ def tensors_of(thing: Any) -> Iterator[torch.Tensor]:
     for leaf in tree_leaves(getattr(thing, "__dict__", None)):
         if isinstance(leaf, torch.Tensor):
             yield leaf
-        elif leaf is not None and not isinstance(leaf, type) and not callable(leaf):
+        elif is_store(leaf):
             yield from tensors_of(leaf)
+
+
+def is_store(thing: Any) -> bool:
+    """Whether this is an object with attributes of its own, such as a store of keys and values."""
+    return hasattr(thing, "__dict__") and not isinstance(thing, type | torch.Tensor) and not callable(thing)
 
 
 def on_meta(tensor: torch.Tensor) -> torch.Tensor:

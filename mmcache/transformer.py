@@ -47,10 +47,11 @@ def transformer(name: str, *denoisers: str, timestep: str | None = "timestep", *
         name: how reports and messages call it.
         denoisers: the model classes it describes, by name.
         timestep: the argument of `forward` that holds the timestep.
-        **layout: what the rule does not see: `lists`, `streams`, ... of a `BlockStack`, and `sample`, the
-            argument of `forward` that holds the noisy latent.
+        **layout: what the rule does not see: `lists`, `streams`, ... of a `BlockStack`, and `sample` and
+            `looks_at_data` of an `Adapter`.
     """
-    sample = layout.pop("sample", "hidden_states")
+    told: dict[str, Any] = {"sample": "hidden_states", "timestep": timestep, "refused": TOO_SHORT}
+    told |= {name: layout.pop(name) for name in ("sample", "looks_at_data") if name in layout}
 
     def stack(model: nn.Module) -> BlockStack:
         return BlockStack(**{"lists": main_lists(model)} | layout)
@@ -61,7 +62,7 @@ def transformer(name: str, *denoisers: str, timestep: str | None = "timestep", *
     def branches(model: nn.Module) -> int:
         return stack(model).branches(model)
 
-    return Adapter(name, denoisers, cut, branches, UNMEASURED, sample, timestep, refused=TOO_SHORT)
+    return Adapter(name, denoisers, cut, branches, UNMEASURED, **told)
 
 
 def refused(name: str, *denoisers: str, reason: str) -> Adapter:

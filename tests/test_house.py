@@ -22,6 +22,7 @@ LAYERS = [
         "engine.history",
         "engine.attention_readers",
         "engine.other_caches",
+        "engine.call_macs",
     },
     {"clocks", "parts"},
     {"engine.caching_scheduler"},

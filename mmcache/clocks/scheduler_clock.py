@@ -124,23 +124,23 @@ class SchedulerClock:
         return StepClock(self.run, index - self._first, self._total, self._times[index])
 
     def _is_mixed(self, timestep: Any) -> bool:
-        """Whether calls of this run are at several of its timesteps at once: no step is before another then.
+        """Whether the calls of this run are at several timesteps at once: then no step is before another.
 
-        What stands still at another time (a first frame that is given, without noise or with little) is not
-        meant. Looked at once per run, and only where a vector of timesteps does not show that it is one,
-        repeated.
+        A row for each latent, with a time for each frame or token, tells the latest of them: a first frame
+        that is given has less noise, or none. Looked at once per run, and only where a vector of timesteps
+        does not show that it is one, repeated.
         """
         if self._mixed is None:
             several = isinstance(timestep, torch.Tensor) and timestep.numel() > 1 and any(timestep.stride())
-            values = set(timestep.flatten().tolist()) - {0.0} if several else set()
-            self._mixed = len(values) > 1 and len(values & set(self._tables()[0].tolist())) > 1
+            latest = timestep.reshape(timestep.shape[0], -1).amax(1) if several else None
+            self._mixed = latest is not None and bool((latest != latest[0]).any())
         return self._mixed
 
     def _locate(self, timestep: Any) -> int | None:
         """The index of this call in the scheduler's timesteps; None if it is not of a run."""
         if self._table is None:
             self._table = self._table_of(timestep)
-            self._times = [float(time) for time in self._table.tolist()]
+            self._times = [float(time) for time in self._steps_in(self._table).tolist()]
             self._begin = self._first_index(timestep)
         index = index_in_table(timestep, self._table)
         self._pointed = index is not None
@@ -160,6 +160,12 @@ class SchedulerClock:
         """
         tables = self._tables()
         return next((table for table in tables if index_in_table(timestep, table) is not None), tables[0])
+
+    def _steps_in(self, table: torch.Tensor) -> torch.Tensor:
+        """Without a last entry that is where the last step ends, which some samplers have among them."""
+        sigmas = getattr(self.scheduler, "sigmas", None)
+        is_end = sigmas is not None and len(sigmas) == len(table) > 1 and sigmas[-1] == 0
+        return table[:-1] if is_end else table
 
     def _first_index(self, timestep: Any) -> int:
         """Where the run starts, for pipelines whose timesteps do not show it: one look at the value."""

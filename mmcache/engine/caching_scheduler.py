@@ -17,13 +17,14 @@ from mmcache.adapter import Adapter
 from mmcache.clocks.clock import Clock, StepClock
 from mmcache.cuts.cut import Cut, Feature, cached, tapped
 from mmcache.engine.attention_readers import attention_readers
+from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.deferred import computed
 from mmcache.engine.history import DenoiserChange, Lane, Run, first_tensor, signature
 from mmcache.engine.other_caches import other_cache
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.shadow import below, is_compiled, own_model
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.macs import count_macs, shapes_of, skip_branch
+from mmcache.macs import shapes_of
 from mmcache.plans.plan import Plan
 
 FEW_STEPS = 8
@@ -70,7 +71,7 @@ class CachingScheduler:
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self._cuts = self._make_cuts()
         self.run = Run(0, self._cuts)
-        self._macs: dict[Hashable, int | None] = {}
+        self._macs = CallMacs(self.model, adapter, while_running=adapter.looks_at_data and not self.compiled)
         self._warned = False
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -123,12 +124,7 @@ class CachingScheduler:
 
     def macs(self, signature: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its signature; None if they cannot be counted."""
-        size = sum(1 for _ in self.model.modules())  # an adapter such as LoRA adds modules
-        key = (size, signature, branch)
-        if key not in self._macs:
-            smaller = None if branch is None else skip_branch(self.adapter.cut, branch)
-            self._macs[key] = count_macs(self.model, self.run.shapes[signature], smaller)
-        return self._macs[key]
+        return self._macs.of(signature, self.run.shapes[signature], branch)
 
     def _make_cuts(self) -> dict[int, Cut]:
         return {branch: self.adapter.cut(self.model, branch) for branch in self.plan.branches}
@@ -202,12 +198,12 @@ class CachingScheduler:
             call = computed(call)
         watch = Stopwatch(self._sample(call))
         if branch is None:
-            with tapped(taps):
+            with self._macs.counting(form, branch), tapped(taps):
                 result = forward(**call)
         else:
             self._warn_of_few_steps(clock.total)
             cut, feature = run.cuts[branch], lane.forecast(branch, clock, self.plan.forecast)
-            with cached(cut, feature, taps):
+            with self._macs.counting(form, branch), cached(cut, feature, taps):
                 result = forward(**computed(cut.arguments(call)))
         seconds = watch.stop()
 

@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 from mmcache.clocks.clock import StepClock
 from mmcache.cuts.cut import Cut, Feature
 from mmcache.engine.record import CallRecord
+from mmcache.macs import is_store
 from mmcache.plans.forecast import Forecast, Observation
 
 
@@ -26,10 +27,10 @@ def looks(leaf: Any) -> Hashable:
         return leaf.shape, leaf.dtype, leaf.device
     if leaf is None or isinstance(leaf, bool | str):
         return leaf
-    own = getattr(leaf, "__dict__", None)
-    if not own or isinstance(leaf, type) or callable(leaf):
+    if not is_store(leaf):
         return type(leaf).__name__
-    return type(leaf).__name__, tuple((name, signature({"": value})) for name, value in sorted(own.items()))
+    own = sorted(vars(leaf).items())
+    return type(leaf).__name__, tuple((name, signature({"": value})) for name, value in own)
 
 
 @dataclass
