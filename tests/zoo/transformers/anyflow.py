@@ -12,6 +12,7 @@ from tests.zoo.transformers.clips import case, run
 from tests.zoo.transformers.parts import noise, prompts
 from tests.zoo.transformers.wan import build, denoiser
 
+KEPT = "keeps keys and values of the chunks before"
 CHUNKS = (1, 1, 1)  # frames of the latent
 
 
@@ -21,10 +22,7 @@ def flow_map(cls: Any) -> Any:
 
 
 def chunked(cls: Any) -> Any:
-    """Each chunk sees those before it by their keys and values, the older ones of larger patches.
-
-    Its attention (FlexAttention) does not run where multiply-adds are counted.
-    """
+    """Each chunk sees those before it by their keys and values, the older ones of larger patches."""
     shape = {"compressed_patch_size": (1, 4, 4), "full_chunk_limit": 2, "chunk_partition": CHUNKS}
     model = denoiser(AnyFlowFARTransformer3DModel, **shape)
     return build(cls, transformer=model, scheduler=FlowMapEulerDiscreteScheduler())
@@ -45,6 +43,6 @@ def first_frame() -> dict[str, Any]:
 CASES = [
     case("AnyFlowPipeline", flow_map, dict, sample),
     case("AnyFlowPipeline (first frame)", flow_map, first_frame, sample),
-    case("AnyFlowFARPipeline", chunked, dict, sample, counted=False),
-    case("AnyFlowFARPipeline (first frame)", chunked, first_frame, sample, counted=False),
+    case("AnyFlowFARPipeline", chunked, dict, sample, refused=KEPT),
+    case("AnyFlowFARPipeline (first frame)", chunked, first_frame, sample, refused=KEPT),
 ]

@@ -8,6 +8,7 @@ from diffusers.models.transformers.transformer_sana_wm_refiner import SanaWMLTX2
 
 from tests.zoo.parts import EMBEDDING, PROMPT, TOKENS, generator, pil_picture, quiet
 from tests.zoo.random_weights import lively
+from tests.zoo.transformers.anyflow import KEPT
 from tests.zoo.transformers.clips import CHANNELS, SIDE, case, run_on_video
 from tests.zoo.transformers.ltx2 import FRAMES, connectors, vae
 from tests.zoo.transformers.ltx2 import SHAPE as LTX2_SHAPE
@@ -64,5 +65,5 @@ def refine(pipe: Any, _: bool) -> torch.Tensor:
 
 CASES = [
     case("SanaWMPipeline", build, forward, run_on_video),
-    case("SanaWMLTX2Refiner", refiner, dict, refine, guidance=False),
+    case("SanaWMLTX2Refiner", refiner, dict, refine, guidance=False, refused=KEPT),
 ]

@@ -1,5 +1,6 @@
 """SkyReels V2: Wan's blocks; diffusion forcing has a timestep for each frame."""
 
+from functools import partial
 from typing import Any
 
 from diffusers import SkyReelsV2Transformer3DModel
@@ -45,14 +46,17 @@ def in_two_runs() -> dict[str, Any]:
     return {"num_frames": LONG, "base_num_frames": FRAMES, "overlap_history": 1}
 
 
+# Each frame has a copy of the scheduler, and those are stepped.
+forcing = partial(case, refused="a sampler and a noise level of its own")
+
 CASES = [
     case("SkyReelsV2Pipeline", text_to_video, prompts),
     case("SkyReelsV2ImageToVideoPipeline", image_to_video, picture_and_prompts),
-    case("SkyReelsV2DiffusionForcingPipeline", text_to_video, forced),
-    case("SkyReelsV2DiffusionForcingPipeline (asynchronous)", told_fps, one_after_the_other),
-    case("SkyReelsV2DiffusionForcingPipeline (long)", text_to_video, lambda: forced() | in_two_runs()),
-    case("SkyReelsV2DiffusionForcingImageToVideoPipeline", text_to_video, picture_and_prompts),
-    case(
+    forcing("SkyReelsV2DiffusionForcingPipeline", text_to_video, forced),
+    forcing("SkyReelsV2DiffusionForcingPipeline (asynchronous)", told_fps, one_after_the_other),
+    forcing("SkyReelsV2DiffusionForcingPipeline (long)", text_to_video, lambda: forced() | in_two_runs()),
+    forcing("SkyReelsV2DiffusionForcingImageToVideoPipeline", text_to_video, picture_and_prompts),
+    forcing(
         "SkyReelsV2DiffusionForcingVideoToVideoPipeline",
         text_to_video,
         lambda: clip_and_prompts() | in_two_runs(),
