@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import torch
 from diffusers import AutoencoderKLWan, BriaFibo2Transformer2DModel, BriaFiboTransformer2DModel
 
 from tests.zoo import parts
@@ -103,11 +104,10 @@ def build_2(cls: Any) -> Any:
 
 def sample_2(pipe: Any, guided: bool, **changes: Any) -> Any:
     bundles = 1 + len(SHAPE_2["injection_layer_ids"])
-    words = prompts(mask="embeds_mask") | {
+    words = prompts(mask="embeds_mask", ones=torch.bool) | {
         "prompt_embeds": noise(1, bundles, WORDS, EMBEDDING, seed=7),
         "negative_prompt_embeds": noise(1, bundles, WORDS, EMBEDDING, seed=8),
     }
-    words = {name: value.bool() if "mask" in name else value for name, value in words.items()}
     return run(pipe, guided, **words | changes)
 
 

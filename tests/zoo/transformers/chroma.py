@@ -43,14 +43,9 @@ def build(cls: Any) -> Any:
     )
 
 
-def words() -> dict[str, torch.Tensor]:
-    given = prompts(mask="attention_mask")
-    return {name: value.float() if "mask" in name else value for name, value in given.items()}
-
-
 def sample(pipe: Any, guided: bool, **changes: Any) -> Any:
     """Guidance is a second call, with the negative prompt."""
-    return run(pipe, guided, **words() | changes)
+    return run(pipe, guided, **prompts(mask="attention_mask", ones=torch.float32) | changes)
 
 
 CASES = [

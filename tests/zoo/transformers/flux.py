@@ -8,7 +8,17 @@ from diffusers import AutoencoderKL, FluxControlNetModel, FluxMultiControlNetMod
 from tests.zoo import parts
 from tests.zoo.parts import EMBEDDING, POOLED
 from tests.zoo.random_weights import lively
-from tests.zoo.transformers.parts import STRENGTH, case, control, flow, masked, on_picture, prompts, run
+from tests.zoo.transformers.parts import (
+    STRENGTH,
+    case,
+    control,
+    flow,
+    masked,
+    on_picture,
+    positive,
+    prompts,
+    run,
+)
 
 PATCHED = 4 * 4  # channels of a patch: 2x2 pixels of a latent with four channels
 SHAPE = {
@@ -55,8 +65,7 @@ def build(cls: Any, shape: dict[str, Any] | None = None, **more: Any) -> Any:
 
 def sample(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
     """Guidance is a number that the transformer is told."""
-    words = {name: value for name, value in prompts(pooled=POOLED).items() if "negative" not in name}
-    return run(pipe, guided, **words | changes)
+    return run(pipe, guided, **positive(prompts(pooled=POOLED)) | changes)
 
 
 def sample_twice_a_step(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:

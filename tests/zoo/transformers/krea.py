@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from diffusers import Krea2Transformer2DModel
 
 from tests.zoo import parts
@@ -44,13 +45,11 @@ def build(cls: Any) -> Any:
 
 
 def sample(pipe: Any, guided: bool) -> Any:
-    words = prompts(mask="embeds_mask") | {
+    words = prompts(mask="embeds_mask", ones=torch.bool) | {
         "prompt_embeds": noise(1, WORDS, LAYERS, EMBEDDING, seed=7),
         "negative_prompt_embeds": noise(1, WORDS, LAYERS, EMBEDDING, seed=8),
     }
-    return run(
-        pipe, guided, off=0.0, **{name: w.bool() if "mask" in name else w for name, w in words.items()}
-    )
+    return run(pipe, guided, off=0.0, **words)
 
 
 CASES = [case("Krea2Pipeline", "image", build, sample)]

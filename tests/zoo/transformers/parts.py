@@ -34,7 +34,11 @@ def noise(*shape: int, seed: int) -> torch.Tensor:
 
 
 def prompts(
-    channels: int = EMBEDDING, words: int = WORDS, pooled: int | None = None, mask: str | None = None
+    channels: int = EMBEDDING,
+    words: int = WORDS,
+    pooled: int | None = None,
+    mask: str | None = None,
+    ones: torch.dtype = torch.long,
 ) -> dict[str, torch.Tensor]:
     """What stands in for a prompt and a negative prompt.
 
@@ -44,6 +48,7 @@ def prompts(
         pooled: channels of the pooled embeddings; None for no such.
         mask: "attention_mask" or "embeds_mask", as the family calls the masks; None for no such. The negative
             prompt is a token shorter.
+        ones: what the numbers of a mask are.
     """
     given: dict[str, torch.Tensor] = {}
     for seed, negative in ((7, ""), (8, "negative_")):
@@ -51,8 +56,13 @@ def prompts(
         if pooled:
             given[f"{negative}pooled_prompt_embeds"] = noise(1, pooled, seed=seed + 2)
         if mask:
-            given[f"{negative}prompt_{mask}"] = (torch.arange(words) < words - bool(negative)).long()[None]
+            given[f"{negative}prompt_{mask}"] = (torch.arange(words) < words - bool(negative)).to(ones)[None]
     return given
+
+
+def positive(given: dict[str, Any]) -> dict[str, Any]:
+    """Without what stands in for the negative prompt."""
+    return {name: value for name, value in given.items() if "negative" not in name}
 
 
 def reducing(cls: Any, by: int) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from diffusers import PRXTransformer2DModel
 
 from tests.zoo import parts
@@ -33,8 +34,7 @@ def build(cls: Any, channels: int, **more: Any) -> Any:
 
 
 def sample(pipe: Any, guided: bool, **changes: Any) -> Any:
-    words = prompts(mask="attention_mask")
-    words = {name: value.bool() if "mask" in name else value for name, value in words.items()}
+    words = prompts(mask="attention_mask", ones=torch.bool)
     return run(pipe, guided, use_resolution_binning=False, **words | changes)
 
 

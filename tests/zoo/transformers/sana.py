@@ -14,7 +14,7 @@ from diffusers import (
 from tests.zoo import parts
 from tests.zoo.parts import EMBEDDING, LATENT
 from tests.zoo.random_weights import lively
-from tests.zoo.transformers.parts import STRENGTH, case, prompts, run
+from tests.zoo.transformers.parts import STRENGTH, case, positive, prompts, run
 
 SHAPE = {
     "in_channels": 4,
@@ -87,7 +87,7 @@ def sample(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
 
 def sample_sprint(pipe: Any, guided: bool, **changes: Any) -> torch.Tensor:
     """Guidance is a number that the transformer is told."""
-    words = {name: value for name, value in prompts(mask="attention_mask").items() if "negative" not in name}
+    words = positive(prompts(mask="attention_mask"))
     return run(pipe, guided, **SIZE | {"intermediate_timesteps": None} | words | changes)
 
 
