@@ -7,6 +7,7 @@ from diffusers import AutoencoderKL, LongCatImageTransformer2DModel
 from transformers import T5Config, T5EncoderModel
 
 from tests.zoo import parts
+from tests.zoo.case import STEPS
 from tests.zoo.parts import EMBEDDING
 from tests.zoo.random_weights import lively
 from tests.zoo.transformers.parts import case, flow, reducing, run
@@ -82,7 +83,7 @@ def sample_edit(pipe: Any, guided: bool) -> Any:
         parts.pil_picture(),
         prompt="a cat",
         negative_prompt="a dog",
-        num_inference_steps=6,
+        num_inference_steps=STEPS,
         guidance_scale=5.0 if guided else 1.0,
         generator=parts.generator(),
         output_type="latent",

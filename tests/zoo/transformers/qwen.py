@@ -13,6 +13,7 @@ from diffusers import (
 )
 
 from tests.zoo import parts
+from tests.zoo.case import STEPS
 from tests.zoo.parts import EMBEDDING
 from tests.zoo.random_weights import lively
 from tests.zoo.transformers.parts import (
@@ -112,7 +113,7 @@ def sample_layered(pipe: Any, guided: bool) -> Any:
         "prompt": parts.PROMPT,
         "image": parts.pil_picture().convert("RGBA"),
         "layers": 2,
-        "num_inference_steps": 6,
+        "num_inference_steps": STEPS,
         "true_cfg_scale": 5.0 if guided else 1.0,
         "generator": parts.generator(),
         "output_type": "pt",  # latents are not handed out
@@ -192,7 +193,7 @@ CASES = [
     case("QwenImageLayeredPipeline", "image", build_layered, sample_layered),
     case("QwenImageControlNetPipeline", "controlnet", with_controlnet, sample, control),
     case(
-        "QwenImageControlNetPipeline (two)",
+        "QwenImageControlNetPipeline (two pictures)",
         "controlnet",
         lambda cls: build(cls, controlnet=QwenImageMultiControlNetModel([controlnet()])),
         sample,
