@@ -31,16 +31,21 @@ TEXT_SIZE = 32 * LATENT  # without a VAE, 32 times the latent
 REFINED_SIZE = 16 * LATENT
 
 
-def build(cls: Any, guider: bool = True, **shape: Any) -> Any:
+def guider() -> AdaptiveProjectedMixGuidance:
+    """Projects from the third step on."""
+    return AdaptiveProjectedMixGuidance(adaptive_projected_guidance_start_step=3)
+
+
+def build(cls: Any, encoders: int, guider: Any, **shape: Any) -> Any:
+    """With none of its `encoders` of words."""
+    names = [f"{part}{number}" for part in ("text_encoder", "tokenizer") for number in ("", "_2")[:encoders]]
     return parts.quiet(
         cls(
             scheduler=flow(shift=7.0),
             vae=None,
-            text_encoder=None,
-            tokenizer=None,
             transformer=lively(0, lambda: HunyuanImageTransformer2DModel(**SHAPE | shape)),
-            guider=AdaptiveProjectedMixGuidance(adaptive_projected_guidance_start_step=3) if guider else None,
-            **dict.fromkeys(("text_encoder_2", "tokenizer_2"), None) if "text_embed_2_dim" in shape else {},
+            guider=guider,
+            **dict.fromkeys(names),
         )
     )
 
@@ -78,12 +83,17 @@ def sample_refined(pipe: Any, guided: bool) -> Any:
 
 
 CASES = [
-    case("HunyuanImagePipeline", "image", lambda cls: build(cls, **OF_TEXT), sample),
+    case("HunyuanImagePipeline", "image", lambda cls: build(cls, 2, guider(), **OF_TEXT), sample),
     case(
         "HunyuanImagePipeline (distilled)",
         "image",
-        lambda cls: build(cls, guider=False, **OF_TEXT | OF_DISTILLED),
+        lambda cls: build(cls, 2, None, **OF_TEXT | OF_DISTILLED),
         sample_distilled,
     ),
-    case("HunyuanImageRefinerPipeline", "image", lambda cls: build(cls, **OF_REFINER), sample_refined),
+    case(
+        "HunyuanImageRefinerPipeline",
+        "image",
+        lambda cls: build(cls, 1, guider(), **OF_REFINER),
+        sample_refined,
+    ),
 ]
