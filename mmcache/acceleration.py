@@ -16,7 +16,7 @@ from mmcache.clocks.pipeline_clock import PipelineClock
 from mmcache.clocks.timestep_clock import TimestepClock
 from mmcache.engine.shadow import own_model
 from mmcache.errors import unknown_name
-from mmcache.parts import Denoiser, find_denoisers, unknown_denoisers
+from mmcache.parts import Denoiser, find_denoisers, guesses, unknown_denoisers
 from mmcache.plans.forecast import Forecast
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import find_plan
@@ -79,7 +79,8 @@ def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None,
     check_repeats(pipe, default_plan=plan is None and not options)
 
     notes = [
-        *unknown_denoisers(pipe),
+        *(unknown_denoisers(pipe) if all(part.adapter.described for part in denoisers.values()) else []),
+        *guesses(denoisers),
         *differences(plans, denoisers, getattr(clock_owner, "scheduler", None)),
     ]
     if old := session_of(pipe):

@@ -35,6 +35,8 @@ class Adapter:
             shows the task (`mask_image` for inpainting).
         looks_at_data: its forward looks at the contents of tensors, so multiply-adds cannot be counted from
             shapes; they are counted while the first call of each kind runs, which takes that call longer.
+        described: False for an adapter that was found by looking at a model (`mmcache.general`): that its cut
+            is right has to be shown on the first full step before anything is cached.
         refused: what is said of a model that has no branch, behind its name.
     """
 
@@ -47,6 +49,7 @@ class Adapter:
     timestep: str | None = "timestep"
     plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
     looks_at_data: bool = False
+    described: bool = True
     refused: str = (
         "has no deep part: all of its layers lie around its outermost skip connection, so a cached step "
         "would be a full one"

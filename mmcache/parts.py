@@ -10,6 +10,7 @@ from torch import nn
 from mmcache.adapter import Adapter, SideAdapter
 from mmcache.engine.shadow import own_model
 from mmcache.errors import UnsupportedPipelineError
+from mmcache.general import general_adapter
 from mmcache.registry import adapter_for, denoiser_names, side_adapter_for
 
 BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
@@ -50,7 +51,7 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     """
     known = ", ".join(denoiser_names())
     if isinstance(pipe, nn.Module):
-        adapter = adapter_for(own_model(pipe))
+        adapter = adapter_for(own_model(pipe)) or general_adapter(own_model(pipe))
         if adapter is None:
             raise UnsupportedPipelineError(
                 f"{type(own_model(pipe)).__name__} is no denoiser that mmcache knows (it knows {known}). "
@@ -66,10 +67,14 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     found = {name: (model, adapter_for(own_model(model))) for name, model in models.items()}
     denoisers = {name: Denoiser(model, adapter) for name, (model, adapter) in found.items() if adapter}
     if not denoisers:
+        guessed = {name: (model, general_adapter(own_model(model))) for name, model in models.items()}
+        denoisers = {name: Denoiser(model, adapter) for name, (model, adapter) in guessed.items() if adapter}
+    if not denoisers:
         parts = ", ".join(f"{name} ({type(model).__name__})" for name, model in models.items()) or "no models"
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} has no denoiser that mmcache knows: it has {parts}; mmcache knows "
-            f"{known}. To add one, see adapters/README.md."
+            f"{known}. Nor has one of them a list of blocks that it can see how to cut. To add one, see "
+            f"adapters/README.md."
         )
     return denoisers
 
@@ -93,6 +98,16 @@ def several(name: str, model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The networks in diffusers' container of several."""
     for index, net in enumerate(getattr(model, "nets", ())):
         yield f"{name}.nets.{index}", net
+
+
+def guesses(denoisers: dict[str, Denoiser]) -> list[str]:
+    """What there is to say of denoisers whose blocks were found by looking."""
+    return [
+        f"{name} ({type(own_model(part.model)).__name__}) is described by no adapter; {part.adapter.name}. "
+        f"The first full step shows whether cutting there is right; if it is not, every step is full"
+        for name, part in denoisers.items()
+        if not part.adapter.described
+    ]
 
 
 def takes_residuals(model: nn.Module) -> bool:

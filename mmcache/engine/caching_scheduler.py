@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
 from mmcache.adapter import Adapter
 from mmcache.clocks.clock import Clock, StepClock
@@ -21,6 +22,7 @@ from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.deferred import computed
 from mmcache.engine.history import DenoiserChange, Lane, Run, first_tensor, signature
 from mmcache.engine.other_caches import other_cache
+from mmcache.engine.proof import Proof
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.shadow import below, is_compiled, own_model
 from mmcache.errors import UnsupportedPipelineError
@@ -71,6 +73,7 @@ class CachingScheduler:
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self._cuts = self._make_cuts()
         self.run = Run(0, self._cuts)
+        self.proof = Proof(needed=not adapter.described)
         self._macs = CallMacs(self.model, adapter, while_running=adapter.looks_at_data and not self.compiled)
         self._warned = False
 
@@ -180,7 +183,7 @@ class CachingScheduler:
         run.decided = True
         run.change.given = sample
         run.change.steps = 1 if run.full else run.change.steps + 1
-        run.full = bool(run.readers) or self.plan.policy.is_full(clock, run.change)
+        run.full = bool(run.readers or self.proof.refuted) or self.plan.policy.is_full(clock, run.change)
         run.change.given = None
 
     def _compute(self, run: Run, clock: StepClock, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
@@ -196,6 +199,8 @@ class CachingScheduler:
             run.shapes[form] = shapes_of(call)
         if branch is None:
             call = computed(call)
+        unproved = branch is None and self.proof.missing(form)
+        given = tree_map(lambda leaf: leaf, call) if unproved else call  # lists of its own
         watch = Stopwatch(self._sample(call))
         if branch is None:
             with self._macs.counting(form, branch), tapped(taps):
@@ -207,8 +212,10 @@ class CachingScheduler:
                 result = forward(**computed(cut.arguments(call)))
         seconds = watch.stop()
 
-        for cut in taps:
-            feature = self._own(cut.tap.take())
+        features = {cut: self._own(cut.tap.take()) for cut in taps}
+        if unproved:
+            self.proof.show(form, features, forward, given, result)
+        for cut, feature in features.items():
             lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
             if self.on_feature is not None:
                 self.on_feature(clock, run.lane, cut.branch, feature)
