@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler
 
 from tests.zoo.case import STEPS, Case
-from tests.zoo.parts import EMBEDDING, PICTURE, generator, mask, picture, vae
+from tests.zoo.parts import EMBEDDING, PICTURE, generator, mask, picture, seeded, vae
 
 WORDS = 5  # tokens of a prompt given as an embedding
 STRENGTH = 0.8  # of six steps, four or five are run, as the pipeline rounds
@@ -63,6 +63,12 @@ def prompts(
 def positive(given: dict[str, Any]) -> dict[str, Any]:
     """Without what stands in for the negative prompt."""
     return {name: value for name, value in given.items() if "negative" not in name}
+
+
+def like(model: Any, cls: Any) -> Any:
+    """A model of `cls`, a subclass of the model's, with its shape."""
+    shape = {name: value for name, value in model.config.items() if not name.startswith("_")}
+    return seeded(1, lambda: cls(**shape))
 
 
 def reducing(cls: Any, by: int) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import ZImageControlNetModel, ZImageTransformer2DModel
+from diffusers import AutoencoderKL, ZImageControlNetModel, ZImageTransformer2DModel
 from torch import nn
 from transformers import BatchFeature
 from transformers.modeling_outputs import BaseModelOutput
@@ -12,7 +12,18 @@ from transformers.modeling_outputs import BaseModelOutput
 from tests.zoo import parts
 from tests.zoo.parts import EMBEDDING
 from tests.zoo.random_weights import lively
-from tests.zoo.transformers.parts import WORDS, case, control, deep_vae, flow, masked, noise, on_picture, run
+from tests.zoo.transformers.parts import (
+    WORDS,
+    case,
+    control,
+    deep_vae,
+    flow,
+    like,
+    masked,
+    noise,
+    on_picture,
+    run,
+)
 
 SHAPE = {
     "in_channels": 4,
@@ -98,11 +109,17 @@ class Processor:
         return BatchFeature({"pixel_values": values, "spatial_shapes": torch.tensor([[2, 2]] * len(images))})
 
 
+class AnyPrecision(AutoencoderKL):
+    """Pictures are given to it in half precision, whatever it is in."""
+
+    def encode(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return super().encode(x.to(self.dtype), *args, **kwargs)
+
+
 def build_omni(cls: Any) -> Any:
-    """Pictures are given to the VAE in half precision."""
     return build(
         cls,
-        vae=deep_vae(shift_factor=0.1).bfloat16(),
+        vae=like(deep_vae(shift_factor=0.1), AnyPrecision),
         transformer=transformer(siglip_feat_dim=VIEW),
         siglip=parts.seeded(3, Seen),
         siglip_processor=Processor(),
