@@ -44,7 +44,7 @@ def part_of(owner: Any, name: str) -> nn.Module | None:
 
 
 def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
-    """The parts of a pipe that an adapter describes, by name.
+    """The parts of a pipe that an adapter describes, by name; of several, those that have a deep part.
 
     Raises:
         UnsupportedPipelineError: there is none.
@@ -76,7 +76,8 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
             f"{known}. Nor has one of them a list of blocks that it can see how to cut. To add one, see "
             f"adapters/README.md."
         )
-    return denoisers
+    gain = {name: part for name, part in denoisers.items() if part.adapter.branches(own_model(part.model))}
+    return gain or denoisers
 
 
 def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:
@@ -116,14 +117,21 @@ def takes_residuals(model: nn.Module) -> bool:
 
 
 def unknown_denoisers(pipe: Any) -> list[str]:
-    """Models that are told the time, as denoisers are, but which no adapter describes."""
+    """Models that are told the time, as denoisers are, but which are not cached, and why."""
     if not isinstance(pipe, DiffusionPipeline):
         return []
-    return [
-        f"{name} ({type(own_model(model)).__name__}) has no adapter: it runs in full"
-        for name, model in models_of(pipe).items()
-        if "timestep" in inspect.signature(type(own_model(model)).forward).parameters
-        and adapter_for(own_model(model)) is None
-        and side_adapter_for(own_model(model)) is None
-        and not getattr(own_model(model), "nets", ())
+    models = {name: own_model(model) for name, model in models_of(pipe).items()}
+    described = {name: (model, adapter_for(model)) for name, model in models.items()}
+    without_deep_part = [
+        f"{name} ({type(model).__name__}) {adapter.refused}: it runs in full"
+        for name, (model, adapter) in described.items()
+        if adapter is not None and not adapter.branches(model)
+    ]
+    return without_deep_part + [
+        f"{name} ({type(model).__name__}) has no adapter: it runs in full"
+        for name, (model, adapter) in described.items()
+        if "timestep" in inspect.signature(type(model).forward).parameters
+        and adapter is None
+        and side_adapter_for(model) is None
+        and not getattr(model, "nets", ())
     ]
