@@ -44,7 +44,7 @@ def vae() -> AutoencoderKLWan:
         "latents_std": [1.0, 1.1, 1.2, 1.3],
         "scale_factor_spatial": REDUCTION,
     }
-    return parts.seeded(1, lambda: reducing(AutoencoderKLWan, REDUCTION // 2)(**shape))
+    return reducing(parts.seeded(1, lambda: AutoencoderKLWan(**shape)), REDUCTION // 2)
 
 
 class Reader(nn.Module):

@@ -10,7 +10,7 @@ from tests.zoo import parts
 from tests.zoo.case import STEPS
 from tests.zoo.parts import EMBEDDING
 from tests.zoo.random_weights import lively
-from tests.zoo.transformers.parts import case, flow, like, reducing, run
+from tests.zoo.transformers.parts import case, flow, reducing, run
 
 LATENT = 16  # channels, whatever the VAE
 WORDS = 8  # tokens that a prompt is padded to
@@ -66,7 +66,7 @@ def build(cls: Any, vae: AutoencoderKL | None = None) -> Any:
 
 def reducing_vae() -> AutoencoderKL:
     """The pipeline takes from `block_out_channels` how much smaller a latent is."""
-    model = like(parts.vae(LATENT, shift_factor=0.1), reducing(AutoencoderKL, REDUCTION // 2))
+    model = reducing(parts.vae(LATENT, shift_factor=0.1), REDUCTION // 2)
     model.register_to_config(block_out_channels=(4,) * REDUCTION.bit_length())
     return model
 

@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler
 
 from tests.zoo.case import STEPS, Case
-from tests.zoo.parts import EMBEDDING, PICTURE, generator, mask, picture, seeded, vae
+from tests.zoo.parts import EMBEDDING, PICTURE, generator, mask, picture, vae
 
 WORDS = 5  # tokens of a prompt given as an embedding
 STRENGTH = 0.8  # of six steps, four or five are run, as the pipeline rounds
@@ -65,20 +65,16 @@ def positive(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if "negative" not in name}
 
 
-def like(model: Any, cls: Any) -> Any:
-    """A model of `cls`, a subclass of the model's, with its shape."""
-    shape = {name: value for name, value in model.config.items() if not name.startswith("_")}
-    return seeded(1, lambda: cls(**shape))
+def seeing(model: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """The autoencoder, whose encoder is shown `change(picture)`; of no class of its own, for `from_pipe`."""
+    encode = model.encode
+    model.encode = lambda x, *args, **kwargs: encode(change(x), *args, **kwargs)
+    return model
 
 
-def reducing(cls: Any, by: int) -> Any:
-    """The class of an autoencoder like `cls`, whose encoder sees each picture `by` times smaller."""
-
-    class Reducing(cls):
-        def encode(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            return super().encode(x[..., ::by, ::by], *args, **kwargs)
-
-    return Reducing
+def reducing(model: Any, by: int) -> Any:
+    """The autoencoder, whose encoder is shown each picture `by` times smaller."""
+    return seeing(model, lambda x: x[..., ::by, ::by])
 
 
 def run(

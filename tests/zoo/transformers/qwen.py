@@ -56,7 +56,7 @@ def controlnet(seed: int = 2, **changes: Any) -> QwenImageControlNetModel:
     return lively(seed, lambda: QwenImageControlNetModel(**shape))
 
 
-def vae(cls: Any = AutoencoderKLQwenImage, pictures: int = 3) -> AutoencoderKLQwenImage:
+def vae(pictures: int = 3) -> AutoencoderKLQwenImage:
     """Pictures (`pictures`, 1, 2h, 2w) to latents (LATENT, 1, h, w)."""
     shape = {
         "base_dim": 4,
@@ -68,12 +68,12 @@ def vae(cls: Any = AutoencoderKLQwenImage, pictures: int = 3) -> AutoencoderKLQw
         "latents_mean": [0.1, -0.1] * (LATENT // 2),
         "latents_std": [1.0, 1.1] * (LATENT // 2),
     }
-    return parts.seeded(1, lambda: cls(**shape))
+    return parts.seeded(1, lambda: AutoencoderKLQwenImage(**shape))
 
 
 def reducing_vae(pictures: int = 3) -> AutoencoderKLQwenImage:
     """Latents `REDUCTION` times smaller than pictures, as the pipelines take from `temperal_downsample`."""
-    model = vae(reducing(AutoencoderKLQwenImage, REDUCTION // 2), pictures)
+    model = reducing(vae(pictures), REDUCTION // 2)
     model.temperal_downsample = [False] * (REDUCTION.bit_length() - 1)
     return model
 

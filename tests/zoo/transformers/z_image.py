@@ -18,11 +18,11 @@ from tests.zoo.transformers.parts import (
     control,
     deep_vae,
     flow,
-    like,
     masked,
     noise,
     on_picture,
     run,
+    seeing,
 )
 
 SHAPE = {
@@ -109,17 +109,16 @@ class Processor:
         return BatchFeature({"pixel_values": values, "spatial_shapes": torch.tensor([[2, 2]] * len(images))})
 
 
-class AnyPrecision(AutoencoderKL):
+def omni_vae() -> AutoencoderKL:
     """Pictures are given to it in half precision, whatever it is in."""
-
-    def encode(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return super().encode(x.to(self.dtype), *args, **kwargs)
+    model = deep_vae(shift_factor=0.1)
+    return seeing(model, lambda x: x.to(model.dtype))
 
 
 def build_omni(cls: Any) -> Any:
     return build(
         cls,
-        vae=like(deep_vae(shift_factor=0.1), AnyPrecision),
+        vae=omni_vae(),
         transformer=transformer(siglip_feat_dim=VIEW),
         siglip=parts.seeded(3, Seen),
         siglip_processor=Processor(),
