@@ -9,13 +9,13 @@ PLAIN = (
     *("SanaTransformer2DModel", "HunyuanDiT2DModel", "LuminaNextDiT2DModel", "BriaTransformer2DModel"),
     *("CogView3PlusTransformer2DModel", "CogView4Transformer2DModel", "QwenImageTransformer2DModel"),
     *("BriaFiboTransformer2DModel", "OvisImageTransformer2DModel", "LongCatImageTransformer2DModel"),
-    *("PRXTransformer2DModel", "Krea2Transformer2DModel", "Ideogram4Transformer2DModel"),
-    *("NucleusMoEImageTransformer2DModel", "OmniGenTransformer2DModel"),
-    *("JoyImageEditTransformer3DModel", "JoyImageEditPlusTransformer3DModel"),
+    *("PRXTransformer2DModel", "Krea2Transformer2DModel", "JoyImageEditTransformer3DModel"),
+    *("JoyImageEditPlusTransformer3DModel",),
 )
 LOOKING = (
     *("HunyuanImageTransformer2DModel", "Lumina2Transformer2DModel", "GlmImageTransformer2DModel"),
     *("QwenImage21Transformer2DModel", "ErnieImageTransformer2DModel", "BriaFibo2Transformer2DModel"),
+    *("Ideogram4Transformer2DModel", "NucleusMoEImageTransformer2DModel", "OmniGenTransformer2DModel"),
 )
 
 register(transformer("image transformer", *PLAIN))

@@ -7,13 +7,12 @@ PLAIN = (
     *("WanTransformer3DModel", "ChronoEditTransformer3DModel", "SkyReelsV2Transformer3DModel"),
     *("WanVACETransformer3DModel", "CogVideoXTransformer3DModel", "HunyuanVideoTransformer3DModel"),
     *("LTXVideoTransformer3DModel", "LTX2VideoTransformer3DModel", "AnyFlowTransformer3DModel"),
-    *("MochiTransformer3DModel", "AllegroTransformer3DModel", "EasyAnimateTransformer3DModel"),
-    *("SanaVideoTransformer3DModel", "Kandinsky5Transformer3DModel", "Kandinsky6Transformer3DModel"),
-    *("Kandinsky6SRTransformer3DModel",),
+    *("AllegroTransformer3DModel", "EasyAnimateTransformer3DModel", "SanaVideoTransformer3DModel"),
+    *("Kandinsky5Transformer3DModel", "Kandinsky6Transformer3DModel", "Kandinsky6SRTransformer3DModel"),
 )
 LOOKING = (
     *("HunyuanVideo15Transformer3DModel", "HunyuanVideoFramepackTransformer3DModel"),
-    *("HeliosTransformer3DModel",),
+    *("HeliosTransformer3DModel", "MochiTransformer3DModel", "SanaWMTransformer3DModel"),
 )
 
 register(transformer("video transformer", *PLAIN))

@@ -105,8 +105,9 @@ class Tap:
         self.name = name
         self._seen: dict[int, torch.Tensor] = {}
 
-    def keep(self, position: int, tensor: torch.Tensor) -> None:
-        self._seen[position] = tensor.detach().clone()
+    def keep(self, position: int, tensor: torch.Tensor | None) -> None:
+        """Of a stream that is not there (a video without sound) an empty tensor, so that places stay."""
+        self._seen[position] = torch.empty(0) if tensor is None else tensor.detach().clone()
 
     def take(self) -> Feature:
         """Hand the feature over; the tap itself holds nothing afterwards."""

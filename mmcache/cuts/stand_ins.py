@@ -22,14 +22,18 @@ class Place(NamedTuple):
     position: int
 
 
-def given(places: Sequence[Place], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Feature:
+Streams = tuple[torch.Tensor | None, ...]
+"""Hidden states that blocks hand to one another; None for one that is not there (no sound)."""
+
+
+def given(places: Sequence[Place], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streams:
     """The streams of a call."""
     return tuple(
         kwargs[place.keyword] if place.keyword in kwargs else args[place.position] for place in places
     )
 
 
-def handed_on(streams: Feature) -> torch.Tensor | Feature:
+def handed_on(streams: Streams) -> torch.Tensor | Streams | None:
     """As a block returns its streams: a tensor where there is one, else a tuple."""
     return streams[0] if len(streams) == 1 else streams
 
@@ -58,7 +62,7 @@ class PassThrough(LooksLike):
         super().__init__(block)
         self.places = places
 
-    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor | Feature:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         return handed_on(given(self.places, args, kwargs))
 
 
@@ -74,19 +78,23 @@ class Rejoin(LooksLike, Slot):
         self.feature: Feature = ()
         self.taps = ""
         self.moved: Feature = ()
+        self.absent: tuple[bool, ...] = ()
 
-    def enter(self, streams: Feature) -> None:
+    def enter(self, streams: Streams) -> None:
         """Note by how much the streams have changed since the last full step."""
         before = self.feature[len(streams) :]
-        self.moved = tuple(now - then for now, then in zip(streams, before, strict=True))
+        pairs = zip(streams, before, strict=True)
+        self.moved = tuple(then if now is None else now - then for now, then in pairs)
+        self.absent = tuple(now is None for now in streams)
 
-    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor | Feature:  # type: ignore[override]
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         _ = self.taps == ""  # as in any slot
         if not self.moved:  # alone, it is the first deep block as well
             self.enter(given(self.places, args, kwargs))
         moved, self.moved = self.moved, ()
         # In this order: on an unchanged input the difference is 0 and what left is returned exactly.
-        return handed_on(tuple(out + by for out, by in zip(self.feature[: len(moved)], moved, strict=True)))
+        streams = [left + by for left, by in zip(self.feature[: len(moved)], moved, strict=True)]
+        return handed_on(tuple(None if gone else s for s, gone in zip(streams, self.absent, strict=True)))
 
     def empty(self) -> None:
         self.feature = self.moved = ()
@@ -99,7 +107,7 @@ class Enter(LooksLike):
         super().__init__(block)
         self.places, self.slot = places, slot
 
-    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor | Feature:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         streams = given(self.places, args, kwargs)
         self.slot.enter(streams)
         return handed_on(streams)
