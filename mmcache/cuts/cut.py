@@ -126,13 +126,18 @@ class Tap:
 
         return [Swap(module._forward_hooks, self.name, hook)]
 
-    def on_input(self, module: nn.Module, *arguments: tuple[int, str, int]) -> list[Swap]:
-        """Keep inputs of `module`, each given as (position in the feature, keyword, place in the call)."""
+    def on_input(
+        self, module: nn.Module, *arguments: tuple[int, str, int], absent: bool = False
+    ) -> list[Swap]:
+        """Keep inputs of `module`, each given as (position in the feature, keyword, place in the call).
+
+        With `absent` also those that are None.
+        """
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             for position, keyword, place in arguments:
                 value = kwargs[keyword] if keyword in kwargs else args[place] if place < len(args) else None
-                if value is not None:
+                if value is not None or absent:
                     self.keep(position, value)
 
         return [

@@ -74,7 +74,7 @@ class DeepPart:
         ]
         return [
             *tap.on_output(last.block, streams, position),
-            *tap.on_input(first.block, *entering),
+            *tap.on_input(first.block, *entering, absent=True),
         ]
 
     @property

@@ -5,6 +5,7 @@
 
 import importlib
 import pkgutil
+from dataclasses import replace
 
 from tests.zoo.case import Case
 
@@ -15,10 +16,12 @@ def collect() -> list[Case]:
     Raises:
         ValueError: two cases have the same name.
     """
-    modules = [
-        importlib.import_module(found.name) for found in pkgutil.walk_packages(__path__, f"{__name__}.")
+    modules = [module.name for module in pkgutil.walk_packages(__path__, f"{__name__}.")]
+    cases = [
+        replace(case, transformer=name.startswith(f"{__name__}.transformers."), first=number == 0)
+        for name in modules
+        for number, case in enumerate(getattr(importlib.import_module(name), "CASES", []))
     ]
-    cases = [case for module in modules for case in getattr(module, "CASES", [])]
     names = [case.name for case in cases]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -27,3 +30,5 @@ def collect() -> list[Case]:
 
 
 CASES = collect()
+TRANSFORMERS = [case for case in CASES if case.transformer]
+U_NETS = [case for case in CASES if not case.transformer]
