@@ -17,6 +17,7 @@ from mmcache.cuts.block_stack import branches_of_stack, kept_at_either_end
 from mmcache.cuts.block_streams import streams_of
 from mmcache.cuts.cut import swapped
 from mmcache.cuts.stand_ins import Enter, PassThrough, Rejoin
+from mmcache.inspecting.inspection import inspect
 from mmcache.registry import adapter_for
 from mmcache.testing import check_cheaper, check_same_input
 from tests import tiny
@@ -266,6 +267,16 @@ def test_a_model_with_too_few_blocks_is_refused_with_a_reason():
     )
     with pytest.raises(UnsupportedPipelineError, match="fewer than three blocks"):
         accelerate(model, scheduler=FlowMatchEulerDiscreteScheduler())
+
+
+def test_inspect_says_in_words_which_blocks_stay():
+    (found,) = inspect(flux_model(double=4, single=12))
+    assert [branch.layers for branch in found.branches] == [
+        "transformer_blocks 0 of 4 | single_transformer_blocks 11 of 12",
+        "transformer_blocks 0-1 of 4 | single_transformer_blocks 10-11 of 12",
+        "transformer_blocks 0-2 of 4 | single_transformer_blocks 9-11 of 12",
+        "single_transformer_blocks 8-11 of 12",
+    ]
 
 
 def test_few_steps_are_warned_of():
