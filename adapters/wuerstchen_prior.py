@@ -5,7 +5,7 @@ from mmcache.cuts.block_stack import BlockStack
 from mmcache.registry import register
 
 # A layer is a convolution, a timestep and an attention block.
-layout = BlockStack("blocks", entrance="projection", streams=("x",), group=3)
+layout = BlockStack(("blocks",), entrance="projection", streams={"blocks": ("x",)}, group=3)
 
 register(
     Adapter(

@@ -1,6 +1,5 @@
 """`mmcache.accelerate(pipe)`: the whole interface for most people."""
 
-import inspect
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,15 +12,23 @@ from torch import nn
 
 from mmcache.adapter import Adapter
 from mmcache.clocks.clock import Clock
-from mmcache.clocks.pipeline_clock import PipelineClock, own_schedulers, pipelines_of
+from mmcache.clocks.pipeline_clock import PipelineClock
 from mmcache.clocks.timestep_clock import TimestepClock
-from mmcache.engine.shadow import own_model, shadows
-from mmcache.errors import UnsupportedPipelineError, unknown_name
-from mmcache.parts import Denoiser, find_denoisers, unknown_denoisers
+from mmcache.engine.shadow import own_model
+from mmcache.errors import unknown_name
+from mmcache.parts import Denoiser, find_denoisers, guesses, unknown_denoisers
 from mmcache.plans.forecast import Forecast
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Policy, Uniform
 from mmcache.plans.presets import IMAGE, default_plan, find_plan, presets
+from mmcache.refusals import (
+    arguments_of,
+    check_alone,
+    check_clock,
+    check_fits,
+    check_other_caches,
+    check_repeats,
+)
 from mmcache.session import Session, session_of
 
 OPTIONS = ("interval", "policy", "forecast", "branch", "scheduler")
@@ -68,10 +75,12 @@ def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None,
     check_clock(plans, pipe, denoisers, clock_owner)
 
     check_alone(pipe, denoisers)
+    check_other_caches(denoisers)
     check_repeats(pipe, default_plan=plan is None and not options)
 
     notes = [
-        *unknown_denoisers(pipe),
+        *(unknown_denoisers(pipe) if all(part.adapter.described for part in denoisers.values()) else []),
+        *guesses(denoisers),
         *borrowed(plan, pipe, denoisers),
         *differences(plans, denoisers, getattr(clock_owner, "scheduler", None)),
     ]
@@ -121,20 +130,6 @@ def family_of(adapter: Adapter, pipe: Any) -> str:
     return next((family for task, family in adapter.tasks.items() if task in arguments), adapter.family)
 
 
-def arguments_of(pipe: Any) -> Mapping[str, inspect.Parameter]:
-    """The arguments that a pipeline is called with.
-
-    Raises:
-        UnsupportedPipelineError: it is not called itself.
-    """
-    if not any("__call__" in vars(kind) for kind in type(pipe).__mro__):
-        raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} is not called itself, but makes another pipeline of its parts for every "
-            f"task: make the one that you need, and accelerate that"
-        )
-    return inspect.signature(type(pipe).__call__).parameters
-
-
 def choose_plan(plan: Any, default: Plan, options: dict[str, Any], family: str = "") -> Plan:
     """The plan that was asked for, with the options that were given beside it."""
     if plan is not None and not isinstance(plan, Plan | str | Path):
@@ -152,22 +147,6 @@ def choose_plan(plan: Any, default: Plan, options: dict[str, Any], family: str =
     policy: Policy = changes.get("policy", base.policy)
     forecast: Forecast = changes.get("forecast", base.forecast)
     return Plan(policy, forecast, changes.get("branch", base.branch))
-
-
-def check_fits(plans: dict[str, Plan], denoisers: dict[str, Denoiser]) -> None:
-    """Refuse a model without a part that could be left out, and a branch that a model does not have."""
-    for name, (model, adapter) in denoisers.items():
-        if adapter.branches(own_model(model)) == 0:
-            raise UnsupportedPipelineError(
-                f"{name} ({type(own_model(model)).__name__}) has no deep part: all of its layers lie around "
-                f"its outermost skip connection, so a cached step would be a full one"
-            )
-        for branch in plans[name].branches:
-            try:
-                adapter.cut(own_model(model), branch)
-            except ValueError as error:
-                several = f" Give each denoiser its plan: accelerate(pipe, {{{name!r}: Plan(...), ...}})."
-                raise ValueError(f"{name}: {error}.{several if len(denoisers) > 1 else ''}") from None
 
 
 def borrowed(plan: Any, pipe: Any, denoisers: dict[str, Denoiser]) -> list[str]:
@@ -200,57 +179,3 @@ def differences(plans: dict[str, Plan], denoisers: dict[str, Denoiser], schedule
             notes.append(f"{name}: the plan was made for {' and '.join(found)}; it was not measured here")
             warnings.warn(notes[-1], stacklevel=3)
     return notes
-
-
-def check_clock(plans: dict[str, Plan], pipe: Any, denoisers: dict[str, Denoiser], owner: Any) -> None:
-    """Refuse what has no clock, and a plan that needs the number of steps where nobody can know it."""
-    if any(own_schedulers(part) for part in pipelines_of(owner)):
-        return
-    scheduler = getattr(owner, "scheduler", None)
-    if scheduler is not None or isinstance(pipe, DiffusionPipeline):
-        raise UnsupportedPipelineError(
-            f"the scheduler of {type(pipe).__name__} is {type(scheduler).__name__}, which has no "
-            f"set_timesteps and step to tell the sampling steps by: use one of diffusers' schedulers"
-        )
-    for part in denoisers.values():
-        if part.adapter.timestep is None:
-            raise ValueError(
-                f"{type(own_model(part.model)).__name__} is not told the timestep, so nothing shows where "
-                f"sampling stands: pass the scheduler of your loop, accelerate(model, scheduler=scheduler)"
-            )
-    for plan in plans.values():
-        if plan.policy.needs_total or isinstance(plan.branch, tuple):
-            raise ValueError(
-                f"the plan ({plan}) needs to know the number of steps, and the timesteps alone do not tell "
-                f"it: pass the scheduler of your loop, accelerate(model, ..., scheduler=scheduler)"
-            )
-
-
-def check_repeats(pipe: Any, default_plan: bool) -> None:
-    """Refuse what computes its steps at once, and, under the default plan, what has one step by default."""
-    if not isinstance(pipe, DiffusionPipeline):
-        return
-    arguments = arguments_of(pipe)
-    if "parallel" in arguments:
-        raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} computes many steps in one call of its denoiser, so none of them can "
-            f"reuse what another one has computed: use another pipeline of the same models, or no cache"
-        )
-    steps = arguments.get("num_inference_steps")
-    if default_plan and steps is not None and steps.default == 1:
-        raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} samples in one step unless told otherwise, so there is no step before "
-            f"from which anything could be reused. If you take more, say so: accelerate(pipe, interval=2)"
-        )
-
-
-def check_alone(pipe: Any, denoisers: dict[str, Denoiser]) -> None:
-    """Refuse a denoiser that would be accelerated both by itself and as part of a pipeline."""
-    for name, (model, _) in denoisers.items():
-        owners = [shadow.owner for shadow in (*shadows(model), *shadows(own_model(model)))]
-        for other in (owner for owner in owners if isinstance(owner, Session) and owner.owner is not pipe):
-            if isinstance(pipe, nn.Module) or isinstance(other.owner, nn.Module):
-                raise ValueError(
-                    f"{name} is already accelerated on behalf of a {type(other.owner).__name__}: "
-                    f"call mmcache.restore() on that first"
-                )

@@ -28,23 +28,34 @@ class Adapter:
         denoisers: the model classes it describes, by name; subclasses are included.
         cut: makes the cut of a model at a branch; raises ValueError for a branch it does not have.
         branches: how many branches a model has.
-        family: whose presets were measured on this architecture (a folder in `configs/`); "" if none were.
-        tasks: families of tasks that have presets of their own, by the argument of the pipeline's call that
-            shows the task (`mask_image` for inpainting).
         default_plan: what `accelerate(pipe)` does where no presets were measured.
         sample: the argument of `forward` that holds the noisy latent.
         timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
+        family: whose presets were measured on this architecture (a folder in `configs/`); "" if none were.
+        tasks: families of tasks that have presets of their own, by the argument of the pipeline's call that
+            shows the task (`mask_image` for inpainting).
+        looks_at_data: its forward looks at the contents of tensors, so multiply-adds cannot be counted from
+            shapes; they are counted while the first call of each kind runs, which takes that call longer.
+        described: False for an adapter that was found by looking at a model (`mmcache.general`): that its cut
+            is right has to be shown on the first full step before anything is cached.
+        refused: what is said of a model that has no branch, behind its name.
     """
 
     name: str
     denoisers: tuple[str, ...]
     cut: Callable[[nn.Module, int], Cut]
     branches: Callable[[nn.Module], int]
-    family: str = ""
-    tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     default_plan: Plan = UNMEASURED
     sample: str = "sample"
     timestep: str | None = "timestep"
+    family: str = ""
+    tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    looks_at_data: bool = False
+    described: bool = True
+    refused: str = (
+        "has no deep part: all of its layers lie around its outermost skip connection, so a cached step "
+        "would be a full one"
+    )
 
 
 @dataclass(frozen=True)

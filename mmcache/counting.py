@@ -5,14 +5,15 @@ operations, so attention's own products (queries by keys, weights by values) are
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry, sdpa_flop_count
 
 Total = Callable[[], int]
 """The multiply-adds so far."""
@@ -45,6 +46,47 @@ EVERYTHING = Convention(
     "every matrix product and convolution, attention's own products included; norms and biases are none",
     products,
 )
+
+
+class ByOperation(TorchDispatchMode):
+    """Counts what `EVERYTHING` counts while a model computes: where shapes alone do not tell what it will do.
+
+    It looks at operations only, not at modules, so it may stand around anybody's call.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        count = FUSED_ATTENTION.get(function._overloadpacket) or flop_registry.get(function._overloadpacket)
+        if count is None:
+            with self:
+                result = function.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = function(*args, **kwargs)
+        if count is not None:
+            self.total += count(*args, **kwargs, out_val=result) // 2
+        return result
+
+
+def attention_on_cpu(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query.shape, key.shape, value.shape))
+
+
+# Of a kernel that torch's own counter does not know.
+FUSED_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_on_cpu}
+
+
+@contextmanager
+def while_running(counts: bool = True) -> Iterator[Total]:
+    """Count the operations of whatever runs within the block, or nothing."""
+    counter = ByOperation()
+    with counter if counts else nullcontext():
+        yield lambda: counter.total
+
 
 # A rule is given a layer and what it returned.
 Rule = Callable[[Any, torch.Tensor], int]

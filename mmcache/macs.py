@@ -7,13 +7,13 @@ is not known to torch's flop counter. What counts as a multiply-add is a convent
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map
 
 from mmcache.counting import EVERYTHING, Convention
 from mmcache.cuts.cut import Cut, cached, tapped
@@ -24,7 +24,30 @@ _ADDED = ("forward", "_old_forward", "_hf_hook", "_diffusers_hook", "_compiled_c
 
 def shapes_of(call: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call without their contents: on the meta device, floating point as float32."""
-    return tree_map_only(torch.Tensor, on_meta, call)
+    return tree_map(without_contents, call)
+
+
+def without_contents(leaf: Any) -> Any:
+    """A tensor on the meta device; of a pipeline's own store of tensors, a copy with such; else itself."""
+    if isinstance(leaf, torch.Tensor):
+        return on_meta(leaf)
+    if not is_store(leaf):
+        return leaf
+    return copy.deepcopy(leaf, {id(tensor): on_meta(tensor) for tensor in tensors_of(leaf)})
+
+
+def tensors_of(thing: Any) -> Iterator[torch.Tensor]:
+    """The tensors that an object has as attributes, or its attributes have."""
+    for leaf in tree_leaves(getattr(thing, "__dict__", None)):
+        if isinstance(leaf, torch.Tensor):
+            yield leaf
+        elif is_store(leaf):
+            yield from tensors_of(leaf)
+
+
+def is_store(thing: Any) -> bool:
+    """Whether this is an object with attributes of its own, such as a store of keys and values."""
+    return hasattr(thing, "__dict__") and not isinstance(thing, type | torch.Tensor) and not callable(thing)
 
 
 def on_meta(tensor: torch.Tensor) -> torch.Tensor:

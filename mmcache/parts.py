@@ -10,6 +10,7 @@ from torch import nn
 from mmcache.adapter import Adapter, SideAdapter
 from mmcache.engine.shadow import own_model
 from mmcache.errors import UnsupportedPipelineError
+from mmcache.general import general_adapter
 from mmcache.registry import adapter_for, denoiser_names, side_adapter_for
 
 BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
@@ -43,14 +44,14 @@ def part_of(owner: Any, name: str) -> nn.Module | None:
 
 
 def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
-    """The parts of a pipe that an adapter describes, by name.
+    """The parts of a pipe that an adapter describes, by name; of several, those that have a deep part.
 
     Raises:
         UnsupportedPipelineError: there is none.
     """
     known = ", ".join(denoiser_names())
     if isinstance(pipe, nn.Module):
-        adapter = adapter_for(own_model(pipe))
+        adapter = adapter_for(own_model(pipe)) or general_adapter(own_model(pipe))
         if adapter is None:
             raise UnsupportedPipelineError(
                 f"{type(own_model(pipe)).__name__} is no denoiser that mmcache knows (it knows {known}). "
@@ -66,12 +67,17 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     found = {name: (model, adapter_for(own_model(model))) for name, model in models.items()}
     denoisers = {name: Denoiser(model, adapter) for name, (model, adapter) in found.items() if adapter}
     if not denoisers:
+        guessed = {name: (model, general_adapter(own_model(model))) for name, model in models.items()}
+        denoisers = {name: Denoiser(model, adapter) for name, (model, adapter) in guessed.items() if adapter}
+    if not denoisers:
         parts = ", ".join(f"{name} ({type(model).__name__})" for name, model in models.items()) or "no models"
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} has no denoiser that mmcache knows: it has {parts}; mmcache knows "
-            f"{known}. To add one, see adapters/README.md."
+            f"{known}. Nor has one of them a list of blocks that it can see how to cut. To add one, see "
+            f"adapters/README.md."
         )
-    return denoisers
+    gain = {name: part for name, part in denoisers.items() if part.adapter.branches(own_model(part.model))}
+    return gain or denoisers
 
 
 def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:
@@ -95,20 +101,37 @@ def several(name: str, model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield f"{name}.nets.{index}", net
 
 
+def guesses(denoisers: dict[str, Denoiser]) -> list[str]:
+    """What there is to say of denoisers whose blocks were found by looking."""
+    return [
+        f"{name} ({type(own_model(part.model)).__name__}) is described by no adapter; {part.adapter.name}. "
+        f"The first full step shows whether cutting there is right; if it is not, every step is full"
+        for name, part in denoisers.items()
+        if not part.adapter.described
+    ]
+
+
 def takes_residuals(model: nn.Module) -> bool:
     """Whether side networks are for this denoiser."""
     return RESIDUALS in inspect.signature(type(own_model(model)).forward).parameters
 
 
 def unknown_denoisers(pipe: Any) -> list[str]:
-    """Models that are told the time, as denoisers are, but which no adapter describes."""
+    """Models that are told the time, as denoisers are, but which are not cached, and why."""
     if not isinstance(pipe, DiffusionPipeline):
         return []
-    return [
-        f"{name} ({type(own_model(model)).__name__}) has no adapter: it runs in full"
-        for name, model in models_of(pipe).items()
-        if "timestep" in inspect.signature(type(own_model(model)).forward).parameters
-        and adapter_for(own_model(model)) is None
-        and side_adapter_for(own_model(model)) is None
-        and not getattr(own_model(model), "nets", ())
+    models = {name: own_model(model) for name, model in models_of(pipe).items()}
+    described = {name: (model, adapter_for(model)) for name, model in models.items()}
+    without_deep_part = [
+        f"{name} ({type(model).__name__}) {adapter.refused}: it runs in full"
+        for name, (model, adapter) in described.items()
+        if adapter is not None and not adapter.branches(model)
+    ]
+    return without_deep_part + [
+        f"{name} ({type(model).__name__}) has no adapter: it runs in full"
+        for name, (model, adapter) in described.items()
+        if "timestep" in inspect.signature(type(model).forward).parameters
+        and adapter is None
+        and side_adapter_for(model) is None
+        and not getattr(model, "nets", ())
     ]

@@ -122,7 +122,7 @@ class Session:
         """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
         return Report(
             tuple(self._denoiser_report(name, scheduler) for name, scheduler in self.denoisers.items()),
-            (*self.notes, *self._replaced(), *self._read()),
+            (*self.notes, *self._replaced(), *self._read(), *self._proofs()),
             tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
         )
 
@@ -140,6 +140,16 @@ class Session:
             f"processors whose maps may be read ({', '.join(scheduler.run.readers)})"
             for name, scheduler in self.denoisers.items()
             if scheduler.run.readers
+        ]
+
+    def _proofs(self) -> list[str]:
+        """What the first full steps have shown of denoisers that no adapter describes."""
+        return [
+            f"{name}: every step was full: {scheduler.proof.refuted}"
+            if scheduler.proof.refuted
+            else f"{name}: cutting was right bit for bit on {len(scheduler.proof.shown)} kinds of calls"
+            for name, scheduler in self.denoisers.items()
+            if scheduler.proof.refuted or scheduler.proof.shown
         ]
 
     def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:

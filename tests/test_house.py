@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"errors"},
     {"clocks.clock", "cuts.cut", "plans.policy", "plans.forecast", "plans.made_for", "plans.plan", "adapter"},
-    {"cuts"},
+    {"cuts", "transformer"},
     {"registry", "plans"},
     {
         "caller",
@@ -21,11 +21,15 @@ LAYERS = [
         "engine.shadow",
         "engine.history",
         "engine.attention_readers",
+        "engine.other_caches",
+        "engine.proof",
+        "engine.call_macs",
     },
-    {"clocks", "parts"},
+    {"clocks", "general", "parts"},
     {"engine.caching_scheduler"},
     {"engine", "report"},
     {"session"},
+    {"refusals"},
     {"acceleration"},
     {"testing"},
 ]

@@ -25,12 +25,12 @@ from mmcache.testing import (
     check_side_networks,
 )
 from mmcache.testing.probes import anatomy
-from tests.zoo import CASES
+from tests.zoo import U_NETS
 
 pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little")
 
-ACCELERATED = [case for case in CASES if case.refused is None]
-REFUSED = [case for case in CASES if case.refused is not None]
+ACCELERATED = [case for case in U_NETS if case.refused is None]
+REFUSED = [case for case in U_NETS if case.refused is not None]
 
 # Under which name a law stands in the table, and whether it is stated of a plan.
 OF_ANY_CALL = {

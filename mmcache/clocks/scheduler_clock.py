@@ -6,6 +6,7 @@ memory is the exact index: no value is compared (samplers such as Heun and PNDM 
 device is waited for. That also tells tiles (MultiDiffusion calls `step` once per tile) from steps.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -125,18 +126,21 @@ class SchedulerClock:
     def _is_mixed(self, timestep: Any) -> bool:
         """Whether the calls of this run are at several timesteps at once: then no step is before another.
 
-        Looked at once per run, and only where a vector of timesteps does not show that it is one, repeated.
+        A row for each latent, with a time for each frame or token, tells the latest of them: a first frame
+        that is given has less noise, or none. Looked at once per run, and only where a vector of timesteps
+        does not show that it is one, repeated.
         """
         if self._mixed is None:
             several = isinstance(timestep, torch.Tensor) and timestep.numel() > 1 and any(timestep.stride())
-            self._mixed = several and bool((timestep != timestep.flatten()[0]).any())
+            latest = timestep.reshape(timestep.shape[0], -1).amax(1) if several else None
+            self._mixed = latest is not None and bool((latest != latest[0]).any())
         return self._mixed
 
     def _locate(self, timestep: Any) -> int | None:
         """The index of this call in the scheduler's timesteps; None if it is not of a run."""
         if self._table is None:
             self._table = self._table_of(timestep)
-            self._times = [float(time) for time in self._table.tolist()]
+            self._times = [float(time) for time in self._steps_in(self._table).tolist()]
             self._begin = self._first_index(timestep)
         index = index_in_table(timestep, self._table)
         self._pointed = index is not None
@@ -157,10 +161,22 @@ class SchedulerClock:
         tables = self._tables()
         return next((table for table in tables if index_in_table(timestep, table) is not None), tables[0])
 
+    def _steps_in(self, table: torch.Tensor) -> torch.Tensor:
+        """Without a last entry that is where the last step ends, which some samplers have among them."""
+        sigmas = getattr(self.scheduler, "sigmas", None)
+        is_end = sigmas is not None and len(sigmas) == len(table) > 1 and sigmas[-1] == 0
+        return table[:-1] if is_end else table
+
     def _first_index(self, timestep: Any) -> int:
         """Where the run starts, for pipelines whose timesteps do not show it: one look at the value."""
         begin = getattr(self.scheduler, "begin_index", None)
         if begin is not None:
             return int(begin)
-        value = None if timestep is None else float(torch.as_tensor(timestep).flatten()[0])
-        return self._times.index(value) if value in self._times else 0
+        if timestep is None:
+            return 0
+        value = float(torch.as_tensor(timestep).flatten()[0])
+        # Many transformers are told a timestep as a share of those of training: 1.0 is the first one.
+        config = getattr(self.scheduler, "config", None)
+        whole = value * getattr(config, "num_train_timesteps", 1)
+        shares = (i for i, time in enumerate(self._times) if math.isclose(time, whole, rel_tol=1e-4))
+        return next(shares, self._times.index(value) if value in self._times else 0)

@@ -66,6 +66,12 @@ def watched_class(plain: Any) -> Any:
                 listener.on_run()
             return result
 
+        if not hasattr(plain, "scale_model_input"):
+
+            def scale_model_input(self, sample: Any, *args: Any, **kwargs: Any) -> Any:
+                """Called by BriaPipeline on all samplers that are not exactly of the class that has none."""
+                return sample
+
     @functools.wraps(plain_step)
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = plain_step(self, *args, **kwargs)

@@ -1,20 +1,40 @@
-"""The cut of a stack of blocks without skip connections: head and tail run, the deep part does not.
+"""The cut of a stack of blocks: head and tail run, the deep part does not.
 
-The blocks are residual: each adds to the streams (hidden states) that it is given. So a cached step takes
-what left the deep part at the last full step, and adds by how much what enters it has changed since (the
-cached residual of Delta-DiT, arXiv 2406.01125, and TeaCache, arXiv 2411.19108, in a form that gives back
-a full step's output bit for bit). The list keeps its length: the first deep block becomes an `Enter`, the
-last a `Rejoin`, those between pass their streams on.
+The lists of blocks keep their lengths (ControlNets index into them). Where the streams change within the
+stack (two are joined to one, say) there is a deep part on either side, so whatever the model does between
+them is done as ever.
 """
 
-import inspect
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, groupby
+from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import nn
 
-from mmcache.cuts.cut import Cut, Feature, Mark, Slot, Tap, check_branch, swap_child
+from mmcache.cuts.block_streams import streams_of
+from mmcache.cuts.cut import Cut, Mark, Swap, Tap, check_branch, swap_child
+from mmcache.cuts.deep_part import DeepPart, Placed
+from mmcache.cuts.stand_ins import MarkedBlock, NothingAdded, Slots
+
+BRANCHES = 4
+SHALLOWEST = 16  # branch 0 keeps a sixteenth of the blocks
+
+
+def kept_at_either_end(layers: int, branch: int, ends: int = 1) -> int:
+    """How many layers stay at the head, and as many at the tail.
+
+    Branch b keeps 2**b / 16 of all layers: 1/16, 1/8, 1/4 and 1/2 at branches 0 to 3, in every model, half of
+    them at either end. In a stack so short that this is less than a layer more than at the branch before, it
+    is that layer more.
+    """
+    return max(ends + branch, int(layers * 2**branch / (2 * SHALLOWEST) + 0.5))
+
+
+def branches_of_stack(layers: int, ends: int = 1) -> int:
+    """How many branches a stack has: four, fewer where fewer than nine layers leave no deep part."""
+    return max(0, min(BRANCHES, (layers - 1) // 2 - ends + 1))
 
 
 @dataclass(frozen=True)
@@ -22,113 +42,112 @@ class BlockStack:
     """Where a model class keeps its blocks, and what they hand on.
 
     Attributes:
-        blocks: the list.
-        entrance: a child that every call runs, with the hidden state as its first argument.
-        streams: the arguments of a block that it hands on, in the order in which it returns them.
-        group: how many entries of the list make one layer.
-        ends: how many layers stay at either end of the list at branch 0; 0 where the model itself has
-            layers before and behind the stack.
+        lists: the names of the lists, in the order in which the model runs them.
+        streams: by list, the arguments of a block that it hands on, in the order in which it returns them;
+            only for lists whose blocks' own forward does not show them (`mmcache.cuts.block_streams`).
+        entrance: a child that every call runs, with the hidden state as its first argument; "" for the first
+            block.
+        group: how many entries of a list make one layer.
+        ends: how many layers stay at either end at least; 0 where the model has layers before and behind.
+        together: the lists are walked at once: the first block of each, then the second of each, ...
+        apart: by list, the model's attribute that says how many of its last blocks have streams of their own.
+        beside: by list, the config's entry that says behind every how many'th block one of this list's
+            modules is run, and what it returns added.
     """
 
-    blocks: str
-    entrance: str
-    streams: tuple[str, ...] = ("hidden_states",)
+    lists: tuple[str, ...]
+    streams: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    entrance: str = ""
     group: int = 1
     ends: int = 1
+    together: bool = False
+    apart: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    beside: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def branches(self, model: nn.Module) -> int:
-        """How many branches the model has: branch b keeps `ends` + b layers at either end."""
-        layers = len(getattr(model, self.blocks)) // self.group
-        return max(0, (layers - 1) // 2 - self.ends + 1)
+        """How many branches the model has."""
+        return branches_of_stack(self._layers(model), self.ends)
 
     def cut(self, model: nn.Module, branch: int) -> Cut:
-        """Cut at `branch`: 0 keeps the fewest layers.
+        """Cut at `branch`: 0 keeps the fewest layers, see `kept_at_either_end`.
 
         Raises:
             ValueError: the model has no such branch.
+            UnsupportedPipelineError: what its blocks hand on cannot be seen.
         """
         check_branch(model, branch, self.branches(model))
-        blocks = list(getattr(model, self.blocks))
-        kept = (self.ends + branch) * self.group
-        deep = blocks[kept : len(blocks) - kept]
-        slot, tap = Rejoin(self._places(deep[-1])), Tap(f"mmcache.branch{branch}")
-        between = [PassThrough(self._places(block)) for block in deep[1:-1]]
-        first = [Enter(self._places(deep[0]), slot)] if len(deep) > 1 else []
-        short = [*blocks[:kept], *first, *between, slot, *blocks[len(blocks) - kept :]]
-        inputs = [(len(self.streams) + i, *place) for i, place in enumerate(self._places(deep[0]))]
-        mark = Mark(getattr(model, self.entrance))
+        order = list(self._order(model))
+        kept = kept_at_either_end(self._layers(model), branch, self.ends) * self._unit
+        # Walked together, a layer leaves its streams in the shape in which they entered with its first block.
+        behind = len(order) - kept - (self._unit - 1 if self.together else 0)
+        parts = [DeepPart(tuple(blocks)) for _, blocks in groupby(order[kept:behind], self._chain)]
+
+        tap = Tap(f"mmcache.branch{branch}")
+        listen: list[Swap] = []
+        for before, part in enumerate(parts):
+            listen += part.listen(tap, position=sum(other.tensors for other in parts[:before]))
+        slots = [part.slot for part in parts]
         return Cut(
             branch,
-            (swap_child(model, self.blocks, nn.ModuleList(short)),),
-            slot,
+            (*self._shorter(model, parts), *self._without(model, order[kept : behind - 1])),
+            slots[0] if len(slots) == 1 else Slots(slots),
             tap,
-            (*tap.on_input(deep[0], *inputs), *tap.on_output(deep[-1], len(self.streams))),
-            (mark, swap_child(model, self.entrance, mark)),
+            tuple(listen),
+            self._mark(model),
             dict,
-            tuple(blocks),
+            tuple(entry.block for entry in order),
         )
 
-    def _places(self, block: nn.Module) -> tuple["Place", ...]:
-        """The streams as arguments of this block."""
-        own = getattr(block, "_orig_mod", block)  # where a block is compiled by itself
-        names = list(inspect.signature(type(own).forward).parameters)[1:]
-        return tuple((name, names.index(name)) for name in self.streams)
+    @property
+    def _unit(self) -> int:
+        """How many blocks make one layer."""
+        return len(self.lists) if self.together else self.group
 
+    def _layers(self, model: nn.Module) -> int:
+        return sum(len(getattr(model, name)) for name in self.lists) // self._unit
 
-Place = tuple[str, int]
-"""An argument, by its keyword and its place among the positional ones."""
+    def _chain(self, placed: Placed) -> Hashable:
+        """Neighbours of one chain hand their streams to one another in the same shapes."""
+        return None if self.together else (placed.streams, placed.apart)
 
+    def _order(self, model: nn.Module) -> Iterator[Placed]:
+        """The blocks as the model runs them."""
+        tables = [list(self._placed(model, name)) for name in self.lists]
+        if self.together:
+            yield from (placed for layer in zip(*tables, strict=True) for placed in layer)
+            return
+        yield from chain(*tables)
 
-def given(places: tuple[Place, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Feature:
-    """The streams of a call."""
-    return tuple(kwargs[name] if name in kwargs else args[place] for name, place in places)
+    def _placed(self, model: nn.Module, name: str) -> Iterator[Placed]:
+        blocks = list(getattr(model, name))
+        first_apart = len(blocks) - (getattr(model, self.apart[name]) if name in self.apart else 0)
+        for number, block in enumerate(blocks):
+            streams = self.streams.get(name) or streams_of(block)
+            yield Placed(name, number, block, streams, apart=number >= first_apart)
 
+    def _shorter(self, model: nn.Module, parts: Sequence[DeepPart]) -> Iterator[Swap]:
+        stand_ins = {place: module for part in parts for place, module in part.stand_ins().items()}
+        for name in dict.fromkeys(name for name, _ in stand_ins):
+            blocks = [
+                stand_ins.get((name, number), block) for number, block in enumerate(getattr(model, name))
+            ]
+            yield swap_child(model, name, nn.ModuleList(blocks))
 
-def handed_on(streams: Feature) -> torch.Tensor | Feature:
-    """As a block returns its streams: a tensor where there is one, else a tuple."""
-    return streams[0] if len(streams) == 1 else streams
+    def _without(self, model: nn.Module, deep: Sequence[Placed]) -> Iterator[Swap]:
+        """Without the modules that add something behind these blocks."""
+        numbers = {placed.number for placed in deep}
+        for name, setting in self.beside.items():
+            interval = model.config[setting]  # type: ignore[index, operator]
+            left = [
+                NothingAdded() if place * interval in numbers else module
+                for place, module in enumerate(getattr(model, name))
+            ]
+            yield swap_child(model, name, nn.ModuleList(left))
 
-
-class PassThrough(nn.Module):
-    """Stands where a block of the deep part stood."""
-
-    def __init__(self, places: tuple[Place, ...]) -> None:
-        super().__init__()
-        self.places = places
-
-    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor | Feature:
-        return handed_on(given(self.places, args, kwargs))
-
-
-class Rejoin(Slot):
-    """Stands where the last block of the deep part stood, and returns what it would have returned.
-
-    The feature is what left the deep part and then what entered it, stream by stream.
-    """
-
-    def __init__(self, places: tuple[Place, ...]) -> None:
-        super().__init__()
-        self.places = places
-        self.entered: Feature = ()
-
-    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor | Feature:  # type: ignore[override]
-        _ = self.taps == ""  # as in any slot
-        entered, self.entered = self.entered, ()
-        entered = entered or given(self.places, args, kwargs)  # alone, it is the first deep block as well
-        left, before = self.feature[: len(entered)], self.feature[len(entered) :]
-        # In this order: on an unchanged input the difference is 0 and what left is returned exactly.
-        return handed_on(
-            tuple(out + (now - then) for out, now, then in zip(left, entered, before, strict=True))
-        )
-
-
-class Enter(nn.Module):
-    """Stands where the first deep block stood: notes what enters, before a side network adds to it."""
-
-    def __init__(self, places: tuple[Place, ...], slot: Rejoin) -> None:
-        super().__init__()
-        self.places, self.slot = places, slot
-
-    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor | Feature:
-        self.slot.entered = given(self.places, args, kwargs)
-        return handed_on(self.slot.entered)
+    def _mark(self, model: nn.Module) -> tuple[Mark, Swap]:
+        if self.entrance:
+            mark = Mark(getattr(model, self.entrance))
+            return mark, swap_child(model, self.entrance, mark)
+        blocks: Any = getattr(model, self.lists[0])
+        mark = MarkedBlock(blocks[0])
+        return mark, swap_child(blocks, "0", mark)

@@ -68,6 +68,10 @@ class Slot(nn.Module):
         _ = self.taps == ""  # read, so that a compiled graph is bound to it
         return self.feature[0]
 
+    def empty(self) -> None:
+        """Hold nothing any more."""
+        self.feature = ()
+
 
 class Mark(nn.Module):
     """Stands around a child that every full step runs, and names the taps that are in place.
@@ -101,8 +105,9 @@ class Tap:
         self.name = name
         self._seen: dict[int, torch.Tensor] = {}
 
-    def keep(self, position: int, tensor: torch.Tensor) -> None:
-        self._seen[position] = tensor.detach().clone()
+    def keep(self, position: int, tensor: torch.Tensor | None) -> None:
+        """Of a stream that is not there (a video without sound) an empty tensor, so that places stay."""
+        self._seen[position] = torch.empty(0) if tensor is None else tensor.detach().clone()
 
     def take(self) -> Feature:
         """Hand the feature over; the tap itself holds nothing afterwards."""
@@ -111,23 +116,28 @@ class Tap:
             raise RuntimeError(f"{self.name}: a full step ran past the tap and left nothing to reuse")
         return tuple(seen[position] for position in sorted(seen))
 
-    def on_output(self, module: nn.Module, streams: int = 1) -> list[Swap]:
-        """Keep what `module` returns (the first elements, where it returns a tuple)."""
+    def on_output(self, module: nn.Module, streams: int = 1, first: int = 0) -> list[Swap]:
+        """Keep what `module` returns (the first elements, where it returns a tuple), from `first` on."""
 
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             returned = output if isinstance(output, tuple) else (output,)
-            for position in range(streams):
-                self.keep(position, returned[position])
+            for stream in range(streams):
+                self.keep(first + stream, returned[stream])
 
         return [Swap(module._forward_hooks, self.name, hook)]
 
-    def on_input(self, module: nn.Module, *arguments: tuple[int, str, int]) -> list[Swap]:
-        """Keep inputs of `module`, each given as (position in the feature, keyword, place in the call)."""
+    def on_input(
+        self, module: nn.Module, *arguments: tuple[int, str, int], absent: bool = False
+    ) -> list[Swap]:
+        """Keep inputs of `module`, each given as (position in the feature, keyword, place in the call).
+
+        With `absent` also those that are None.
+        """
 
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             for position, keyword, place in arguments:
                 value = kwargs[keyword] if keyword in kwargs else args[place] if place < len(args) else None
-                if value is not None:
+                if value is not None or absent:
                     self.keep(position, value)
 
         return [
@@ -196,7 +206,7 @@ def cached(cut: Cut, feature: Feature, taps: Sequence[Cut] = ()) -> Iterator[Non
         with swapped([*cut.shrink, *(swap for cut in taps for swap in cut.listen)]):
             yield
     finally:
-        cut.slot.feature = ()
+        cut.slot.empty()
 
 
 def tap_names(cuts: Sequence[Cut]) -> str:

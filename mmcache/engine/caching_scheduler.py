@@ -12,16 +12,21 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 
 from mmcache.adapter import Adapter
 from mmcache.clocks.clock import Clock, StepClock
 from mmcache.cuts.cut import Cut, Feature, cached, tapped
 from mmcache.engine.attention_readers import attention_readers
+from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.deferred import computed
 from mmcache.engine.history import DenoiserChange, Lane, Run, first_tensor, signature
+from mmcache.engine.other_caches import other_cache
+from mmcache.engine.proof import Proof
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.shadow import below, is_compiled, own_model
-from mmcache.macs import count_macs, shapes_of, skip_branch
+from mmcache.errors import UnsupportedPipelineError
+from mmcache.macs import shapes_of
 from mmcache.plans.plan import Plan
 
 FEW_STEPS = 8
@@ -68,7 +73,8 @@ class CachingScheduler:
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self._cuts = self._make_cuts()
         self.run = Run(0, self._cuts)
-        self._macs: dict[Hashable, int | None] = {}
+        self.proof = Proof(needed=not adapter.described)
+        self._macs = CallMacs(self.model, adapter, while_running=adapter.looks_at_data and not self.compiled)
         self._warned = False
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -84,7 +90,7 @@ class CachingScheduler:
         forward = below(forward, CachingScheduler)
         run = self._run_of(clock)
         self._enter(run, clock)
-        self._decide(run, clock, call[self.adapter.sample])
+        self._decide(run, clock, self._sample(call))
         run.lane += 1
         try:
             return self._compute(run, clock, forward, call)
@@ -121,12 +127,7 @@ class CachingScheduler:
 
     def macs(self, signature: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its signature; None if they cannot be counted."""
-        size = sum(1 for _ in self.model.modules())  # an adapter such as LoRA adds modules
-        key = (size, signature, branch)
-        if key not in self._macs:
-            smaller = None if branch is None else skip_branch(self.adapter.cut, branch)
-            self._macs[key] = count_macs(self.model, self.run.shapes[signature], smaller)
-        return self._macs[key]
+        return self._macs.of(signature, self.run.shapes[signature], branch)
 
     def _make_cuts(self) -> dict[int, Cut]:
         return {branch: self.adapter.cut(self.model, branch) for branch in self.plan.branches}
@@ -134,6 +135,8 @@ class CachingScheduler:
     def _run_of(self, clock: StepClock) -> Run:
         if self.run.number == clock.run:
             return self.run
+        if found := other_cache(self.model):  # enabled since
+            raise UnsupportedPipelineError(found)
         self.plan.check_total(clock.total)
         if clock.total == 1:
             self._warn_of_few_steps(clock.total)
@@ -160,9 +163,12 @@ class CachingScheduler:
             stacklevel=2,
         )
 
+    def _sample(self, call: dict[str, Any]) -> torch.Tensor:
+        return first_tensor(call[self.adapter.sample])
+
     def _tick(self, call: dict[str, Any]) -> StepClock | None:
         timestep = self.adapter.timestep
-        return self.clock.tick(None if timestep is None else call[timestep], call[self.adapter.sample])
+        return self.clock.tick(None if timestep is None else call[timestep], self._sample(call))
 
     def _enter(self, run: Run, clock: StepClock) -> None:
         """Begin a step, with its first call or with that of a side network before it."""
@@ -177,7 +183,7 @@ class CachingScheduler:
         run.decided = True
         run.change.given = sample
         run.change.steps = 1 if run.full else run.change.steps + 1
-        run.full = bool(run.readers) or self.plan.policy.is_full(clock, run.change)
+        run.full = bool(run.readers or self.proof.refuted) or self.plan.policy.is_full(clock, run.change)
         run.change.given = None
 
     def _compute(self, run: Run, clock: StepClock, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
@@ -193,24 +199,28 @@ class CachingScheduler:
             run.shapes[form] = shapes_of(call)
         if branch is None:
             call = computed(call)
-        watch = Stopwatch(call[self.adapter.sample])
+        unproved = branch is None and self.proof.missing(form)
+        given = tree_map(lambda leaf: leaf, call) if unproved else call  # lists of its own
+        watch = Stopwatch(self._sample(call))
         if branch is None:
-            with tapped(taps):
+            with self._macs.counting(form, branch), tapped(taps):
                 result = forward(**call)
         else:
             self._warn_of_few_steps(clock.total)
             cut, feature = run.cuts[branch], lane.forecast(branch, clock, self.plan.forecast)
-            with cached(cut, feature, taps):
+            with self._macs.counting(form, branch), cached(cut, feature, taps):
                 result = forward(**computed(cut.arguments(call)))
         seconds = watch.stop()
 
-        for cut in taps:
-            feature = self._own(cut.tap.take())
+        features = {cut: self._own(cut.tap.take()) for cut in taps}
+        if unproved:
+            self.proof.show(form, features, forward, given, result)
+        for cut, feature in features.items():
             lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
             if self.on_feature is not None:
                 self.on_feature(clock, run.lane, cut.branch, feature)
         if self.plan.policy.needs_change and run.lane == 0:
-            run.change.seen(branch is None, call[self.adapter.sample], first_tensor(result))
+            run.change.seen(branch is None, self._sample(call), first_tensor(result))
         if clock.is_last:  # nothing is held when the run is over
             lane.past, run.change = {}, DenoiserChange()
         unplanned = branch is None and planned is not None

@@ -10,20 +10,27 @@ from torch.utils._pytree import tree_leaves
 from mmcache.clocks.clock import StepClock
 from mmcache.cuts.cut import Cut, Feature
 from mmcache.engine.record import CallRecord
+from mmcache.macs import is_store
 from mmcache.plans.forecast import Forecast, Observation
 
 
 def signature(call: dict[str, Any]) -> Hashable:
-    """Shapes, types and devices of everything a denoiser is called with: its features fit no other call.
+    """What everything that a denoiser is called with looks like: its features fit no other call."""
+    return tuple(looks(leaf) for leaf in tree_leaves(call))
 
-    Of switches (`apply_control` of ControlNet-XS) also how they stand; not of numbers, which may be scales.
+
+def looks(leaf: Any) -> Hashable:
+    """Of a tensor its shape, type and device; of a switch or a mode how it stands; of a number, which may be
+    a scale, only that it is one; of a pipeline's own store of keys and values, all this of what it has.
     """
-    return tuple(
-        (leaf.shape, leaf.dtype, leaf.device)
-        if isinstance(leaf, torch.Tensor)
-        else (leaf if isinstance(leaf, bool) else type(leaf))
-        for leaf in tree_leaves(call)
-    )
+    if isinstance(leaf, torch.Tensor):
+        return leaf.shape, leaf.dtype, leaf.device
+    if leaf is None or isinstance(leaf, bool | str):
+        return leaf
+    if not is_store(leaf):
+        return type(leaf).__name__
+    own = sorted(vars(leaf).items())
+    return type(leaf).__name__, tuple((name, signature({"": value})) for name, value in own)
 
 
 @dataclass
@@ -128,8 +135,8 @@ def relative_change(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
     return (now.float() - then.float()).norm() / then.float().norm().clamp_min(1e-12)
 
 
-def first_tensor(result: Any) -> torch.Tensor:
-    """The tensor that a denoiser returns: bare, or with `return_dict` or without."""
-    if isinstance(result, torch.Tensor):
-        return result
-    return result[0] if isinstance(result, tuple) else result.sample
+def first_tensor(thing: Any) -> torch.Tensor:
+    """The tensor that a denoiser is given or returns, with `return_dict` or without; the first of a list."""
+    if isinstance(thing, torch.Tensor):
+        return thing
+    return first_tensor(thing.sample if hasattr(thing, "sample") else thing[0])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import nn
 
 from mmcache.cuts.cut import Cut, swapped
+from mmcache.inspecting.stack_words import words_of_stack
 
 ENDS = ("conv_in", "conv_out")
 SHORT = {"down_blocks": "down", "up_blocks": "up"}  # other lists are called by their own names
@@ -56,6 +57,8 @@ def staying(model: nn.Module, cut: Cut) -> set[int]:
 
 def words(model: nn.Module, cut: Cut) -> str:
     """conv_in, down 0: layer 0 | up 3: layer 2, conv_out."""
+    if of_stack := words_of_stack(cut):
+        return of_stack
     left = staying(model, cut)
     sides: dict[str, list[str]] = {}
     for block in blocks(model, cut):

@@ -14,7 +14,6 @@ from mmcache.cuts.cut import cached, tapped
 from mmcache.engine.history import first_tensor
 from mmcache.engine.shadow import own_model
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.macs import count_macs, shapes_of, skip_branch
 from mmcache.parts import find_denoisers, find_side_networks
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
@@ -29,7 +28,9 @@ from mmcache.testing.probes import (
     differences,
     failing_denoiser,
     feature_bytes,
+    kinds_of_calls,
     macs_by_module,
+    macs_of_call,
     must_equal,
     require,
 )
@@ -167,11 +168,10 @@ def check_cheaper(pipe: Any, sample: Sample) -> None:
     """Law 6: the counted MACs of a cached step are those of a full one less those of the modules cut out."""
     for name, model, adapter, call in denoiser_calls(pipe, sample):
         per_module = macs_by_module(model, call)
-        shapes = shapes_of(call)
-        full = cheaper_than = count_macs(model, shapes)
+        full = cheaper_than = macs_of_call(model, adapter, call, None)
         require(full is not None, f"law 6: {name}: the MACs of a full call cannot be counted")
         for branch in reversed(range(adapter.branches(model))):
-            counted = count_macs(model, shapes, skip_branch(adapter.cut, branch))
+            counted = macs_of_call(model, adapter, call, branch)
             dead = dead_modules(model, adapter.cut(model, branch))
             predicted = full - sum(per_module[module] for module in dead)  # type: ignore[operator]
             where = f"law 6: {name}, branch {branch}"
@@ -187,8 +187,11 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     to say the same. What `Adaptive` compares with is held beside the features, and is not limited here.
     """
     sizes = {
-        name: sum(feature_bytes(model, adapter.cut(model, branch), call) for branch in plan.branches)
-        for name, model, adapter, call in denoiser_calls(pipe, sample)
+        name: max(
+            sum(feature_bytes(model, adapter.cut(model, branch), call) for branch in plan.branches)
+            for call in calls
+        )
+        for name, model, adapter, calls in kinds_of_calls(pipe, sample)
     }
     session = accelerate(pipe, plan)
     with bytes_held_at_calls(pipe, session) as held:

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -10,12 +11,15 @@ import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.adapter import Adapter
-from mmcache.cuts.cut import Cut, Slot, swapped, tapped
+from mmcache.counting import while_running
+from mmcache.cuts.cut import Cut, Slot, cached, swapped, tapped
+from mmcache.engine.history import first_tensor, signature
 from mmcache.engine.shadow import own_model, shadow_forward
+from mmcache.macs import count_macs, is_store, shapes_of, skip_branch
 from mmcache.parts import find_denoisers
 from mmcache.session import Session
 
@@ -39,19 +43,38 @@ def must_equal(what: str, one: Any, other: Any) -> None:
 
 def copied(call: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call with tensors of their own: models write to some."""
-    return tree_map_only(torch.Tensor, torch.clone, call)
+
+    def copy_of(leaf: Any) -> Any:
+        return leaf.clone() if isinstance(leaf, torch.Tensor) else deepcopy(leaf) if is_store(leaf) else leaf
+
+    return tree_map(copy_of, call)
 
 
-def denoiser_calls(pipe: Any, sample: Any) -> Iterator[tuple[str, nn.Module, Adapter, dict[str, Any]]]:
-    """Each denoiser of a pipeline, and the arguments (by name) of a call in a run: of those with the largest
-    latent, the first."""
+Calls = Iterator[tuple[str, nn.Module, Adapter, list[dict[str, Any]]]]
+
+
+def kinds_of_calls(pipe: Any, sample: Any) -> Calls:
+    """Each denoiser of a pipeline, and its calls in a run (arguments by name), of each kind the first."""
     for name, (model, adapter) in find_denoisers(pipe).items():
         model = own_model(model)
         with recorded_calls(model) as calls:
             sample(pipe)
         require(bool(calls), f"{name}: the sampling run did not call it")
+        first = {signature(call): call for call in reversed(calls)}
         with torch.no_grad():
-            yield name, model, adapter, max(calls, key=lambda call: call[adapter.sample].numel())
+            yield name, model, adapter, list(first.values())
+
+
+def denoiser_calls(pipe: Any, sample: Any) -> Iterator[tuple[str, nn.Module, Adapter, dict[str, Any]]]:
+    """The same with one call: of those with the largest latent, the first."""
+    for name, model, adapter, calls in kinds_of_calls(pipe, sample):
+        yield name, model, adapter, max(reversed(calls), key=lambda call: size(call, adapter.sample))
+
+
+def size(call: dict[str, Any], sample: str) -> tuple[int, int]:
+    """How many numbers are in the latent, then how many in everything that a call is given."""
+    tensors = (leaf for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor))
+    return first_tensor(call[sample]).numel(), sum(tensor.numel() for tensor in tensors)
 
 
 @contextmanager
@@ -184,13 +207,36 @@ def feature_bytes(model: nn.Module, cut: Cut, call: dict[str, Any]) -> int:
     return sum(tensor.nbytes for tensor in cut.tap.take())
 
 
+def macs_of_call(model: nn.Module, adapter: Adapter, call: dict[str, Any], branch: int | None) -> int | None:
+    """Multiply-adds of a call at a branch (None: full); None where they cannot be counted."""
+    if not adapter.looks_at_data:
+        smaller = None if branch is None else skip_branch(adapter.cut, branch)
+        return count_macs(model, shapes_of(call), smaller)
+    if branch is None:
+        with while_running() as total:
+            model(**copied(call))
+        return total()
+    cut = adapter.cut(model, branch)
+    with tapped([cut]):
+        model(**copied(call))
+    with cached(cut, cut.tap.take()), while_running() as total:
+        model(**cut.arguments(copied(call)))
+    return total()
+
+
 def macs_by_module(model: nn.Module, call: dict[str, Any]) -> dict[nn.Module, int]:
     """Multiply-adds of every module in a full call, its children's included."""
-    counter = FlopCounterMode(display=False)
-    with counter, sdpa_kernel(SDPBackend.MATH):  # made of matrix products, which the counter knows
-        model(**copied(call))
-    counts = {name: sum(flops.values()) // 2 for name, flops in counter.get_flop_counts().items()}
     names = {module: f"{type(model).__name__}.{name}" for name, module in model.named_modules()}
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    counter = FlopCounterMode(display=False)
+    model.requires_grad_(False)  # the counter looks at gradients of what a layer is given, such as a weight
+    try:
+        with counter, sdpa_kernel(SDPBackend.MATH):  # made of matrix products, which the counter knows
+            model(**copied(call))
+    finally:
+        for weight in trained:
+            weight.requires_grad_(True)
+    counts = {name: sum(flops.values()) // 2 for name, flops in counter.get_flop_counts().items()}
 
     def macs(module: nn.Module) -> int:  # a list of modules is never called itself
         own = counts.get(names[module])

@@ -1,24 +1,27 @@
-"""Every pipeline class of diffusers with a U-Net that mmcache knows, small and random.
+"""Every pipeline class of diffusers with a denoiser that mmcache knows, small and random.
 
-`CASES` has them all, from the modules of this folder.
+`CASES` has them all, from the modules of this folder and of the folders in it.
 """
 
 import importlib
 import pkgutil
+from dataclasses import replace
 
 from tests.zoo.case import Case
 
 
 def collect() -> list[Case]:
-    """The `CASES` of all modules of this folder.
+    """The `CASES` of all modules of this folder and those in it.
 
     Raises:
         ValueError: two cases have the same name.
     """
-    modules = [
-        importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)
+    modules = [module.name for module in pkgutil.walk_packages(__path__, f"{__name__}.")]
+    cases = [
+        replace(case, transformer=name.startswith(f"{__name__}.transformers."), first=number == 0)
+        for name in modules
+        for number, case in enumerate(getattr(importlib.import_module(name), "CASES", []))
     ]
-    cases = [case for module in modules for case in getattr(module, "CASES", [])]
     names = [case.name for case in cases]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -27,3 +30,5 @@ def collect() -> list[Case]:
 
 
 CASES = collect()
+TRANSFORMERS = [case for case in CASES if case.transformer]
+U_NETS = [case for case in CASES if not case.transformer]

@@ -20,6 +20,10 @@ class Case:
         refused: words of the reason why it is refused; None for a pipeline that is accelerated.
         guidance: False where the pipeline has no guidance; then there is one setting only.
         counted: False where multiply-adds cannot be counted, since layers of the pipeline's own look at data.
+        ends: False where a pipeline leaves out its sampler's last step by itself: nothing shows that a run is
+            over, and features are held until the next one.
+        transformer: whether its file is among those of transformers; filled in by the collection.
+        first: whether it is the first of its file; likewise.
     """
 
     pipeline: str
@@ -29,6 +33,9 @@ class Case:
     refused: str | None = None
     guidance: bool = True
     counted: bool = True
+    ends: bool = True
+    transformer: bool = False
+    first: bool = False
 
     @property
     def name(self) -> str:

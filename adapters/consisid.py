@@ -1,0 +1,12 @@
+"""ConsisID: CogVideoX, with a face looked at behind every other block (arXiv 2411.17440)."""
+
+from mmcache.registry import register
+from mmcache.transformer import transformer
+
+register(
+    transformer(
+        "ConsisID",
+        "ConsisIDTransformer3DModel",
+        beside={"perceiver_cross_attention": "cross_attn_interval"},
+    )
+)

@@ -1,0 +1,23 @@
+"""Cosmos Predict and Transfer (arXiv 2501.03575, 2503.14492), and Cosmos 3, which also has sound."""
+
+from mmcache.registry import register
+from mmcache.transformer import transformer
+
+register(
+    transformer(
+        "Cosmos",
+        "CosmosTransformer3DModel",
+        streams={"transformer_blocks": ("hidden_states",)},  # a ControlNet's blocks return more
+    )
+)
+
+register(
+    transformer(
+        "Cosmos 3",
+        "Cosmos3OmniTransformer",
+        sample="vision_tokens",
+        timestep="vision_timesteps",
+        streams={"layers": ("und_seq", "gen_seq")},
+        looks_at_data=True,
+    )
+)

@@ -1,0 +1,17 @@
+"""HiDream-I1: two streams, then one, each block with text of its own (arXiv 2505.22705)."""
+
+from mmcache.registry import register
+from mmcache.transformer import transformer
+
+register(
+    transformer(
+        "HiDream",
+        "HiDreamImageTransformer2DModel",
+        timestep="timesteps",
+        looks_at_data=True,  # which experts a token goes to
+        streams={
+            "double_stream_blocks": ("hidden_states", "encoder_hidden_states"),
+            "single_stream_blocks": ("hidden_states",),
+        },
+    )
+)

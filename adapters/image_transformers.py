@@ -1,0 +1,22 @@
+"""Transformers that make pictures and that one rule describes: `mmcache.transformer`."""
+
+from mmcache.registry import register
+from mmcache.transformer import transformer
+
+PLAIN = (
+    *("DiTTransformer2DModel", "PixArtTransformer2DModel", "PriorTransformer", "SD3Transformer2DModel"),
+    *("FluxTransformer2DModel", "ChromaTransformer2DModel", "AuraFlowTransformer2DModel"),
+    *("SanaTransformer2DModel", "HunyuanDiT2DModel", "LuminaNextDiT2DModel", "BriaTransformer2DModel"),
+    *("CogView3PlusTransformer2DModel", "CogView4Transformer2DModel", "QwenImageTransformer2DModel"),
+    *("BriaFiboTransformer2DModel", "OvisImageTransformer2DModel", "LongCatImageTransformer2DModel"),
+    *("PRXTransformer2DModel", "Krea2Transformer2DModel", "JoyImageEditTransformer3DModel"),
+    *("JoyImageEditPlusTransformer3DModel",),
+)
+LOOKING = (
+    *("HunyuanImageTransformer2DModel", "Lumina2Transformer2DModel", "GlmImageTransformer2DModel"),
+    *("QwenImage21Transformer2DModel", "ErnieImageTransformer2DModel", "BriaFibo2Transformer2DModel"),
+    *("Ideogram4Transformer2DModel", "NucleusMoEImageTransformer2DModel", "OmniGenTransformer2DModel"),
+)
+
+register(transformer("image transformer", *PLAIN))
+register(transformer("image transformer that looks at its text", *LOOKING, looks_at_data=True))

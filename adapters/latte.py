@@ -1,0 +1,13 @@
+"""Latte: every spatial block is followed by a temporal one (arXiv 2401.03048)."""
+
+from mmcache.registry import register
+from mmcache.transformer import transformer
+
+register(
+    transformer(
+        "Latte",
+        "LatteTransformer3DModel",
+        lists=("transformer_blocks", "temporal_transformer_blocks"),
+        together=True,
+    )
+)

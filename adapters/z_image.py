@@ -1,0 +1,6 @@
+"""Z-Image: text and picture in one stream, latents in a list (arXiv 2511.22699)."""
+
+from mmcache.registry import register
+from mmcache.transformer import transformer
+
+register(transformer("Z-Image", "ZImageTransformer2DModel", sample="x", timestep="t"))

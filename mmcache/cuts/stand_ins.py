@@ -1,0 +1,163 @@
+"""What stands where blocks of a deep part stood, while a cached step runs.
+
+The blocks are residual: each adds to the streams (hidden states) that it is given. So a cached step takes
+what left the deep part at the last full step, and adds by how much what enters it has changed since (the
+cached residual of Delta-DiT, arXiv 2406.01125, and TeaCache, arXiv 2411.19108, in a form that gives back
+a full step's output bit for bit).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from mmcache.cuts.cut import Feature, Mark, Slot
+
+
+class Place(NamedTuple):
+    """An argument of a block, by its keyword and its place among the positional ones."""
+
+    keyword: str
+    position: int
+
+
+Streams = tuple[torch.Tensor | None, ...]
+"""Hidden states that blocks hand to one another; None for one that is not there (no sound)."""
+
+
+def given(places: Sequence[Place], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streams:
+    """The streams of a call."""
+    return tuple(
+        kwargs[place.keyword] if place.keyword in kwargs else args[place.position] for place in places
+    )
+
+
+def handed_on(streams: Streams) -> torch.Tensor | Streams | None:
+    """As a block returns its streams: a tensor where there is one, else a tuple."""
+    return streams[0] if len(streams) == 1 else streams
+
+
+class LooksLike(nn.Module):
+    """Has the attributes of a block that it stands for, as the model's forward may ask for them.
+
+    The block is not a child: nothing of it runs.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["block"] = block
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["block"], name)
+
+
+class PassThrough(LooksLike):
+    """Stands where a block of the deep part stood."""
+
+    def __init__(self, block: nn.Module, places: tuple[Place, ...]) -> None:
+        super().__init__(block)
+        self.places = places
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return handed_on(given(self.places, args, kwargs))
+
+
+class Rejoin(LooksLike, Slot):
+    """Stands where the last block of a deep part stood, and returns what it would have returned.
+
+    The feature is what left the deep part and then what entered it, stream by stream.
+    """
+
+    def __init__(self, block: nn.Module, places: tuple[Place, ...]) -> None:
+        super().__init__(block)
+        self.places = places
+        self.feature: Feature = ()
+        self.taps = ""
+        self.moved: Feature = ()
+        self.absent: tuple[bool, ...] = ()
+
+    def enter(self, streams: Streams) -> None:
+        """Note by how much the streams have changed since the last full step."""
+        before = self.feature[len(streams) :]
+        pairs = zip(streams, before, strict=True)
+        self.moved = tuple(then if now is None else now - then for now, then in pairs)
+        self.absent = tuple(now is None for now in streams)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        _ = self.taps == ""  # as in any slot
+        if not self.moved:  # alone, it is the first deep block as well
+            self.enter(given(self.places, args, kwargs))
+        moved, self.moved = self.moved, ()
+        # In this order: on an unchanged input the difference is 0 and what left is returned exactly.
+        streams = [left + by for left, by in zip(self.feature[: len(moved)], moved, strict=True)]
+        return handed_on(tuple(None if gone else s for s, gone in zip(streams, self.absent, strict=True)))
+
+    def empty(self) -> None:
+        self.feature = self.moved = ()
+
+
+class Enter(LooksLike):
+    """Stands where the first deep block stood: looks at what enters, before a side network adds to it."""
+
+    def __init__(self, block: nn.Module, places: tuple[Place, ...], slot: Rejoin) -> None:
+        super().__init__(block)
+        self.places, self.slot = places, slot
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        streams = given(self.places, args, kwargs)
+        self.slot.enter(streams)
+        return handed_on(streams)
+
+
+class Slots(Slot):
+    """Several deep parts of one model, as one slot: the feature is theirs, one after another."""
+
+    def __init__(self, parts: Sequence[Rejoin]) -> None:
+        super().__init__()
+        self.__dict__["parts"] = list(parts)  # not children: they stand in the model
+
+    @property
+    def feature(self) -> Feature:  # type: ignore[override]
+        return tuple(tensor for part in self.__dict__.get("parts", ()) for tensor in part.feature)
+
+    @feature.setter
+    def feature(self, feature: Feature) -> None:
+        first = 0
+        for part in self.__dict__.get("parts", ()):
+            behind = first + 2 * len(part.places)
+            part.feature, first = feature[first:behind], behind
+
+    @property
+    def taps(self) -> str:  # type: ignore[override]
+        return str(self.__dict__["parts"][0].taps)
+
+    @taps.setter
+    def taps(self, names: str) -> None:
+        for part in self.__dict__.get("parts", ()):
+            part.taps = names
+
+    def empty(self) -> None:
+        for part in self.__dict__["parts"]:
+            part.empty()
+
+
+class MarkedBlock(Mark):
+    """The mark of a full step, around a block, with the block's attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self._modules["child"], name)
+
+
+class NothingAdded(nn.Module):
+    """Stands where a module stood whose result is added to a stream behind a block that does not run."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor))
+        return next(tensors).new_zeros(())

@@ -1,0 +1,61 @@
+"""A denoiser that nobody has described: its blocks are looked for, and cutting them has to be proved.
+
+Found are lists of blocks of one class, directly in the model, whose own forward shows what they hand on. That
+is a guess: the first full step of a run shows whether it is right (`mmcache.engine.proof`).
+"""
+
+import inspect
+from collections.abc import Iterator
+
+from torch import nn
+
+from mmcache.adapter import Adapter
+from mmcache.cuts.block_stack import BlockStack
+from mmcache.cuts.block_streams import streams_of
+from mmcache.errors import UnsupportedPipelineError
+from mmcache.transformer import TOO_SHORT, UNMEASURED
+
+LEAST = 3  # blocks, of which the middle one is the deep part
+TIMES = ("timestep", "timesteps", "t", "time", "sigma")
+SAMPLES = ("hidden_states", "sample", "latents", "x")
+
+
+def general_adapter(model: nn.Module) -> Adapter | None:
+    """An adapter for this very model; None where it is no denoiser with a stack of blocks.
+
+    A denoiser is known by an argument that holds the time.
+    """
+    arguments = list(inspect.signature(type(model).forward).parameters)[1:]
+    time = next((name for name in TIMES if name in arguments), None)
+    lists = tuple(block_lists(model))
+    if time is None or not lists:
+        return None
+    stack = BlockStack(lists)
+    return Adapter(
+        name=f"found: {' and '.join(f'{len(getattr(model, name))} {name}' for name in lists)}",
+        denoisers=(type(model).__name__,),
+        cut=stack.cut,
+        branches=stack.branches,
+        default_plan=UNMEASURED,
+        sample=next((name for name in SAMPLES if name in arguments), arguments[0]),
+        timestep=time,
+        refused=TOO_SHORT,
+        described=False,
+    )
+
+
+def block_lists(model: nn.Module) -> Iterator[str]:
+    """The names of the lists that hold most of a model's blocks, in the order in which it has them."""
+    found = {}
+    for name, child in model.named_children():
+        blocks = list(child) if isinstance(child, nn.ModuleList) else []
+        if len(blocks) >= LEAST and len({type(block) for block in blocks}) == 1 and shows_streams(blocks[0]):
+            found[name] = sum(weight.numel() for weight in child.parameters())
+    yield from (name for name, weights in found.items() if 2 * weights >= max(found.values()))
+
+
+def shows_streams(block: nn.Module) -> bool:
+    try:
+        return bool(streams_of(block))
+    except UnsupportedPipelineError:
+        return False

@@ -1,0 +1,1 @@
+"""Every pipeline class of diffusers whose denoiser is a transformer, small and random."""
