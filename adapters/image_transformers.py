@@ -5,6 +5,7 @@ from mmcache.transformer import transformer
 
 PLAIN = (
     *("DiTTransformer2DModel", "PixArtTransformer2DModel", "PriorTransformer", "SD3Transformer2DModel"),
+    *("Transformer2DModel",),  # VQ-Diffusion
     *("FluxTransformer2DModel", "ChromaTransformer2DModel", "AuraFlowTransformer2DModel"),
     *("SanaTransformer2DModel", "HunyuanDiT2DModel", "LuminaNextDiT2DModel", "BriaTransformer2DModel"),
     *("CogView3PlusTransformer2DModel", "CogView4Transformer2DModel", "QwenImageTransformer2DModel"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mmcache.acceleration import accelerate, restore
     from mmcache.adapter import Adapter
     from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
+    from mmcache.general import general_adapter
     from mmcache.measuring.compare import compare
     from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
     from mmcache.plans.plan import Plan
@@ -31,6 +32,7 @@ _HOME = {
     "accelerate": "acceleration",
     "restore": "acceleration",
     "Adapter": "adapter",
+    "general_adapter": "general",
     "MissingExtraError": "errors",
     "PlanFileError": "errors",
     "UnsupportedPipelineError": "errors",
@@ -72,6 +74,7 @@ __all__ = [
     "UnsupportedPipelineError",
     "accelerate",
     "compare",
+    "general_adapter",
     "load_plan",
     "presets",
     "register",

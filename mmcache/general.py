@@ -1,7 +1,10 @@
-"""A denoiser that nobody has described: its blocks are looked for, and cutting them has to be proved.
+"""A denoiser that nobody has described: its blocks are looked for, where somebody asks for it.
+
+    mmcache.register(mmcache.general_adapter(pipe.transformer))
 
 Found are lists of blocks of one class, directly in the model, whose own forward shows what they hand on. That
-is a guess: the first full step of a run shows whether it is right (`mmcache.engine.proof`).
+is a guess. The first full step of a run shows whether the deep part is cut out and put back right
+(`mmcache.engine.proof`); it cannot show that the blocks are residual, so the pictures have to be compared.
 """
 
 import inspect
@@ -20,19 +23,29 @@ TIMES = ("timestep", "timesteps", "t", "time", "sigma")
 SAMPLES = ("hidden_states", "sample", "latents", "x")
 
 
-def general_adapter(model: nn.Module) -> Adapter | None:
-    """An adapter for this very model; None where it is no denoiser with a stack of blocks.
+def general_adapter(model: nn.Module) -> Adapter:
+    """An adapter for models of this class, to be registered.
 
     A denoiser is known by an argument that holds the time.
+
+    Args:
+        model: the denoiser; it is only looked at.
+
+    Raises:
+        UnsupportedPipelineError: it is no denoiser with a stack of blocks.
     """
     arguments = list(inspect.signature(type(model).forward).parameters)[1:]
     time = next((name for name in TIMES if name in arguments), None)
     lists = tuple(block_lists(model))
     if time is None or not lists:
-        return None
+        missing = "no argument that holds the time" if time is None else "no list of blocks of one class"
+        raise UnsupportedPipelineError(
+            f"{type(model).__name__} has {missing}, so nothing can be found: adapters/README.md says how to "
+            f"describe it"
+        )
     stack = BlockStack(lists)
     return Adapter(
-        name=f"found: {' and '.join(f'{len(getattr(model, name))} {name}' for name in lists)}",
+        name=f"found: {' and '.join(lists)}",
         denoisers=(type(model).__name__,),
         cut=stack.cut,
         branches=stack.branches,

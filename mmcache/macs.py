@@ -36,13 +36,17 @@ def without_contents(leaf: Any) -> Any:
     return copy.deepcopy(leaf, {id(tensor): on_meta(tensor) for tensor in tensors_of(leaf)})
 
 
-def tensors_of(thing: Any) -> Iterator[torch.Tensor]:
-    """The tensors that an object has as attributes, or its attributes have."""
+def tensors_of(thing: Any, depth: int = 3) -> Iterator[torch.Tensor]:
+    """The tensors that an object has as attributes, or its attributes have.
+
+    Args:
+        depth: how deep attributes of attributes are looked into; objects may refer to themselves.
+    """
     for leaf in tree_leaves(getattr(thing, "__dict__", None)):
         if isinstance(leaf, torch.Tensor):
             yield leaf
-        elif is_store(leaf):
-            yield from tensors_of(leaf)
+        elif is_store(leaf) and depth > 1:
+            yield from tensors_of(leaf, depth - 1)
 
 
 def is_store(thing: Any) -> bool:

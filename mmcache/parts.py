@@ -10,10 +10,13 @@ from torch import nn
 from mmcache.adapter import Adapter, SideAdapter
 from mmcache.engine.shadow import own_model
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.general import general_adapter
 from mmcache.registry import adapter_for, denoiser_names, side_adapter_for
 
 BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
+LOOK = (
+    "To add one, see adapters/README.md. If it is a stack of blocks, mmcache can look for them: "
+    "mmcache.register(mmcache.general_adapter(model)); compare before you rely on it."
+)
 RESIDUALS = "down_block_additional_residuals"  # the denoiser's argument that side networks are for
 
 
@@ -51,11 +54,11 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     """
     known = ", ".join(denoiser_names())
     if isinstance(pipe, nn.Module):
-        adapter = adapter_for(own_model(pipe)) or general_adapter(own_model(pipe))
+        adapter = adapter_for(own_model(pipe))
         if adapter is None:
             raise UnsupportedPipelineError(
                 f"{type(own_model(pipe)).__name__} is no denoiser that mmcache knows (it knows {known}). "
-                f"To add one, see adapters/README.md."
+                f"{LOOK}"
             )
         return {BARE: Denoiser(pipe, adapter)}
     if not isinstance(pipe, DiffusionPipeline):
@@ -66,9 +69,6 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     models = models_of(pipe)
     found = {name: (model, adapter_for(own_model(model))) for name, model in models.items()}
     denoisers = {name: Denoiser(model, adapter) for name, (model, adapter) in found.items() if adapter}
-    if not denoisers:
-        guessed = {name: (model, general_adapter(own_model(model))) for name, model in models.items()}
-        denoisers = {name: Denoiser(model, adapter) for name, (model, adapter) in guessed.items() if adapter}
     if not denoisers:
         parts = ", ".join(f"{name} ({type(model).__name__})" for name, model in models.items()) or "no models"
         raise UnsupportedPipelineError(

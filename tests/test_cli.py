@@ -18,6 +18,7 @@ from mmcache.cli.asked import Asked
 from mmcache.measuring.clip_comparison import CLIP_FILES
 from mmcache.measuring.comparison import FILES
 from mmcache.measuring.ffmpeg import check_decodes
+from mmcache.testing.probes import failing_denoiser
 from tests.tiny import ddpm
 from tests.tiny_prompted import controlled, controlnet, inpainting, motion_adapter, moving, prompted
 
@@ -287,6 +288,20 @@ def test_generate_without_a_cache_and_as_json(folder):
     said = json.loads(done.stdout)
     assert said["run"]["denoisers"][0]["cached_steps"] == 0
     assert [Path(file).name for file in said["files"]] == ["seed-0.png"]
+
+
+def test_generate_keeps_what_it_has_drawn_when_it_is_stopped(loaded, elsewhere):
+    pipe = prompted()
+    loaded(pipe)
+    with failing_denoiser(pipe, at_call=6, error=KeyboardInterrupt()):
+        assert run("generate", "--count", 3, *SHORT).exit_code == 130
+    assert [path.name for path in (elsewhere / "mmcache-out").iterdir()] == ["seed-0.png"]
+
+
+def test_generate_without_a_cache_takes_no_plan(folder):
+    refused = run("generate", "--model", folder, "--no-cache", "--plan", "fast", *SHORT)
+    assert refused.exit_code == 2
+    assert "--no-cache draws every step in full" in refused.stderr
 
 
 def test_generate_draws_clips(loaded, elsewhere):

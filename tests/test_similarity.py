@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from diffusers import PNDMScheduler
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -52,6 +53,13 @@ def test_the_pipe_is_what_it_was():
     feature_similarity(pipe, "a cat", **SAMPLING)
     pipe("a cat", num_inference_steps=1, output_type="latent")
     assert anatomy(pipe) == before
+
+
+def test_a_sampler_that_runs_more_steps_than_it_is_asked_for():
+    pipe = prompted()
+    pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
+    (one,) = feature_similarity(pipe, "a cat", **SAMPLING)
+    assert one.cosines[0].shape == (STEPS + 1, STEPS + 1)  # PLMS calls the denoiser once more
 
 
 def test_branches_are_spread():

@@ -12,7 +12,15 @@ from diffusers import (
 )
 from torch import nn
 
-from mmcache import Plan, Uniform, UnsupportedPipelineError, accelerate
+from mmcache import (
+    Plan,
+    Uniform,
+    UnsupportedPipelineError,
+    accelerate,
+    general_adapter,
+    register,
+    registry,
+)
 from mmcache.cuts.block_stack import branches_of_stack, kept_at_either_end
 from mmcache.cuts.block_streams import streams_of
 from mmcache.cuts.cut import swapped
@@ -164,11 +172,89 @@ def built(kind):
     return kind().eval(), FlowMatchEulerDiscreteScheduler()
 
 
+class Changing(Unknown):
+    """It writes into what it is given."""
+
+    def forward(self, x, timestep):
+        x *= 0.9
+        return super().forward(x, timestep)
+
+
+class Remembering(Unknown):
+    """Its blocks keep something from call to call."""
+
+    def forward(self, x, timestep):
+        for block in self.blocks:
+            x = block(x, timestep / 1000)
+            block.memory = x
+        return (self.out(x) + self.blocks[2].memory,)
+
+
+class Wrapped:
+    def __init__(self, sample):
+        self.sample = sample
+
+    def __getitem__(self, index):
+        return self.sample
+
+
+class Hiding(Crooked):
+    """What it returns cannot be looked into."""
+
+    def forward(self, x, timestep):
+        return Wrapped(*super().forward(x, timestep))
+
+
+@pytest.fixture(autouse=True)
+def registry_as_it_was(monkeypatch):
+    registry.adapters()  # loaded
+    monkeypatch.setattr(registry, "_by_denoiser", dict(registry._by_denoiser))
+
+
+def found(kind):
+    """A model whose blocks are looked for, as its owner asked."""
+    model, scheduler = built(kind)
+    register(general_adapter(model))
+    return model, scheduler
+
+
+def test_a_model_that_nobody_has_described_is_refused_and_told_how_its_blocks_are_found():
+    with pytest.raises(UnsupportedPipelineError, match=r"mmcache\.register\(mmcache\.general_adapter\(model"):
+        accelerate(built(Unknown)[0], interval=3)
+
+
+@pytest.mark.parametrize("kind", [Remembering, Hiding])
+def test_what_cannot_be_shown_is_not_cached_and_the_run_is_the_plain_one(kind):
+    model, scheduler = found(kind)
+    session = accelerate(model, interval=3, scheduler=scheduler)
+    with pytest.warns(UserWarning, match="every step is full"):
+        drawn = run_loop(model, scheduler)
+    assert torch.equal(drawn, run_loop(*built(kind)))
+    assert tiny.steps_of(session) == "F" * 12
+
+
+def test_showing_it_does_not_touch_the_run():
+    model, scheduler = found(Changing)
+    session = accelerate(model, interval=1, scheduler=scheduler)
+    assert torch.equal(run_loop(model, scheduler), run_loop(*built(Changing)))
+    assert any("right bit for bit" in note for note in session.report().notes)
+
+
+def test_a_model_that_was_found_is_bound_anew_when_it_is_compiled():
+    model, scheduler = found(Unknown)
+    accelerate(model, interval=3, scheduler=scheduler)
+    wanted = run_loop(model, scheduler)
+    model.compile(backend="eager")
+    session = accelerate(model, interval=3, scheduler=scheduler)
+    assert torch.equal(run_loop(model, scheduler), wanted)
+    assert tiny.steps_of(session) == "F00" * 4
+
+
 def test_a_model_that_nobody_has_described_is_cut_after_the_first_step_has_shown_that_it_is_right():
-    model, scheduler = built(Unknown)
+    model, scheduler = found(Unknown)
     plain = run_loop(*built(Unknown))
     session = accelerate(model, interval=3, scheduler=scheduler)
-    assert "found: 6 blocks" in session.notes[0]
+    assert "found: blocks" in session.notes[0]
     cached = run_loop(model, scheduler)
     assert tiny.steps_of(session) == "F00" * 4
     assert any("right bit for bit on 1 kinds of calls" in note for note in session.report().notes)
@@ -176,7 +262,7 @@ def test_a_model_that_nobody_has_described_is_cut_after_the_first_step_has_shown
 
 
 def test_where_it_is_not_right_every_step_is_full():
-    model, scheduler = built(Crooked)
+    model, scheduler = found(Crooked)
     session = accelerate(model, interval=3, scheduler=scheduler)
     with pytest.warns(UserWarning, match="every step is full: cutting it at branch 0 is not right"):
         result = run_loop(model, scheduler)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from diffusers import PNDMScheduler
 from typer.testing import CliRunner
 
 import mmcache
@@ -146,6 +147,18 @@ def test_fitted_weights_that_extrapolate_draw_what_taylor_draws():
         with accelerate(pipe, Plan(StepMask(full_steps(schedule)), forecast)):
             drawn.append(tiny.sample(pipe))
     assert torch.allclose(torch.as_tensor(drawn[0]), torch.as_tensor(drawn[1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("branches", [(0,), (0, 1)])
+def test_a_sampler_that_runs_more_steps_than_it_is_asked_for(branches):
+    pipe = prompted()
+    pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
+    found = tune(pipe, PROMPTS, speedup=1.3, steps=6, branches=branches, runs=2, height=32, width=32)
+    assert found.plan.made_for.steps == 7  # PLMS calls the denoiser once more
+    with accelerate(pipe, found.plan) as session:
+        pipe("a cat", num_inference_steps=6, height=32, width=32, output_type="np")
+        part = session.report().denoisers[0]
+    assert part.full_macs / part.macs == pytest.approx(found.speedup, rel=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ class Limits:
         waiting: runs in the queue, of all visitors together.
         kept_full_runs: full runs that are kept for one visitor, so that another plan needs only its own run.
         gallery: comparisons that one visitor's gallery keeps.
+        visits: visitors whose results are kept; the one who was idle for longest makes room.
         models: pipelines in memory; the one that was not used for longest makes room.
         idle_seconds: after so long without a request a visitor's files are deleted.
     """
@@ -34,6 +35,7 @@ class Limits:
     waiting: int = 20
     kept_full_runs: int = 4
     gallery: int = 12
+    visits: int = 100
     models: int = 5
     idle_seconds: int = 3600
 

@@ -87,9 +87,9 @@ class Models:
         key = (task.name, name)
         with self._loading:
             if key not in self._pipes:
-                self._pipes[key] = self._load(task, name)
-                if len(self._pipes) > self._most:
+                while len(self._pipes) >= self._most:  # before, so that both are never in memory
                     self._pipes.popitem(last=False)
+                self._pipes[key] = self._load(task, name)
             self._pipes.move_to_end(key)
             return self._pipes[key]
 
@@ -102,5 +102,4 @@ class Models:
         if name == MINIATURE:
             place = find_device(offer.device)
             return load_miniature(task.miniature, torch_dtype=find_dtype(offer.dtype, place)).to(place)
-        pipe = load_for(task, name, None, offer.device, offer.dtype) if task.name not in offer.parts else None
-        return pipe or load_for(task, name, offer.parts[task.name], offer.device, offer.dtype)
+        return load_for(task, name, offer.parts.get(task.name), offer.device, offer.dtype, spare=True)

@@ -73,4 +73,4 @@ def build(service: Service) -> gr.Blocks:
         controls = [control for one in built for control in one.controls.values()]
         page.load(restore, None, [tabs, *controls], api_visibility="private", show_progress="hidden")
         page.unload(left)
-    return page.queue(max_size=limits.waiting, default_concurrency_limit=8, api_open=False)
+    return page.queue(max_size=4 * limits.waiting, default_concurrency_limit=8, api_open=False)

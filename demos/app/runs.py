@@ -3,13 +3,16 @@
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+from PIL import Image
+
 from mmcache.acceleration import accelerate
 from mmcache.demos.app.settings import OWN_SAMPLER
-from mmcache.demos.app.watching import Progress, Stopped, Watcher
+from mmcache.demos.app.watching import Progress, Stopped, Watcher, preview_of
 from mmcache.measuring.compare import compared, one_call, own_progress_bar, timed_models
 from mmcache.measuring.comparison import Comparison
 from mmcache.measuring.components import macs_by_component, noted_calls
@@ -78,13 +81,18 @@ def run_both(
     ):
         pipe.set_progress_bar_config(disable=True)
 
+        def uncounted_preview(latents: torch.Tensor) -> Image.Image | None:
+            with ExitStack() as pauses:
+                for counter in others.values():
+                    pauses.enter_context(counter.paused())
+                return preview_of(pipe, latents)
+
         def sample(side: str) -> Sampling:
             session.enabled = side == CACHED
             for counter in others.values():
                 counter.calls.clear()
-            watcher = Watcher(
-                side, order.steps, session if side == CACHED else None, stop, tell, order.previews
-            )
+            on_the_way = uncounted_preview if order.previews else None
+            watcher = Watcher(side, order.steps, session if side == CACHED else None, stop, tell, on_the_way)
             watching = {WATCHED: watcher} if takes(pipe, WATCHED) else {}
             run = one_call(
                 pipe, {**settings, **watching, "num_inference_steps": order.steps}, order.seed, timer

@@ -1,7 +1,9 @@
 """The page as a server: where it listens, who may come in, and that nothing of a visit stays."""
 
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     import gradio
 
     from mmcache.demos.app.models import Offer
+    from mmcache.demos.app.service import Service
+    from mmcache.demos.app.visits import Visits
 
 LOOPBACK = "127.0.0.1"
 HERE = Path(__file__).parent
@@ -74,13 +78,35 @@ def page_of(server: Server, folder: Path | None = None) -> "gradio.Blocks":
     """
     from gradio.utils import get_upload_folder
 
-    from mmcache.demos.app.models import Offer
     from mmcache.demos.app.page import build
+
+    return build(service_of(server, folder or Path(get_upload_folder()) / "visits"))
+
+
+def service_of(server: Server, folder: Path) -> "Service":
+    """What the page of a server asks."""
+    from mmcache.demos.app.models import Offer
     from mmcache.demos.app.plan_choice import named_plans
     from mmcache.demos.app.service import Service
 
-    place = folder or Path(get_upload_folder()) / "visits"
-    return build(Service(server.offer or Offer(), named_plans(server.plans), server.limits, place))
+    return Service(server.offer or Offer(), named_plans(server.plans), server.limits, folder)
+
+
+@contextmanager
+def sweeping(visits: "Visits") -> Iterator[None]:
+    """Within the block, look every ten minutes for visits that nobody comes back to."""
+    over = threading.Event()
+
+    def sweep() -> None:
+        while not over.wait(SWEEP):
+            visits.forget_idle()
+
+    thread = threading.Thread(target=sweep, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @contextmanager
@@ -97,6 +123,8 @@ def serving(server: Server) -> Iterator[str]:
     require_gradio()
     import torch
 
+    from mmcache.demos.app.page import build
+
     if server.threads is not None:
         torch.set_num_threads(server.threads)
     with (
@@ -104,10 +132,12 @@ def serving(server: Server) -> Iterator[str]:
         files_of_gradio_in(folder),
         pictures_of_at_most(server.limits.upload_pixels),
     ):
-        page = page_of(server, Path(folder, "visits"))
+        service = service_of(server, Path(folder, "visits"))
+        page = build(service)
         try:
-            _, local, shared = page.launch(**how_to_launch(server))
-            yield shared or local
+            with sweeping(service.visits):
+                _, local, shared = page.launch(**how_to_launch(server))
+                yield shared or local
         finally:
             page.close(verbose=False)
 
@@ -171,14 +201,13 @@ def pictures_of_at_most(pixels: int) -> Iterator[None]:
 
 
 def launch(server: Server) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, or until the process is told to end (SIGTERM).
 
     Raises:
         MissingExtraError: a package is missing.
         OSError: the port is taken.
     """
-    import threading
-
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # files are deleted then too
     with serving(server) as address:
         print(f"The demo is at {address} (Ctrl-C ends it)")
         try:

@@ -11,7 +11,7 @@ from PIL import Image
 from mmcache.demos.app.background import Done, news_of
 from mmcache.demos.app.board import Board
 from mmcache.demos.app.demo_tabs import DrawingTab
-from mmcache.demos.app.limits import Limits
+from mmcache.demos.app.limits import LimitError, Limits
 from mmcache.demos.app.model_plans import family_for
 from mmcache.demos.app.models import Models, Offer
 from mmcache.demos.app.plan_choice import PlanChoice
@@ -37,6 +37,19 @@ class Service:
         """That of a request."""
         return self.visits.of(str(request.session_hash))
 
+    def takes_order(self, request: Any, task: str) -> None:
+        """A visitor asks for a run.
+
+        Raises:
+            LimitError: too many wait already.
+        """
+        visit = self.visit(request)
+        if self.visits.runs - visit.runs > self.limits.waiting:
+            raise LimitError(
+                f"{self.limits.waiting} comparisons are waiting already, and no more may: try again soon"
+            )
+        visit.asks_for(task)
+
     def compare(
         self, request: Any, tab: DrawingTab, settings: Settings, board: Board, given: Sequence[Any]
     ) -> Generator[Progress | str | Past, None, None]:
@@ -61,6 +74,7 @@ class Service:
             pipe = self.models.pipe_for(tab.task, settings.model)
             plan = settings.plan.plan(self.plans, family_for(self.models, tab.task, settings.model))
             call = board.read(pipe, *given) | sizes(settings)
+            self.limits.check("side", max(call.get("width") or 0, call.get("height") or 0))
             order = Order(
                 prompt=settings.prompt,
                 guidance=settings.guidance,

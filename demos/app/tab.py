@@ -91,7 +91,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
     def begin(request: gr.Request, *values: Any) -> tuple[Any, ...]:
         with told_to_visitor():
             settings_from(values)
-        service.visit(request).asks_for(name)
+            service.takes_order(request, name)
         return Seen().markup(), gr.Button(interactive=True)
 
     def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from mmcache.demos.app.limits import Limits
+from mmcache.demos.app.watching import Stopped
 from mmcache.measuring.output_folder import write_files
 from mmcache.measuring.sampling import Sampling
 
@@ -44,6 +45,12 @@ class Visit:
         self._limits = limits
         self._full_runs: OrderedDict[Hashable, Sampling] = OrderedDict()
         self._stops: dict[str, threading.Event] = {}
+        self._forgotten = False
+
+    @property
+    def runs(self) -> int:
+        """How many runs go on or wait."""
+        return len(self._stops)
 
     def asks_for(self, task: str) -> None:
         """A run for a task was asked for, and waits; one that was stopped before it began is forgotten."""
@@ -85,7 +92,12 @@ class Visit:
 
         Returns:
             Their paths, by name.
+
+        Raises:
+            Stopped: the visit was forgotten meanwhile.
         """
+        if self._forgotten:
+            raise Stopped
         folder = self._folder / secrets.token_urlsafe(16)
         return {path.name: path for path in write_files(folder, files)}
 
@@ -103,6 +115,7 @@ class Visit:
 
     def forget(self) -> None:
         """End what runs, and delete the files."""
+        self._forgotten = True
         self.stop_all()
         rmtree(self._folder, ignore_errors=True)
 
@@ -121,17 +134,34 @@ class Visits:
         self._lock = threading.Lock()
 
     def of(self, session: str) -> Visit:
-        """The visit of this name, begun if there is none; those that were idle for long are forgotten."""
+        """The visit of this name, begun if there is none; where there are too many, the one that was idle
+        for longest makes room."""
+        with self._lock:
+            if session not in self._visits:
+                if len(self._visits) >= self._limits.visits:
+                    idle = [name for name, visit in self._visits.items() if not visit.runs]
+                    for name in sorted(idle, key=lambda name: self._visits[name].last_seen)[:1]:
+                        self._visits.pop(name).forget()
+                self._visits[session] = Visit(self.folder / secrets.token_urlsafe(16), self._limits)
+            visit = self._visits[session]
+            visit.last_seen = time.monotonic()
+            return visit
+
+    def forget_idle(self) -> None:
+        """Forget the visits that were idle for long; one whose run goes on or waits is not idle."""
         with self._lock:
             now = time.monotonic()
             for name, visit in list(self._visits.items()):
-                if name != session and now - visit.last_seen > self._limits.idle_seconds:
+                if visit.runs:
+                    visit.last_seen = now
+                elif now - visit.last_seen > self._limits.idle_seconds:
                     self._visits.pop(name).forget()
-            if session not in self._visits:
-                self._visits[session] = Visit(self.folder / secrets.token_urlsafe(16), self._limits)
-            visit = self._visits[session]
-            visit.last_seen = now
-            return visit
+
+    @property
+    def runs(self) -> int:
+        """How many runs go on or wait, of all visitors."""
+        with self._lock:
+            return sum(visit.runs for visit in self._visits.values())
 
     def left(self, session: str) -> None:
         """The page was closed: end what runs for it. What it has shown is kept for a while, since phones

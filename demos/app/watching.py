@@ -51,7 +51,7 @@ class Watcher:
         session: Session | None,
         stop: threading.Event,
         tell: Callable[[Progress], None],
-        previews: bool,
+        preview: Callable[[torch.Tensor], Image.Image | None] | None,
     ) -> None:
         self.seconds = 0.0
         self._side = side
@@ -59,7 +59,7 @@ class Watcher:
         self._session = session
         self._stop = stop
         self._tell = tell
-        self._previews = previews
+        self._preview = preview
 
     def __call__(self, pipe: Any, step: int, time_of_step: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Called by the pipeline.
@@ -72,8 +72,8 @@ class Watcher:
         started = time.perf_counter()
         total = getattr(pipe, "num_timesteps", None) or self._total
         preview = None
-        if self._previews and (step + 1) % max(1, total // PREVIEWS) == 0:
-            preview = preview_of(pipe, tensors["latents"])
+        if self._preview and (step + 1) % max(1, total // PREVIEWS) == 0:
+            preview = self._preview(tensors["latents"])
         steps = [None] * (step + 1) if self._session is None else steps_so_far(self._session)
         self._tell(Progress(self._side, steps, total, preview))
         self.seconds += time.perf_counter() - started
@@ -93,15 +93,20 @@ def preview_of(pipe: Any, latents: torch.Tensor) -> Image.Image | None:
     Noise in them is reduced too, so early pictures look calmer than they are.
 
     Returns:
-        None for pipelines without the usual autoencoder.
+        None for pipelines without the usual autoencoder, with latents in another form (packed into tokens, as
+        Flux has them), or with an autoencoder that overflows in half precision.
     """
     vae = getattr(pipe, "vae", None)
-    if not isinstance(vae, AutoencoderKL):
+    if not isinstance(vae, AutoencoderKL) or latents.ndim not in (4, 5):
+        return None
+    if vae.config.force_upcast and vae.dtype == torch.float16:
         return None
     one = latents[:1, :, latents.shape[2] // 2] if latents.ndim == 5 else latents[:1]
     longest = max(one.shape[-2:])
     if longest > PREVIEW_SIDE:
         one = torch.nn.functional.interpolate(one, scale_factor=PREVIEW_SIDE / longest, mode="area")
-    decoded = vae.decode(one.to(vae.dtype) / vae.config.scaling_factor).sample
+    decoded = vae.decode(
+        one.to(vae.dtype) / vae.config.scaling_factor + (vae.config.shift_factor or 0)
+    ).sample
     pixels = decoded.float().div(2).add(0.5).nan_to_num().clamp(0, 1).permute(0, 2, 3, 1)
     return as_images(pixels.cpu().numpy())[0]

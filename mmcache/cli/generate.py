@@ -41,7 +41,8 @@ def generate(
 
         from mmcache.acceleration import accelerate
         from mmcache.measuring.batches import arguments_for, wanted_pictures
-        from mmcache.measuring.compare import fps_of, pictures_of
+        from mmcache.measuring.clip_comparison import fps_of
+        from mmcache.measuring.compare import pictures_of
         from mmcache.measuring.ffmpeg import require_ffmpeg
         from mmcache.measuring.output_folder import check_output, write_files
         from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of, takes_prompt
@@ -57,6 +58,8 @@ def generate(
         check_counts(steps, seed)
         if plan is not None:
             find_plan(plan)
+        if not cache and (plan, interval, branch) != (None, None, None):
+            raise ValueError("--no-cache draws every step in full: leave out --plan, --interval and --branch")
         inputs = asked.read_inputs()
 
         pipe, call = asked.load(inputs)
@@ -64,20 +67,17 @@ def generate(
         settings = settings_of(pipe, text, None, call)
         given = {"interval": interval, "branch": branch} if cache else {"interval": 1}
         chosen = {name: value for name, value in given.items() if value is not None}
-        drawn = []
+        files = []
         with accelerate(pipe, plan if cache else None, **chosen) as session:
             started = time.perf_counter()
             for one in wanted_pictures(None if text is None else [text], count, seed):
                 pipe.set_progress_bar_config(desc=f"seed {one.seed}", disable=None)
                 own = settings | arguments_for(pipe, [one], settings) | {"num_inference_steps": steps}
-                drawn.append(pictures_of(pipe, pipe(**own, output_type="np")))
+                drawn = pictures_of(pipe, pipe(**own, output_type="np"))
+                # At once: whatever happens to the next one, this one is there.
+                files += write_files(out, {f"seed-{one.seed}{suffix}": file_of(drawn, fps_of(settings))})
             seconds = time.perf_counter() - started
             done = session.report()
-        fps = fps_of(settings)
-        contents = {
-            f"seed-{seed + number}{suffix}": file_of(pictures, fps) for number, pictures in enumerate(drawn)
-        }
-        files = write_files(out, contents)
         if as_json:
             said = {"files": [str(file) for file in files], "seconds": seconds, "run": done.as_dict()}
             typer.echo(json.dumps(said, indent=2))

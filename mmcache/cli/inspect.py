@@ -139,7 +139,13 @@ def asked_of(model: str | None, task: str | None) -> Asked:
     from mmcache.measuring.tasks import TASKS
 
     if model is None or not is_shipped(model):
-        return Asked(task=task or "text-to-image", model=model)
+        asked = Asked(task=task or "text-to-image", model=model)
+        if model is not None and asked.chosen.needed:
+            raise ValueError(
+                f"--task {task} is given a picture, which this command does not take: use "
+                f"mmcache.inspecting.similarity.feature_similarity(pipe, prompt, image=..., ...)"
+            )
+        return asked
     own = next(one.name for one in TASKS if one.miniature == model)
     if task not in (None, own):
         raise ValueError(f"--task {task}: the miniature {model} is for {own}")

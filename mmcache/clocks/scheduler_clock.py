@@ -127,13 +127,15 @@ class SchedulerClock:
         """Whether the calls of this run are at several timesteps at once: then no step is before another.
 
         A row for each latent, with a time for each frame or token, tells the latest of them: a first frame
-        that is given has less noise, or none. Looked at once per run, and only where a vector of timesteps
-        does not show that it is one, repeated.
+        that is given has less noise, or none. More than two times in a row are those of diffusion forcing.
+        Looked at once per run, and only where a vector of timesteps does not show that it is one, repeated.
         """
         if self._mixed is None:
             several = isinstance(timestep, torch.Tensor) and timestep.numel() > 1 and any(timestep.stride())
-            latest = timestep.reshape(timestep.shape[0], -1).amax(1) if several else None
-            self._mixed = latest is not None and bool((latest != latest[0]).any())
+            rows = timestep.reshape(timestep.shape[0], -1) if several else None
+            self._mixed = rows is not None and (
+                bool((rows.amax(1) != rows.max()).any()) or len(rows[0].unique()) > 2
+            )
         return self._mixed
 
     def _locate(self, timestep: Any) -> int | None:
@@ -174,7 +176,7 @@ class SchedulerClock:
             return int(begin)
         if timestep is None:
             return 0
-        value = float(torch.as_tensor(timestep).flatten()[0])
+        value = float(torch.as_tensor(timestep).max())
         # Many transformers are told a timestep as a share of those of training: 1.0 is the first one.
         config = getattr(self.scheduler, "config", None)
         whole = value * getattr(config, "num_train_timesteps", 1)

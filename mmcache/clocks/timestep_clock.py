@@ -22,7 +22,7 @@ class TimestepClock:
         self._sample: torch.Tensor | None = None
 
     def tick(self, timestep: Any, sample: torch.Tensor) -> StepClock:
-        time = float(torch.as_tensor(timestep).flatten()[0])
+        time = float(torch.as_tensor(timestep).max())
         if self._begins_again(time, sample):
             self.run += 1
             self._times = []

@@ -96,6 +96,7 @@ class BlockStack:
             self._mark(model),
             dict,
             tuple(entry.block for entry in order),
+            tensors=sum(part.tensors for part in parts),
         )
 
     @property

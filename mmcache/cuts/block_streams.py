@@ -6,8 +6,10 @@ name.
 """
 
 import ast
+import functools
 import inspect
 import textwrap
+from typing import Any
 
 from torch import nn
 
@@ -47,21 +49,31 @@ def streams_of(block: nn.Module) -> tuple[str, ...]:
     Raises:
         UnsupportedPipelineError: its forward does not show them.
     """
-    own = plain(block)
-    names = parameters(own)
-    found = {streams_in(node, names) for node in returns(own)}
+    kind: Any = type(plain(block))
+    return streams_of_class(kind)
+
+
+@functools.cache  # sources are read, which takes a millisecond, and a model has dozens of blocks of one class
+def streams_of_class(kind: Any) -> tuple[str, ...]:
+    """The streams of the blocks of a class.
+
+    Raises:
+        UnsupportedPipelineError: its forward does not show them.
+    """
+    names = list(inspect.signature(kind.forward).parameters)[1:]
+    found = {streams_in(node, names) for node in returns(kind)}
     if len(found) != 1 or () in found:
         raise UnsupportedPipelineError(
-            f"{type(own).__name__}.forward does not show which of its arguments it hands on: name them, "
+            f"{kind.__name__}.forward does not show which of its arguments it hands on: name them, "
             f'streams={{"list_of_blocks": ("hidden_states",)}}'
         )
     return found.pop()
 
 
-def returns(block: nn.Module) -> list[ast.expr]:
-    """What the return statements of a block's forward return; none where its source is not there."""
+def returns(kind: type[nn.Module]) -> list[ast.expr]:
+    """What the return statements of a class's forward return; none where its source is not there."""
     try:
-        source = textwrap.dedent(inspect.getsource(inspect.unwrap(type(block).forward)))
+        source = textwrap.dedent(inspect.getsource(inspect.unwrap(kind.forward)))
     except (OSError, TypeError):
         return []
     function = ast.parse(source).body[0]

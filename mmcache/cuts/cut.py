@@ -109,9 +109,16 @@ class Tap:
         """Of a stream that is not there (a video without sound) an empty tensor, so that places stay."""
         self._seen[position] = torch.empty(0) if tensor is None else tensor.detach().clone()
 
-    def take(self) -> Feature:
-        """Hand the feature over; the tap itself holds nothing afterwards."""
+    def take(self, tensors: int | None = None) -> Feature:
+        """Hand the feature over; the tap itself holds nothing afterwards.
+
+        Args:
+            tensors: how many the feature has, where a model may be told to leave out the very layers that are
+                listened to (SD3's `skip_layers`): then there is none in this call, ().
+        """
         seen, self._seen = self._seen, {}
+        if tensors is not None and len(seen) < tensors:
+            return ()
         if not seen:
             raise RuntimeError(f"{self.name}: a full step ran past the tap and left nothing to reuse")
         return tuple(seen[position] for position in sorted(seen))
@@ -160,6 +167,7 @@ class Cut:
         arguments: turns the arguments of the call (by name) into those that the smaller model needs.
         layers: the modules that the cut was made from; if the owner of the model has exchanged one of
             them since, the cut is stale.
+        tensors: how many the feature has, where a call may leave some of them out; None where none does.
         residuals: how many residuals of a ControlNet the skip branch uses, one per skip connection; None
             for an architecture that takes none.
     """
@@ -173,6 +181,7 @@ class Cut:
     arguments: Callable[[dict[str, Any]], dict[str, Any]]
     layers: tuple[nn.Module, ...]
     residuals: int | None = None
+    tensors: int | None = None
 
     def same_layers(self, other: "Cut") -> bool:
         return len(self.layers) == len(other.layers) and all(

@@ -93,7 +93,8 @@ class Rejoin(LooksLike, Slot):
             self.enter(given(self.places, args, kwargs))
         moved, self.moved = self.moved, ()
         # In this order: on an unchanged input the difference is 0 and what left is returned exactly.
-        streams = [left + by for left, by in zip(self.feature[: len(moved)], moved, strict=True)]
+        pairs = zip(self.feature[: len(moved)], moved, strict=True)
+        streams = [left + by.to(left.device) for left, by in pairs]  # a model may be spread over devices
         return handed_on(tuple(None if gone else s for s, gone in zip(streams, self.absent, strict=True)))
 
     def empty(self) -> None:

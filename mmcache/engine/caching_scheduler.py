@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_map
 
 from mmcache.adapter import Adapter
 from mmcache.clocks.clock import Clock, StepClock
@@ -74,7 +73,8 @@ class CachingScheduler:
         self._cuts = self._make_cuts()
         self.run = Run(0, self._cuts)
         self.proof = Proof(needed=not adapter.described)
-        self._macs = CallMacs(self.model, adapter, while_running=adapter.looks_at_data and not self.compiled)
+        while_running = adapter.looks_at_data and not self._has_compiled_parts()
+        self._macs = CallMacs(self.model, adapter, while_running)
         self._warned = False
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -128,6 +128,10 @@ class CachingScheduler:
     def macs(self, signature: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its signature; None if they cannot be counted."""
         return self._macs.of(signature, self.run.shapes[signature], branch)
+
+    def _has_compiled_parts(self) -> bool:
+        """Whether graphs run in it, from which operations that are counted one by one would be kept away."""
+        return self.compiled or any(is_compiled(module) for module in self.model.modules())
 
     def _make_cuts(self) -> dict[int, Cut]:
         return {branch: self.adapter.cut(self.model, branch) for branch in self.plan.branches}
@@ -200,7 +204,7 @@ class CachingScheduler:
         if branch is None:
             call = computed(call)
         unproved = branch is None and self.proof.missing(form)
-        given = tree_map(lambda leaf: leaf, call) if unproved else call  # lists of its own
+        given = self.proof.begin(self.model, call) if unproved else call
         watch = Stopwatch(self._sample(call))
         if branch is None:
             with self._macs.counting(form, branch), tapped(taps):
@@ -212,9 +216,9 @@ class CachingScheduler:
                 result = forward(**computed(cut.arguments(call)))
         seconds = watch.stop()
 
-        features = {cut: self._own(cut.tap.take()) for cut in taps}
-        if unproved:
-            self.proof.show(form, features, forward, given, result)
+        features = {cut: self._own(feature) for cut in taps if (feature := cut.tap.take(cut.tensors))}
+        if unproved and features:
+            self.proof.show(form, self.model, features, forward, given, result)
         for cut, feature in features.items():
             lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
             if self.on_feature is not None:

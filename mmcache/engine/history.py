@@ -19,18 +19,23 @@ def signature(call: dict[str, Any]) -> Hashable:
     return tuple(looks(leaf) for leaf in tree_leaves(call))
 
 
-def looks(leaf: Any) -> Hashable:
+def looks(leaf: Any, depth: int = 2) -> Hashable:
     """Of a tensor its shape, type and device; of a switch or a mode how it stands; of a number, which may be
     a scale, only that it is one; of a pipeline's own store of keys and values, all this of what it has.
+
+    Args:
+        depth: how deep stores in stores are looked into; objects may refer to themselves.
     """
     if isinstance(leaf, torch.Tensor):
         return leaf.shape, leaf.dtype, leaf.device
     if leaf is None or isinstance(leaf, bool | str):
         return leaf
-    if not is_store(leaf):
+    if not is_store(leaf) or depth == 0:
         return type(leaf).__name__
     own = sorted(vars(leaf).items())
-    return type(leaf).__name__, tuple((name, signature({"": value})) for name, value in own)
+    return type(leaf).__name__, tuple(
+        (name, tuple(looks(one, depth - 1) for one in tree_leaves(value))) for name, value in own
+    )
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Whether a cut that nobody has described is right: shown on a real call before anything is cached.
 
 Right behind a full step, a cached one is computed on the same input. It has to give the same output bit for
-bit (the first law of `mmcache.testing`); if it does not, every step is full.
+bit (the first law of `mmcache.testing`); if it does not, every step is full. So it is where the model keeps
+something from call to call: on a cached step the deep blocks would not keep it.
 """
 
 import warnings
@@ -9,9 +10,11 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from mmcache.cuts.cut import Cut, Feature, cached
+from mmcache.macs import is_store
 
 
 class Proof:
@@ -26,7 +29,24 @@ class Proof:
     def __init__(self, needed: bool) -> None:
         self.needed = needed
         self.refuted = ""
+        self._before: dict[tuple[int, str], tuple[int, int]] = {}
         self.shown: set[Hashable] = set()
+
+    def begin(self, model: nn.Module, call: dict[str, Any]) -> dict[str, Any]:
+        """Before a full step: remember how the model is.
+
+        Returns:
+            The arguments once more, in case that the model changes them.
+        """
+        self._before = kept_by(model)
+        if any(is_store(leaf) for leaf in tree_leaves(call)):
+            self.refute("it is given a store that lives from call to call")
+        return tree_map_only(torch.Tensor, torch.clone, call)
+
+    def refute(self, why: str) -> None:
+        """Cache nothing more."""
+        self.refuted = why
+        warnings.warn(f"every step is full: {why}", stacklevel=2)
 
     def missing(self, signature: Hashable) -> bool:
         """Whether a call with this signature is the first of its kind."""
@@ -35,6 +55,7 @@ class Proof:
     def show(
         self,
         signature: Hashable,
+        model: nn.Module,
         features: Mapping[Cut, Feature],
         forward: Callable[..., Any],
         call: dict[str, Any],
@@ -44,23 +65,36 @@ class Proof:
 
         Args:
             signature: of the call.
+            model: the denoiser.
             features: what the full step left, by cut.
             forward: the model's.
-            call: the arguments of the full step, by name.
+            call: the arguments of the full step, by name, as `begin` gave them.
             result: what it returned.
         """
-        for cut, feature in features.items():
+        if kept_by(model) != self._before:
+            self.refute("the model keeps something from call to call")
+        for cut, feature in {} if self.refuted else features.items():
             try:
                 with undrawn(result), cached(cut, feature):
                     again = forward(**cut.arguments(call))
                 found = difference(result, again)
+            except torch.OutOfMemoryError:
+                raise
             except Exception as error:  # whatever a foreign forward raises when it is made smaller
                 found = f"a cached step fails with {type(error).__name__}: {error}"
             if found:
-                self.refuted = f"cutting it at branch {cut.branch} is not right, on the same input {found}"
-                warnings.warn(f"every step is full: {self.refuted}", stacklevel=2)
+                self.refute(f"cutting it at branch {cut.branch} is not right, on the same input {found}")
                 return
         self.shown.add(signature)
+
+
+def kept_by(model: nn.Module) -> dict[tuple[int, str], tuple[int, int]]:
+    """What the modules have as attributes and buffers: which objects, and how often tensors were written."""
+    return {
+        (id(module), name): (id(value), getattr(value, "_version", 0))
+        for module in model.modules()
+        for name, value in (*vars(module).items(), *module._buffers.items())
+    }
 
 
 def undrawn(result: Any) -> Any:
@@ -78,6 +112,8 @@ def tensors_in(result: Any) -> list[torch.Tensor]:
 def difference(result: Any, again: Any) -> str:
     """In what two results differ, in words; "" if they are equal bit for bit."""
     one, other = tensors_in(result), tensors_in(again)
+    if not one:
+        return f"there is nothing to compare in a {type(result).__name__}"
     if [tensor.shape for tensor in one] != [tensor.shape for tensor in other]:
         return "a cached step returns other shapes"
     off = [(a.float() - b.float()).abs().max().item() for a, b in zip(one, other, strict=True)]

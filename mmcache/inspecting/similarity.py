@@ -14,12 +14,9 @@ import torch
 from mmcache.acceleration import accelerate
 from mmcache.engine.shadow import own_model
 from mmcache.measuring.compare import own_progress_bar
-from mmcache.measuring.feature_recorder import FeatureRecorder
+from mmcache.measuring.feature_recorder import FeatureRecorder, recording_plan
 from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of
 from mmcache.parts import find_denoisers
-from mmcache.plans.forecast import Hold
-from mmcache.plans.plan import Plan
-from mmcache.plans.policy import Uniform
 
 MOST_BRANCHES = 4  # where none are named
 ALIKE = 0.95  # the paper counts pairs of steps above this
@@ -103,9 +100,8 @@ def feature_similarity(
     check_prompt(prompt)
     settings = settings_of(pipe, prompt, guidance_scale, call)
     plans = {
-        name: Plan(Uniform(1), Hold(), [chosen[step % len(chosen)] for step in range(steps)])
+        name: recording_plan(pipe, branches or spread(part.adapter.branches(own_model(part.model))), steps)
         for name, part in find_denoisers(pipe).items()
-        for chosen in [branches or spread(part.adapter.branches(own_model(part.model)))]
     }
     with accelerate(pipe, plans) as session, own_progress_bar(pipe):
         recorders = {name: FeatureRecorder(scheduler) for name, scheduler in session.denoisers.items()}

@@ -6,7 +6,8 @@ calls that look alike, on the meta device (`mmcache.macs`).
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -63,6 +64,15 @@ class CallCounter:
                 self._depth -= 1
 
         return counting
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Calls within the block are not counted."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
     def note(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Count one call."""

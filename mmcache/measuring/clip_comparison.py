@@ -1,7 +1,7 @@
 """A comparison of clips: what `Comparison` says of pictures, frame by frame, and as files that play."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from PIL import Image
 from mmcache.measuring.comparison import REPORT, SHEET, Comparison, column, counted, png, psnr_text
 from mmcache.measuring.metrics import Likeness
 from mmcache.measuring.pictures import Panel, as_images, eight_bits, enlarged, film_strips, side_by_side
-from mmcache.measuring.video_files import video_bytes
+from mmcache.measuring.video_files import MOST_FPS, video_bytes
 from mmcache.measuring.vmaf import Vmaf
 
 SIDE_BY_SIDE, FULL, CACHED = "side-by-side.mp4", "full.mp4", "cached.mp4"
@@ -116,6 +116,12 @@ class ClipComparison(Comparison):
             SHEET: png(self.sheet()),
             REPORT: self.report_file(),
         }
+
+
+def fps_of(settings: Mapping[str, Any]) -> float:
+    """What the pipeline was told (Stable Video Diffusion is), where it can be played."""
+    fps = settings.get("fps")
+    return float(fps) if isinstance(fps, int | float) and 0 < fps <= MOST_FPS else FPS
 
 
 def for_the_eye(clips: np.ndarray) -> np.ndarray:

@@ -1,25 +1,23 @@
 """`compare(pipe, prompt)`: run a pipeline in full and cached from the same seed, and measure both."""
 
 import inspect
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import torch
 
 from mmcache.acceleration import accelerate
 from mmcache.engine.caching_scheduler import FEW_STEPS
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.measuring.clip_comparison import FPS, ClipComparison
+from mmcache.measuring.clip_comparison import ClipComparison, fps_of
 from mmcache.measuring.comparison import Comparison
 from mmcache.measuring.components import macs_by_component, noted_calls
 from mmcache.measuring.denoiser_timer import DenoiserTimer, timed
+from mmcache.measuring.environment import environment
 from mmcache.measuring.ffmpeg import require_ffmpeg
 from mmcache.measuring.given_pictures import input_panels
 from mmcache.measuring.metrics import likeness, likeness_by_frame, require_torchmetrics
@@ -27,7 +25,6 @@ from mmcache.measuring.peak_memory import watch_memory
 from mmcache.measuring.pictures import eight_bits
 from mmcache.measuring.sampling import Sampling, together
 from mmcache.measuring.sampling_settings import check_counts, check_prompt, described, settings_of
-from mmcache.measuring.video_files import MOST_FPS
 from mmcache.measuring.vmaf import VmafUnavailableError, vmaf
 from mmcache.parts import find_denoisers, find_side_networks
 from mmcache.plans.plan import Plan
@@ -204,12 +201,6 @@ def draws_clips(pipe: Any) -> bool:
     return "num_frames" in inspect.signature(type(pipe).__call__).parameters
 
 
-def fps_of(settings: Mapping[str, Any]) -> float:
-    """What the pipeline was told (Stable Video Diffusion is), where it can be played."""
-    fps = settings.get("fps")
-    return float(fps) if isinstance(fps, int | float) and 0 < fps <= MOST_FPS else FPS
-
-
 def frame_by_frame(cached: np.ndarray, full: np.ndarray) -> dict[str, Any]:
     """The likeness of each frame; without VMAF's tool, why there is no VMAF."""
     found: dict[str, Any] = {"frames": likeness_by_frame(cached, full)}
@@ -262,17 +253,3 @@ def pictures_of(pipe: Any, result: Any) -> np.ndarray:
             f"an overflow, so try float32 or bfloat16"
         )
     return pictures
-
-
-def environment(pipe: Any) -> dict[str, Any]:
-    """What the figures depend on besides the settings."""
-    device = pipe._execution_device  # with CPU offload, `pipe.device` is where the weights wait
-    return {
-        "mmcache": version("mmcache"),
-        "diffusers": diffusers.__version__,
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-        "dtype": str(pipe.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "processors": os.cpu_count(),
-    }

@@ -1,6 +1,9 @@
 """Records what a denoiser's deep features do from step to step of a full run."""
 
+import copy
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,8 +11,27 @@ import torch
 from mmcache.clocks.clock import StepClock
 from mmcache.cuts.cut import Feature
 from mmcache.engine.caching_scheduler import CachingScheduler
+from mmcache.plans.forecast import Hold
+from mmcache.plans.plan import Plan
+from mmcache.plans.policy import Uniform
 
 TINY = 1e-12  # a feature of zeros is like nothing
+
+
+def recording_plan(pipe: Any, branches: Sequence[int], steps: int) -> Plan:
+    """Every step full, with the features of all these branches.
+
+    Args:
+        pipe: whose sampler may run more steps than it is asked for, as PNDM and Heun do.
+        branches: at least one.
+        steps: `num_inference_steps`.
+    """
+    if len(branches) == 1:
+        return Plan(Uniform(1), Hold(), branches[0])
+    scheduler = copy.deepcopy(pipe.scheduler)
+    scheduler.set_timesteps(steps)
+    count = len(scheduler.timesteps)
+    return Plan(Uniform(1), Hold(), [branches[step % len(branches)] for step in range(count)])
 
 
 class FeatureRecorder:

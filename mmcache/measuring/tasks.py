@@ -172,7 +172,9 @@ def check_options(task: Task, model: str | None, given: Mapping[str, Any]) -> No
         raise ValueError(f"the shipped {task.miniature} miniature takes no --image")
 
 
-def load_for(task: Task, model: str, part: str | None, device: str, dtype: str) -> Any:
+def load_for(
+    task: Task, model: str, part: str | None, device: str, dtype: str, *, spare: bool = False
+) -> Any:
     """Load a pipeline for a task.
 
     Args:
@@ -180,6 +182,7 @@ def load_for(task: Task, model: str, part: str | None, device: str, dtype: str) 
         model: a folder or an id on the Hugging Face hub.
         part: a ControlNet or motion adapter to add to it, likewise.
         device, dtype: as `load_pipeline` takes them.
+        spare: the part is only for a pipeline that has none of its own.
 
     Raises:
         ModelNotFoundError: the model or the part is not there.
@@ -189,7 +192,7 @@ def load_for(task: Task, model: str, part: str | None, device: str, dtype: str) 
     pipe = load_pipeline(model, device, dtype)
     kind = type(pipe).__name__
     if task.fits(pipe):
-        if part is not None:
+        if part is not None and not spare:
             raise ValueError(
                 f"{model}: is a {kind}, which has its own already: leave {option(task.part)} out"
             )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmcache.clocks.pipeline_clock import own_schedulers, pipelines_of
 from mmcache.measuring.batches import Wanted
-from mmcache.measuring.compare import environment
+from mmcache.measuring.environment import environment
 from mmcache.measuring.quality import Figure
 from mmcache.measuring.sampling_settings import described
 from mmcache.parts import models_of

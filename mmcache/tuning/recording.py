@@ -7,10 +7,10 @@ import numpy as np
 
 from mmcache.acceleration import accelerate
 from mmcache.engine.caching_scheduler import CachingScheduler
-from mmcache.measuring.feature_recorder import FeatureRecorder
+from mmcache.measuring.feature_recorder import FeatureRecorder, recording_plan
 from mmcache.plans.forecast import Taylor
 from mmcache.plans.plan import Plan
-from mmcache.plans.policy import StepMask, Uniform
+from mmcache.plans.policy import StepMask
 from mmcache.tuning.error_model import ErrorModel
 from mmcache.tuning.runs import Trials
 from mmcache.tuning.schedule import Prices, full_steps, sources, with_full
@@ -26,18 +26,17 @@ def record(trials: Trials, name: str, branches: Sequence[int], steps: int) -> tu
         trials: the prompts.
         name: of the denoiser in the pipeline.
         branches: for which features are recorded.
-        steps: of a run.
+        steps: that the pipeline is asked for; some samplers run more, and the error model has them all.
 
     Raises:
         ValueError: its multiply-adds cannot be counted.
     """
-    every = [branches[step % len(branches)] for step in range(steps)]
-    with accelerate(trials.pipe, Plan(Uniform(1), Taylor(1), every)) as session:
+    with accelerate(trials.pipe, recording_plan(trials.pipe, branches, steps)) as session:
         recorder = FeatureRecorder(session.denoisers[name])
         _ = trials.full
         recorder.finish()
         prices = _prices(session.denoisers[name], branches)
-    flat = {branch: np.ones(steps) for branch in branches}
+    flat = {branch: np.ones(len(recorder.times)) for branch in branches}
     model = ErrorModel(recorder.times, recorder.gram(), flat)
     reach = {branch: measured_reach(trials, model, branch) for branch in branches}
     return replace(model, reach=reach), prices

@@ -57,7 +57,7 @@ def _gap_costs(model: ErrorModel, branch: int) -> np.ndarray:
         for i in range(j + 1):
             if i == j and j > 0:
                 continue  # two different full steps, except at the start
-            found = [j] if i == j else [i, j]
+            found = [j] if model.times[i] == model.times[j] else [i, j]  # PNDM and Heun repeat times
             each = [model.step_error(branch, step, found) for step in range(j + 1, total)]
             costs[i, j, j + 1 :] = np.concatenate([[0.0], np.cumsum(each)])
     return costs

@@ -137,8 +137,13 @@ def tune(
         f"mmcache.tune, {len(chosen_by)} prompts; on {len(kept)} others: {speed:.2f}x fewer denoiser MACs, "
         f"PSNR to the full run {held.value:.1f} dB"
     )
-    sampler = type(pipe.scheduler).__name__
-    made_for = MadeFor(type(model).__name__, sampler, steps, fingerprint(model), date.today().isoformat())
+    made_for = MadeFor(
+        denoiser=type(model).__name__,
+        scheduler=type(pipe.scheduler).__name__,
+        steps=errors.steps,  # PNDM and Heun run more than they are asked for
+        config=fingerprint(model),
+        made=date.today().isoformat(),
+    )
     plan = replace(plan, evidence=evidence, made_for=made_for)
     return Tuned(plan, speed, tuned_on, held, on_kept, trials.count + checks.count)
 
