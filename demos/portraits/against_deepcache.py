@@ -33,7 +33,7 @@ from mmcache.tuning.runs import Trials
 # By miniature: DeepCache's intervals, and the tuned plans that are no dearer.
 TUNED: Mapping[str, Mapping[int, Sequence[str]]] = {
     "text-to-image": {
-        2: ("portraits-1.8x.yaml", "portraits-2x.yaml"),
+        2: ("portraits-2x.yaml",),
         3: ("portraits-2.5x.yaml",),
         5: ("portraits-3.7x.yaml",),
     },
