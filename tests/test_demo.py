@@ -1,5 +1,6 @@
 """The demo without a browser: what a visitor may ask for, what is kept, and what others never see."""
 
+import json
 import struct
 import threading
 import zlib
@@ -266,6 +267,8 @@ def test_pictures_on_the_way_change_nothing(service):
     *_, plain = news_of(service, asked(), who="someone else")
     for name in ("full.png", "cached.png"):
         assert past.files[name].read_bytes() == plain.files[name].read_bytes()
+    counted = [json.loads(one.files["report.json"].read_text())["macs_by_component"] for one in (past, plain)]
+    assert counted[0] == counted[1]
 
 
 ORDER = Order("a cat", 3.0, mmcache.Plan(mmcache.Uniform(3)), STEPS, 0, "own", {})
@@ -398,12 +401,35 @@ def test_idle_visitors_are_forgotten_with_their_files(tmp_path):
     visits = Visits(tmp_path, Limits(idle_seconds=1))
     first = visits.of("one")
     first.write({"full.png": b"x"})
-    stop = first.expects("inpaint")
+    first.expects("inpaint")
     first.last_seen -= 2
-    visits.of("two")
+    visits.forget_idle()
+    assert list(tmp_path.rglob("*.png")), "a visit whose run goes on is not idle"
+    first.ended("inpaint")
+    first.last_seen -= 2
+    visits.forget_idle()
     assert not list(tmp_path.rglob("*.png"))
-    assert stop.is_set()
     assert visits.of("one") is not first
+    with pytest.raises(Stopped):
+        first.write({"full.png": b"x"})  # by a run that ended too late
+
+
+def test_so_many_visitors_are_kept_and_the_idlest_makes_room(tmp_path):
+    visits = Visits(tmp_path, Limits(visits=2))
+    idle, busy = visits.of("idle"), visits.of("busy")
+    busy.expects("inpaint")
+    busy.last_seen -= 5
+    visits.of("new")
+    assert visits.of("busy") is busy
+    assert visits.of("idle") is not idle
+
+
+def test_no_more_orders_are_taken_than_may_wait(service):
+    for number in range(LIMITS.waiting + 1):
+        service.takes_order(SimpleNamespace(session_hash=f"visitor {number}"), "inpaint")
+    with pytest.raises(LimitError, match="are waiting already"):
+        service.takes_order(SimpleNamespace(session_hash="one more"), "inpaint")
+    service.takes_order(SimpleNamespace(session_hash="visitor 0"), "inpaint")  # its own is counted already
 
 
 def test_whatever_was_written_is_text_on_the_page(service):

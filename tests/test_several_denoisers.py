@@ -46,9 +46,11 @@ def test_a_branch_that_one_of_them_does_not_have_is_refused_by_name():
         accelerate(cascade.make_wuerstchen(), Plan(Uniform(3), branch=9))
 
 
-def test_a_denoiser_without_adapter_is_named_in_the_report():
+def test_a_denoiser_without_a_deep_part_beside_others_is_named_in_the_report():
     session = accelerate(unclip.from_text(), Plan(Uniform(2)))
-    assert any(note.startswith("prior (PriorTransformer) has no adapter") for note in session.report().notes)
+    assert any(
+        note.startswith("prior (PriorTransformer) has no deep part") for note in session.report().notes
+    )
 
 
 def test_a_scheduler_that_is_replaced_in_a_part_of_a_pipeline_is_followed():

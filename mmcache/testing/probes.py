@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmcache.adapter import Adapter
 from mmcache.counting import while_running
 from mmcache.cuts.cut import Cut, Slot, cached, swapped, tapped
+from mmcache.engine.caching_scheduler import wants_gradients
 from mmcache.engine.history import first_tensor, signature
 from mmcache.engine.shadow import own_model, shadow_forward
 from mmcache.macs import count_macs, is_store, shapes_of, skip_branch
@@ -87,7 +88,9 @@ def recorded_calls(model: nn.Module) -> Iterator[list[dict[str, Any]]]:
     calls: list[dict[str, Any]] = []
 
     def note(forward: Any, args: Any, kwargs: Any) -> Any:
-        calls.append(copied(dict(zip(names, args, strict=False)) | kwargs))
+        call = dict(zip(names, args, strict=False)) | kwargs
+        if not wants_gradients(model, call):  # such a call is no step of its own
+            calls.append(copied(call))
         return forward(*args, **kwargs)
 
     undo = shadow_forward(model, note)
