@@ -3,8 +3,15 @@
 Tiny models are slower on several threads, much slower if other programs run.
 """
 
+import pytest
 import torch
 
 from tests.pipelines_table import pytest_addoption, pytest_configure  # noqa: F401  # a plugin
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def gradients():
+    """On, as they are by default: a law that was broken in mid-way may have left them off in this process."""
+    torch.set_grad_enabled(True)
