@@ -71,6 +71,8 @@ def pictures(opened: Any, address: str, screen: Screen, wanted: Sequence[str]) -
         if EXPLORE[0] in wanted:
             open_tab(page, EXPLORE[1])
             page.wait_for_selector(".mm-explored", timeout=PATIENCE)
+            page.click("#measure-similar")
+            page.wait_for_selector("#explore-similar img", timeout=PATIENCE)
             yield EXPLORE[0], whole_page(page)
         if GALLERY[0] in wanted:
             open_tab(page, GALLERY[1])

@@ -17,20 +17,18 @@ from mmcache.errors import UnsupportedPipelineError
 from mmcache.parts import find_denoisers, find_side_networks
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
+from mmcache.testing.predicted_macs import dead_modules, macs_by_module, macs_of_call
 from mmcache.testing.probes import (
     LawBroken,
     anatomy,
     bytes_held_at_calls,
     bytes_reachable,
     copied,
-    dead_modules,
     denoiser_calls,
     differences,
     failing_denoiser,
     feature_bytes,
     kinds_of_calls,
-    macs_by_module,
-    macs_of_call,
     must_equal,
     require,
 )
