@@ -31,6 +31,41 @@ class Board:
     read: Callable[..., dict[str, Any]]
 
 
+def paint_editor(begins_with: Any, label: str, brush: gr.Brush, **more: Any) -> gr.ImageEditor:
+    """A canvas to paint on, and nothing else.
+
+    Args:
+        begins_with: what is on it, as `painting.on_canvas` makes it.
+        label: for who does not see it.
+        brush: what is painted with.
+        **more: of the editor.
+    """
+    return gr.ImageEditor(
+        begins_with,
+        type="pil",
+        label=label,
+        show_label=False,
+        sources=(),
+        transforms=(),
+        layers=False,
+        brush=brush,
+        canvas_size=CANVAS,
+        buttons=[],
+        elem_classes="mm-editor",
+        **more,
+    )
+
+
+def paint_buttons(upload: str, clear: str) -> tuple[gr.UploadButton, gr.Button, gr.Button]:
+    """Below the canvas: for a picture of one's own, for an empty canvas, and for the example."""
+    with gr.Row():
+        return (
+            gr.UploadButton(upload, file_types=["image"], size="sm", min_width=90),
+            gr.Button(clear, size="sm", min_width=70),
+            gr.Button("Example", size="sm", min_width=70),
+        )
+
+
 def no_board() -> Board:
     """For a prompt alone."""
     return Board((), lambda pipe: {})

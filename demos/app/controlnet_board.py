@@ -6,7 +6,7 @@ import gradio as gr
 from PIL import Image
 
 from mmcache.demos.app import painting
-from mmcache.demos.app.board import ANSWERED, BRUSH, CANVAS, EXAMPLES, QUIET, Board
+from mmcache.demos.app.board import ANSWERED, BRUSH, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
 from mmcache.demos.app.limits import Limits
 from mmcache.demos.app.markup import inline
 from mmcache.demos.app.messages import told_to_visitor
@@ -26,24 +26,13 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
         ground = Image.new("RGB", lines.size if lines else shipped.size, "black")
         return painting.on_canvas(ground, lines and painting.layer_of(lines, LINES, 255))
 
-    editor = gr.ImageEditor(
+    editor = paint_editor(
         canvas(shipped),
-        type="pil",
-        label="Lines to draw",
-        show_label=False,
-        sources=(),
-        transforms=(),
-        layers=False,
-        brush=gr.Brush(BRUSH // 2, [f"rgb{LINES}"], color_mode="fixed"),
+        "Lines to draw",
+        gr.Brush(BRUSH // 2, [f"rgb{LINES}"], color_mode="fixed"),
         eraser=gr.Eraser(BRUSH * 2),
-        canvas_size=CANVAS,
-        buttons=[],
-        elem_classes="mm-editor",
     )
-    with gr.Row():
-        upload = gr.UploadButton("Edges of a picture", file_types=["image"], size="sm", min_width=90)
-        clear = gr.Button("Clear", size="sm", min_width=70)
-        example = gr.Button("Example", size="sm", min_width=70)
+    upload, clear, example = paint_buttons("Edges of a picture", "Clear")
     shown = gr.HTML(map_markup(shipped), apply_default_css=False)
 
     def take(path: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import gradio as gr
 from PIL import Image
 
 from mmcache.demos.app import painting
-from mmcache.demos.app.board import ANSWERED, BRUSH, CANVAS, EXAMPLES, QUIET, Board
+from mmcache.demos.app.board import ANSWERED, BRUSH, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
 from mmcache.demos.app.limits import Limits
 from mmcache.demos.app.messages import told_to_visitor
 from mmcache.demos.app.uploads import read_upload
@@ -30,23 +30,12 @@ def inpainting_board(task: Task, limits: Limits) -> Board:
     # What the pipeline is given is the picture itself: the editor shows it enlarged, and browsers change
     # colours a little.
     picture = gr.State(shipped)
-    editor = gr.ImageEditor(
+    editor = paint_editor(
         canvas(shipped, mask),
-        type="pil",
-        label="Picture to paint on",
-        show_label=False,
-        sources=(),
-        transforms=(),
-        layers=False,
-        brush=gr.Brush(BRUSH * 3, [(f"rgb{PAINT}", PAINT_OPACITY / 255)], color_mode="fixed"),
-        canvas_size=CANVAS,
-        buttons=[],
-        elem_classes="mm-editor",
+        "Picture to paint on",
+        gr.Brush(BRUSH * 3, [(f"rgb{PAINT}", PAINT_OPACITY / 255)], color_mode="fixed"),
     )
-    with gr.Row():
-        upload = gr.UploadButton("Upload a picture", file_types=["image"], size="sm", min_width=90)
-        clear = gr.Button("Clear the mask", size="sm", min_width=70)
-        example = gr.Button("Example", size="sm", min_width=70)
+    upload, clear, example = paint_buttons("Upload a picture", "Clear the mask")
 
     def take(path: str) -> tuple[Image.Image, dict[str, Any]]:
         with told_to_visitor():

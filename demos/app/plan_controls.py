@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from mmcache.demos.app.board import QUIET
 from mmcache.demos.app.plan_choice import OWN, RECOMMENDED, PlanChoice
 
 DEEPEST = 11  # Stable Diffusion's U-Net has branches 0 to 11; what a model does not have, it refuses
@@ -106,17 +107,13 @@ def plan_controls(names: Sequence[str], begins_with: str = RECOMMENDED) -> dict[
         lambda name: gr.Column(visible=name == OWN),
         made["plan"],
         own,
-        queue=False,
-        api_visibility="private",
-        show_progress="hidden",
+        **QUIET,
     )
     made["policy"].change(
         visible_for,
         made["policy"],
         [made[name] for name in BELONGS],
-        queue=False,
-        api_visibility="private",
-        show_progress="hidden",
+        **QUIET,
     )
     return made
 

@@ -200,6 +200,22 @@ def pictures_of_at_most(pixels: int) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Within the block SIGTERM is like Ctrl-C, so that files are deleted then too.
+
+    Python lets only the main thread say so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def launch(server: Server) -> None:
     """Serve the page until Ctrl-C, or until the process is told to end (SIGTERM).
 
@@ -207,8 +223,7 @@ def launch(server: Server) -> None:
         MissingExtraError: a package is missing.
         OSError: the port is taken.
     """
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # files are deleted then too
-    with serving(server) as address:
+    with ended_by_sigterm(), serving(server) as address:
         print(f"The demo is at {address} (Ctrl-C ends it)")
         try:
             threading.Event().wait()

@@ -94,6 +94,12 @@ class Asked:
             call.setdefault("guidance_scale", GUIDANCE_SCALE)
         return Ready(pipe, call)
 
+    def wording(self, prompt: str | None, pipe: Any) -> str | None:
+        """The prompt that was given, or the task's own for a pipeline that takes one."""
+        from mmcache.measuring.sampling_settings import takes_prompt
+
+        return self.chosen.prompt if prompt is None and takes_prompt(pipe) else prompt
+
     def _load_pipeline(self) -> Any:
         """The model that was named, with its further part, or else the shipped miniature for the task."""
         from mmcache.demos import load_miniature

@@ -36,7 +36,7 @@ def compare(
         from mmcache.measuring.ffmpeg import require_ffmpeg
         from mmcache.measuring.metrics import require_torchmetrics
         from mmcache.measuring.output_folder import check_output
-        from mmcache.measuring.sampling_settings import check_counts, check_prompt, takes_prompt
+        from mmcache.measuring.sampling_settings import check_counts, check_prompt
         from mmcache.plans.presets import find_plan
 
         # Whatever can be wrong without the model is found before it is loaded.
@@ -52,11 +52,9 @@ def compare(
         inputs = asked.read_inputs()
 
         pipe, call = asked.load(inputs)
-        if prompt is None and takes_prompt(pipe):
-            prompt = task.prompt
         result = run_both(
             pipe,
-            prompt,
+            asked.wording(prompt, pipe),
             plan,
             interval=interval,
             branch=branch,

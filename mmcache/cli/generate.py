@@ -45,7 +45,7 @@ def generate(
         from mmcache.measuring.compare import pictures_of
         from mmcache.measuring.ffmpeg import require_ffmpeg
         from mmcache.measuring.output_folder import check_output, write_files
-        from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of, takes_prompt
+        from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of
         from mmcache.plans.presets import find_plan
 
         # Whatever can be wrong without the model is found before it is loaded.
@@ -63,12 +63,12 @@ def generate(
         inputs = asked.read_inputs()
 
         pipe, call = asked.load(inputs)
-        text = task.prompt if prompt is None and takes_prompt(pipe) else prompt
+        text = asked.wording(prompt, pipe)
         settings = settings_of(pipe, text, None, call)
         given = {"interval": interval, "branch": branch} if cache else {"interval": 1}
         chosen = {name: value for name, value in given.items() if value is not None}
         files = []
-        with accelerate(pipe, plan if cache else None, **chosen) as session:
+        with accelerate(pipe, plan, **chosen) as session:
             started = time.perf_counter()
             for one in wanted_pictures(None if text is None else [text], count, seed):
                 pipe.set_progress_bar_config(desc=f"seed {one.seed}", disable=None)

@@ -115,13 +115,12 @@ def show_similarity(
 
     from mmcache.inspecting.pictures import check_picture, save_similarity
     from mmcache.inspecting.similarity import ALIKE, feature_similarity
-    from mmcache.measuring.sampling_settings import takes_prompt
 
     check_picture(file)
     pipe, call = asked.load(asked.read_inputs())
-    if prompt is None and takes_prompt(pipe):
-        prompt = asked.chosen.prompt
-    found = feature_similarity(pipe, prompt, steps=steps, seed=seed, progress=True, **call)
+    found = feature_similarity(
+        pipe, asked.wording(prompt, pipe), steps=steps, seed=seed, progress=True, **call
+    )
     files = save_similarity(file, found)
     if as_json:
         typer.echo(json.dumps([one.as_dict() for one in found], indent=2))
