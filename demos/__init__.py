@@ -31,11 +31,13 @@ class Miniature:
 
     Attributes:
         without: parts that its pipeline can have and that it has not.
+        call: what its pipeline has to be called with, since its own defaults are made for larger models.
     """
 
     pipeline: str
     parts: Mapping[str, Part] = field(default_factory=lambda: MappingProxyType({}))
     without: tuple[str, ...] = ()
+    call: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 SHIPPED = {
@@ -51,6 +53,18 @@ SHIPPED = {
             "text_encoder": Part("CLIPTextModel", subfolder="text_encoder", library="transformers"),
         },
         without=("motion_adapter",),  # its modules are in the U-Net, which was trained with them
+    ),
+    "transformer": Miniature(
+        "PixArtAlphaPipeline",
+        {
+            "transformer": Part("PixArtTransformer2DModel", subfolder="transformer"),
+            "text_encoder": Part("T5EncoderModel", subfolder="text_encoder", library="transformers"),
+        },
+        call={
+            "use_resolution_binning": False,  # PixArt's own sizes begin at 256 pixels
+            "clean_caption": False,  # it would want two more packages, for captions from web pages
+            "max_sequence_length": 40,  # longer than every caption; what is behind them is masked anyway
+        },
     ),
 }
 
@@ -74,6 +88,11 @@ def miniature(name: str = WHOLE) -> Path:
         known = sorted(name for name in SHIPPED if miniature_folder(name).exists())
         raise ValueError(f"there is no miniature {name!r}; mmcache comes with: {', '.join(known) or 'none'}")
     return folder
+
+
+def is_shipped(model: str) -> bool:
+    """Whether this is a miniature's name, and no folder that happens to be called so."""
+    return model in SHIPPED and not Path(model).exists()
 
 
 def load_miniature(name: str = WHOLE, **options: Any) -> "DiffusionPipeline":

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mmcache.demos import WHOLE
 from mmcache.measuring.quality import Figure
 
+PORTRAITS = ("text-to-image", "transformer")
 CLIPS = "text-to-video"
 
 
@@ -25,7 +25,7 @@ def prompts_for(miniature: str, count: int, fallback: str) -> Asked:
         fallback: for a miniature that is given a picture, which the prompt has to suit: this one, again and
             again (each time from other noise).
     """
-    if miniature == WHOLE:
+    if miniature in PORTRAITS:
         from mmcache.demos.portraits.attribute_accuracy import accuracy_figure, fresh_captions
 
         asked = fresh_captions(count)

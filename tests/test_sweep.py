@@ -415,7 +415,7 @@ def test_the_programs_table_of_the_miniature(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(trade_off, name, few)
     monkeypatch.setattr(trade_off, "FORECASTS", (mmcache.Hold(),))
     with_words(tiny.stable_diffusion(**SMALL_UNET | {"sample_size": 32})).save_pretrained(tmp_path / "model")
-    trade_off.main(tmp_path / "model", count=2, steps=4, out=tmp_path / "out")
+    trade_off.main(model=tmp_path / "model", count=2, steps=4, out=tmp_path / "out")
     said = capsys.readouterr().out
     for label in (
         "Uniform(8), Hold()",

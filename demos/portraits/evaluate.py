@@ -6,18 +6,18 @@ the caption names it: glasses and hat by their kind (naming hair asks for no hat
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from mmcache.demos import GUIDANCE_SCALE, miniature
+from mmcache.demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
 from mmcache.demos.portraits.attribute_accuracy import AVERAGED, Asked, as_asked
 from mmcache.demos.portraits.attributes import VALUES, random_portrait
 from mmcache.demos.portraits.captions import Caption, caption
@@ -43,16 +43,20 @@ def asked_and_named(classifier: AttributeClassifier, captions: list[Caption], wa
 
 
 def draw_captions(
-    pipeline: StableDiffusionPipeline, texts: list[str], steps: int, guidance: float, seed: int
+    pipeline: DiffusionPipeline, texts: list[str], steps: int, guidance: float, seed: int, **call: Any
 ) -> np.ndarray:
-    """Pictures of the texts, uint8 (N, 64, 64, 3)."""
+    """Pictures of the texts, uint8 (N, 64, 64, 3).
+
+    Args:
+        call: more arguments of the pipeline.
+    """
     pipeline.set_progress_bar_config(disable=True)
     drawn = []
     for start in tqdm(range(0, len(texts), BATCH), "drawing captions"):
         batch = texts[start : start + BATCH]
         generators = [torch.Generator().manual_seed(seed * 1_000_003 + start + i) for i in range(len(batch))]
-        images = pipeline(
-            batch, num_inference_steps=steps, guidance_scale=guidance, generator=generators
+        images = pipeline(  # type: ignore[operator]  # every pipeline can be called
+            batch, num_inference_steps=steps, guidance_scale=guidance, generator=generators, **call
         ).images
         drawn += [np.asarray(image) for image in images]
     return np.stack(drawn)
@@ -69,6 +73,7 @@ def contact_sheet(pixels: np.ndarray, columns: int = 8, enlarge: int = 2) -> Ima
 
 
 def main(
+    miniature: Annotated[str, typer.Option(help="text-to-image or transformer.")] = WHOLE,
     model: Annotated[Path | None, typer.Option(help="Pipeline folder; default: the shipped one.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Captions.")] = 256,
     steps: Annotated[int, typer.Option(min=1, help="DDIM steps.")] = 50,
@@ -82,8 +87,9 @@ def main(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     wanted = [random_portrait(number) for number in seeds("evaluation", count)]
     captions = [caption(p, number) for p, number in zip(wanted, seeds("evaluation", count), strict=True)]
-    pipeline = StableDiffusionPipeline.from_pretrained(model or miniature()).to(device)
-    pixels = draw_captions(pipeline, [text.text for text in captions], steps, guidance_scale, seed)
+    pipeline = DiffusionPipeline.from_pretrained(model) if model else load_miniature(miniature)
+    texts, call = [text.text for text in captions], SHIPPED[miniature].call
+    pixels = draw_captions(pipeline.to(device), texts, steps, guidance_scale, seed, **call)
     found = asked_and_named(load_classifier(), captions, wanted, pixels)
     shares = {field: sum(answers) / len(answers) for field, answers in found.items() if answers}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel
 
 from mmcache.demos.portraits import workers
 from mmcache.demos.portraits.attributes import VALUES, random_portrait
@@ -23,16 +23,20 @@ BATCH = 64
 class Reader(nn.Module):
     """A text encoder and a linear guess of every attribute, from its last embedding."""
 
-    def __init__(self, text_encoder: CLIPTextModel) -> None:
+    def __init__(self, text_encoder: CLIPTextModel | T5EncoderModel) -> None:
         super().__init__()
         self.text_encoder = text_encoder
         width = text_encoder.config.hidden_size
         # One more than there are values: the caption may not name the attribute.
         self.guesses = nn.ModuleDict({field: nn.Linear(width, len(VALUES[field]) + 1) for field in VALUES})
 
+    def read(self, ids: torch.Tensor) -> torch.Tensor:
+        """What a caption says, (B, width)."""
+        return self.text_encoder(ids).last_hidden_state[:, -1]
+
     def forward(self, ids: torch.Tensor) -> dict[str, torch.Tensor]:
-        last = self.text_encoder(ids).last_hidden_state[:, -1]
-        return {field: guess(last) for field, guess in self.guesses.items()}
+        said = self.read(ids)
+        return {field: guess(said) for field, guess in self.guesses.items()}
 
 
 def reading_loss(

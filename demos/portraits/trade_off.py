@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from rich.console import Console
 
 import mmcache
-from mmcache.demos import GUIDANCE_SCALE, miniature
+from mmcache.demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
 from mmcache.demos.portraits.attribute_accuracy import accuracy_figure, fresh_captions
 from mmcache.sweeping.table import markdown
 
@@ -35,6 +35,7 @@ def plans() -> list[mmcache.Plan]:
 
 
 def main(
+    miniature: Annotated[str, typer.Option(help="text-to-image or transformer.")] = WHOLE,
     model: Annotated[Path | None, typer.Option(help="Pipeline folder; default: the shipped one.")] = None,
     count: Annotated[int, typer.Option(min=2, help="Captions.")] = 24,
     steps: Annotated[int, typer.Option(min=2, help="Steps of the full run.")] = 50,
@@ -44,7 +45,7 @@ def main(
     """Measure how far cached pictures are from full ones; a run that was stopped goes on."""
     asked = fresh_captions(count)
     found = mmcache.sweep(
-        StableDiffusionPipeline.from_pretrained(model or miniature()),
+        DiffusionPipeline.from_pretrained(model) if model else load_miniature(miniature),
         [one.caption.text for one in asked],
         out,
         steps=steps,
@@ -57,6 +58,7 @@ def main(
         guidance_scale=guidance_scale,
         batch=count,  # so that Adaptive decides for all pictures at once
         progress=True,
+        **SHIPPED[miniature].call,
     )
     Console().print(markdown(found), soft_wrap=True, markup=False)
 

@@ -49,6 +49,15 @@ class Asked:
 
         return find_task(self.task)
 
+    @cached_property
+    def miniature(self) -> str | None:
+        """The shipped miniature that draws; None where a model of the user's own was named."""
+        from mmcache.demos import is_shipped
+
+        if self.model is None:
+            return self.chosen.miniature
+        return self.model if is_shipped(self.model) else None
+
     def read_inputs(self) -> dict[str, Any]:
         """Whatever can be wrong without the model is found here: the pictures are read.
 
@@ -61,8 +70,8 @@ class Asked:
 
         names = ("image", "mask", "frames", "controlnet", "motion_adapter")
         given = {name: getattr(self, name) for name in names}
-        check_options(self.chosen, self.model, given)
-        return task_arguments(given if self.model is not None else default_inputs(self.chosen, given))
+        check_options(self.chosen, None if self.miniature else self.model, given)
+        return task_arguments(default_inputs(self.chosen, given) if self.miniature else given)
 
     def load(self, inputs: Mapping[str, Any]) -> Ready:
         """Load the pipeline.
@@ -88,10 +97,10 @@ class Asked:
             call = size_like(pipe, call["image"]) | call
         named = ("guidance_scale", "negative_prompt", "height", "width")
         call |= {name: value for name in named if (value := getattr(self, name)) is not None}
-        if self.model is None and takes_prompt(pipe):
-            from mmcache.demos import GUIDANCE_SCALE
+        if self.miniature and takes_prompt(pipe):
+            from mmcache.demos import GUIDANCE_SCALE, SHIPPED
 
-            call.setdefault("guidance_scale", GUIDANCE_SCALE)
+            call = {"guidance_scale": GUIDANCE_SCALE, **SHIPPED[self.miniature].call, **call}
         return Ready(pipe, call)
 
     def wording(self, prompt: str | None, pipe: Any) -> str | None:
@@ -104,13 +113,14 @@ class Asked:
         """The model that was named, with its further part, or else the shipped miniature for the task."""
         from mmcache.demos import load_miniature
         from mmcache.loading import find_device, find_dtype
-        from mmcache.measuring.tasks import load_for
+        from mmcache.measuring.tasks import fitted, load_for
 
-        if self.model is not None:
-            part = getattr(self, self.chosen.part) if self.chosen.part else None
-            return load_for(self.chosen, self.model, part, self.device, self.dtype)
+        part = getattr(self, self.chosen.part) if self.chosen.part else None
+        if not self.miniature:
+            return load_for(self.chosen, str(self.model), part, self.device, self.dtype)
         place = find_device(self.device)
-        return load_miniature(self.chosen.miniature).to(place, find_dtype(self.dtype, place))
+        pipe = load_miniature(self.miniature).to(place, find_dtype(self.dtype, place))
+        return fitted(self.chosen, pipe, self.miniature, part)
 
 
 def default_inputs(task: "Task", given: Mapping[str, Any]) -> dict[str, Any]:

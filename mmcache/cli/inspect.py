@@ -87,7 +87,7 @@ def show_branches(
 
 def find_models(model: str | None) -> dict[str, Any]:
     """The denoisers of a model by name, those of a shipped miniature too."""
-    from mmcache.demos import WHOLE, load_miniature
+    from mmcache.demos import WHOLE, is_shipped, load_miniature
     from mmcache.engine.shadow import own_model
     from mmcache.inspecting.from_config import denoisers_from_config
     from mmcache.parts import find_denoisers
@@ -96,13 +96,6 @@ def find_models(model: str | None) -> dict[str, Any]:
         pipe = load_miniature(model or WHOLE)
         return {name: own_model(part.model) for name, part in find_denoisers(pipe).items()}
     return dict(denoisers_from_config(model))
-
-
-def is_shipped(model: str) -> bool:
-    """Whether this is a miniature's name, and no folder that happens to be called so."""
-    from mmcache.demos import SHIPPED
-
-    return model in SHIPPED and not Path(model).exists()
 
 
 def show_similarity(
@@ -135,7 +128,8 @@ def show_similarity(
 
 def asked_of(model: str | None, task: str | None) -> Asked:
     """A miniature for its own task, another pipeline for the one that is named."""
-    from mmcache.measuring.tasks import TASKS
+    from mmcache.demos import is_shipped
+    from mmcache.measuring.tasks import task_of
 
     if model is None or not is_shipped(model):
         asked = Asked(task=task or "text-to-image", model=model)
@@ -145,7 +139,7 @@ def asked_of(model: str | None, task: str | None) -> Asked:
                 f"mmcache.inspecting.similarity.feature_similarity(pipe, prompt, image=..., ...)"
             )
         return asked
-    own = next(one.name for one in TASKS if one.miniature == model)
+    own = task_of(model).name
     if task not in (None, own):
         raise ValueError(f"--task {task}: the miniature {model} is for {own}")
-    return Asked(task=own)
+    return Asked(task=own, model=model)

@@ -41,7 +41,8 @@ Task = Annotated[str, of_pipeline(help="text-to-image, inpaint, controlnet or te
 Model = Annotated[
     str | None,
     of_pipeline(
-        help="Pipeline: a folder, or an id on the Hugging Face hub.", show_default="the shipped miniature"
+        help="Pipeline: a folder, an id on the Hugging Face hub, or the name of a shipped miniature.",
+        show_default="the task's miniature",
     ),
 ]
 Image = Annotated[

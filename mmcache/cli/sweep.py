@@ -93,7 +93,7 @@ def sweep(
         if scheduler is not None:
             find_sampler(scheduler)
         check_output(out, FILES)
-        texts, figures = find_prompts(prompts, count, asked.chosen, asked.model)
+        texts, figures = find_prompts(prompts, count, asked.chosen, asked.miniature)
         inputs = asked.read_inputs()
         judges, notes = find_judges(lpips, clip)
 

@@ -55,7 +55,7 @@ def tune(
         tried = [whole("--branches", word) for word in words_of(branches)]
         check_output(out.parent, (out.name,))
         inputs = asked.read_inputs()
-        texts, _ = find_prompts(prompts, count, asked.chosen, asked.model, CAPTIONS)
+        texts, _ = find_prompts(prompts, count, asked.chosen, asked.miniature, CAPTIONS)
         if texts is None:
             raise ValueError(f"{asked.model}: wants prompts, so give --prompts FILE, one in each line")
 

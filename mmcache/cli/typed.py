@@ -53,7 +53,7 @@ def policy_of(word: str) -> Any:
 
 
 def find_prompts(
-    file: Path | None, count: int | None, task: Any, model: str | None, usual: int = CAPTIONS
+    file: Path | None, count: int | None, task: Any, miniature: str | None, usual: int = CAPTIONS
 ) -> tuple[list[str] | None, list[Any]]:
     """What to draw, and for the miniature's captions the figure that says whether it was drawn as asked.
 
@@ -61,7 +61,7 @@ def find_prompts(
         file: of prompts.
         count: how many of them.
         task: of `measuring.tasks`.
-        model: None for the shipped miniature, which has captions of its own.
+        miniature: the shipped one that draws, which has captions of its own; None for another model.
         usual: how many of those, without a count.
 
     Raises:
@@ -69,11 +69,11 @@ def find_prompts(
     """
     if file is not None:
         return prompts_in(file, count), []
-    if model is not None:
+    if miniature is None:
         return None, []
     from mmcache.demos.prompts import prompts_for
 
-    asked = prompts_for(task.miniature, count or usual, task.prompt)
+    asked = prompts_for(miniature, count or usual, task.prompt)
     return asked.prompts, list(asked.figures)
 
 

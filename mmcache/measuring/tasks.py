@@ -18,6 +18,7 @@ class Task:
     Attributes:
         name: of `--task`.
         miniature: the shipped pipeline that does it.
+        others: further ones that do.
         prompt: what that one is asked for by default.
         files: what a comparison writes.
         argument: the argument of the call by which its pipelines are known; "" if every pipeline fits.
@@ -32,6 +33,7 @@ class Task:
     name: str
     miniature: str
     prompt: str
+    others: tuple[str, ...] = ()
     files: tuple[str, ...] = FILES
     argument: str = ""
     options: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ TASKS = (
         miniature="text-to-image",
         prompt="a person with long red hair, round glasses and a black hoodie, smiling, "
         "on a yellow background",
+        others=("transformer",),
     ),
     Task(
         name="inpaint",
@@ -133,6 +136,11 @@ def find_task(name: str) -> Task:
     if found is None:
         raise ValueError(unknown_name("task", name, [task.name for task in TASKS]))
     return found
+
+
+def task_of(miniature: str) -> Task:
+    """What a shipped miniature does."""
+    return next(task for task in TASKS if miniature in (task.miniature, *task.others))
 
 
 def option(name: str) -> str:
@@ -189,7 +197,11 @@ def load_for(
         UnsupportedPipelineError: the pipeline does something else.
         ValueError: a device that is not there, an unknown dtype.
     """
-    pipe = load_pipeline(model, device, dtype)
+    return fitted(task, load_pipeline(model, device, dtype), model, part, spare=spare)
+
+
+def fitted(task: Task, pipe: Any, model: str, part: str | None, *, spare: bool = False) -> Any:
+    """The same of a pipeline that is loaded."""
     kind = type(pipe).__name__
     if task.fits(pipe):
         if part is not None and not spare:

@@ -1,0 +1,73 @@
+"""The parts of the transformer miniature that are its own, of exactly PixArt-alpha's kinds."""
+
+import copy
+import json
+from pathlib import Path
+
+import torch
+from diffusers import PixArtTransformer2DModel
+from torch import nn
+from transformers import CLIPTokenizer, T5Config, T5EncoderModel
+
+from mmcache.demos.portraits.models import LATENT_CHANNELS, LATENT_SIZE, TEXT_WIDTH
+
+HEADS, HEAD_WIDTH, BLOCKS = 5, 32, 16
+NO_SIZES = {"resolution": None, "aspect_ratio": None}  # what PixArt's transformer asks for and here ignores
+
+
+def transformer() -> PixArtTransformer2DModel:
+    """The denoiser of latents (N, 4, 16, 16): 64 tokens through 16 blocks.
+
+    At first it predicts 0 and no block sees the caption, as PixArt starts (Chen et al., arXiv 2310.00426,
+    section 2.3).
+    """
+    model = PixArtTransformer2DModel(
+        num_attention_heads=HEADS,
+        attention_head_dim=HEAD_WIDTH,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        num_layers=BLOCKS,
+        cross_attention_dim=HEADS * HEAD_WIDTH,
+        caption_channels=TEXT_WIDTH,
+        sample_size=LATENT_SIZE,
+        use_additional_conditions=False,
+    )
+    starts_at_zero = [model.proj_out, *(block.attn2.to_out[0] for block in model.transformer_blocks)]
+    for layer in starts_at_zero:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return model
+
+
+def text_encoder(tokens: CLIPTokenizer) -> T5EncoderModel:
+    """Token ids (N, L) to embeddings (N, L, 128), for captions of any length."""
+    return T5EncoderModel(
+        T5Config(
+            vocab_size=len(tokens),
+            d_model=TEXT_WIDTH,
+            d_kv=32,
+            d_ff=2 * TEXT_WIDTH,
+            num_layers=2,
+            num_heads=4,
+            feed_forward_proj="gated-gelu",
+            dropout_rate=0.0,
+            pad_token_id=tokens.pad_token_id,
+            eos_token_id=tokens.eos_token_id,
+        )
+    )
+
+
+def caption_mask(ids: torch.Tensor, end: int) -> torch.Tensor:
+    """1 up to the token that ends a caption, 0 on the padding behind it, (N, L) as the token ids."""
+    return ((ids == end).cumsum(dim=1) - (ids == end).long() == 0).long()
+
+
+def save_transformer_parts(folder: Path, denoiser: PixArtTransformer2DModel, text: T5EncoderModel) -> None:
+    """Writes the two parts as fp16 safetensors."""
+    copy.deepcopy(denoiser).half().save_pretrained(folder / "transformer", safe_serialization=True)
+    copy.deepcopy(text).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
+    # Without this, transformers 5 keeps the text encoder in fp16 beside a transformer in fp32.
+    config = folder / "text_encoder" / "config.json"
+    settings = json.loads(config.read_text())
+    settings["dtype"] = "float32"
+    config.write_text(json.dumps(settings, indent=2) + "\n")
