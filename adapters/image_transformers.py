@@ -1,10 +1,10 @@
 """Transformers that make pictures and that one rule describes: `mmcache.transformer`."""
 
 from mmcache.registry import register
-from mmcache.transformer import transformer
+from mmcache.transformer import IMAGE_TRANSFORMER, transformer
 
 PLAIN = (
-    *("DiTTransformer2DModel", "PixArtTransformer2DModel", "PriorTransformer", "SD3Transformer2DModel"),
+    *("DiTTransformer2DModel", "PixArtTransformer2DModel", "SD3Transformer2DModel"),
     *("Transformer2DModel",),  # VQ-Diffusion
     *("FluxTransformer2DModel", "ChromaTransformer2DModel", "AuraFlowTransformer2DModel"),
     *("SanaTransformer2DModel", "HunyuanDiT2DModel", "LuminaNextDiT2DModel", "BriaTransformer2DModel"),
@@ -19,5 +19,8 @@ LOOKING = (
     *("Ideogram4Transformer2DModel", "NucleusMoEImageTransformer2DModel", "OmniGenTransformer2DModel"),
 )
 
-register(transformer("image transformer", *PLAIN))
-register(transformer("image transformer that looks at its text", *LOOKING, looks_at_data=True))
+MEASURED = {"family": IMAGE_TRANSFORMER}
+
+register(transformer("image transformer", *PLAIN, **MEASURED))
+register(transformer("image transformer that looks at its text", *LOOKING, looks_at_data=True, **MEASURED))
+register(transformer("prior transformer", "PriorTransformer"))  # of a picture's embedding

@@ -20,7 +20,7 @@ from mmcache.parts import Denoiser, find_denoisers, guesses, unknown_denoisers
 from mmcache.plans.forecast import Forecast
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Policy, Uniform
-from mmcache.plans.presets import IMAGE, default_plan, find_plan, presets
+from mmcache.plans.presets import default_plan, find_plan, presets
 from mmcache.refusals import (
     arguments_of,
     check_alone,
@@ -118,7 +118,10 @@ def choose_plans(
     families = {name: family_of(part.adapter, pipe) for name, part in denoisers.items()}
     return {
         name: choose_plan(
-            given.get(name), default_plan(part.adapter, families[name]), options, families[name]
+            given.get(name),
+            default_plan(part.adapter, families[name]),
+            options,
+            families[name] or part.adapter.borrows,
         )
         for name, part in denoisers.items()
     }
@@ -130,13 +133,13 @@ def family_of(adapter: Adapter, pipe: Any) -> str:
     return next((family for task, family in adapter.tasks.items() if task in arguments), adapter.family)
 
 
-def choose_plan(plan: Any, default: Plan, options: dict[str, Any], family: str = "") -> Plan:
+def choose_plan(plan: Any, default: Plan, options: dict[str, Any], family: str) -> Plan:
     """The plan that was asked for, with the options that were given beside it."""
     if plan is not None and not isinstance(plan, Plan | str | Path):
         raise TypeError(
             f"accelerate(pipe, {plan!r}): the plan must be a mmcache.Plan, a preset's name or a file's path"
         )
-    base = find_plan(plan, family or IMAGE) if isinstance(plan, str | Path) else plan or default
+    base = find_plan(plan, family) if isinstance(plan, str | Path) else plan or default
     if "interval" in options and "policy" in options:
         raise TypeError("accelerate(): give interval=N or policy=..., not both (interval=N means Uniform(N))")
     changes = dict(options)
@@ -152,7 +155,8 @@ def choose_plan(plan: Any, default: Plan, options: dict[str, Any], family: str =
 def borrowed(plan: Any, pipe: Any, denoisers: dict[str, Denoiser]) -> list[str]:
     """What there is to say where a preset is asked for by name, and none were measured for a denoiser."""
     return [
-        f"{name}: the preset {asked!r} was measured on the image U-Net, and on no {part.adapter.name}"
+        f"{name}: the preset {asked!r} was measured for the family {part.adapter.borrows!r}, and on no "
+        f"{part.adapter.name}"
         for name, part in denoisers.items()
         for asked in [plan.get(name) if isinstance(plan, Mapping) else plan]
         if isinstance(asked, str) and asked in presets() and not family_of(part.adapter, pipe)

@@ -32,6 +32,7 @@ class Adapter:
         sample: the argument of `forward` that holds the noisy latent.
         timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
         family: whose presets were measured on this architecture (a folder in `configs/`); "" if none were.
+        borrows: whose presets serve where none were measured: the family that is most like it.
         tasks: families of tasks that have presets of their own, by the argument of the pipeline's call that
             shows the task (`mask_image` for inpainting).
         looks_at_data: its forward looks at the contents of tensors, so multiply-adds cannot be counted from
@@ -49,6 +50,7 @@ class Adapter:
     sample: str = "sample"
     timestep: str | None = "timestep"
     family: str = ""
+    borrows: str = "image"
     tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     looks_at_data: bool = False
     described: bool = True

@@ -33,9 +33,11 @@ UNMEASURED = Plan(
     Uniform(3),
     Taylor(1),
     branch=0,
-    evidence="none: not measured on a trained transformer. Uniform(3) and Taylor(1) are what held best on "
-    "the trained U-Net that ships with mmcache; compare before you rely on it",
+    evidence="that of the image transformer; no trained model of this kind ships with mmcache to measure it "
+    "on",
 )
+
+IMAGE_TRANSFORMER = "image-transformer"  # the family whose presets were measured on one that was trained
 
 TOO_SHORT = "has no deep part: with fewer than three blocks, the first and the last are all there is"
 
@@ -47,11 +49,16 @@ def transformer(name: str, *denoisers: str, timestep: str | None = "timestep", *
         name: how reports and messages call it.
         denoisers: the model classes it describes, by name.
         timestep: the argument of `forward` that holds the timestep.
-        **layout: what the rule does not see: `lists`, `streams`, ... of a `BlockStack`, and `sample` and
-            `looks_at_data` of an `Adapter`.
+        **layout: what the rule does not see: `lists`, `streams`, ... of a `BlockStack`, and `sample`,
+            `looks_at_data` and `family` of an `Adapter`.
     """
-    told: dict[str, Any] = {"sample": "hidden_states", "timestep": timestep, "refused": TOO_SHORT}
-    told |= {name: layout.pop(name) for name in ("sample", "looks_at_data") if name in layout}
+    told: dict[str, Any] = {
+        "sample": "hidden_states",
+        "timestep": timestep,
+        "borrows": IMAGE_TRANSFORMER,
+        "refused": TOO_SHORT,
+    }
+    told |= {name: layout.pop(name) for name in ("sample", "looks_at_data", "family") if name in layout}
 
     def stack(model: nn.Module) -> BlockStack:
         return BlockStack(**{"lists": main_lists(model)} | layout)

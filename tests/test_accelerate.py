@@ -11,11 +11,13 @@ from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, UnsupportedPipe
 from mmcache.engine.shadow import shadows
 from mmcache.testing.probes import anatomy
 from tests import tiny, tiny_prompted
+from tests.zoo.transformers import pixart, wan
 
 FAMILIES = {
     "image": tiny_prompted.prompted,
     "inpainting": tiny_prompted.inpainting,
     "video": tiny_prompted.moving,
+    "image-transformer": pixart.transformer,
 }
 
 
@@ -41,7 +43,10 @@ def test_presets_are_those_of_the_architecture_and_the_task():
         assert accelerate(make(), "fast").plan == known[family], family
     borrowed = accelerate(tiny.ddpm(), "fast")
     assert borrowed.plan == known["image"]
-    assert "measured on the image U-Net, and on no unconditional U-Net" in " ".join(borrowed.notes)
+    assert "measured for the family 'image', and on no unconditional U-Net" in " ".join(borrowed.notes)
+    clips = accelerate(wan.denoiser(), "fast")
+    assert clips.plan == known["image-transformer"]
+    assert "measured for the family 'image-transformer', and on no video transformer" in " ".join(clips.notes)
 
 
 def test_accelerating_again_replaces_the_plan_and_says_so():

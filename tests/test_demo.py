@@ -6,6 +6,7 @@ import threading
 import zlib
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 import mmcache
 from mmcache.cli import app
+from mmcache.demos import load_miniature
 from mmcache.demos.app import painting
 from mmcache.demos.app.board import Board
 from mmcache.demos.app.demo_tabs import DRAWING_TABS
@@ -29,12 +31,13 @@ from mmcache.demos.app.plan_preview import planned
 from mmcache.demos.app.progress import Seen
 from mmcache.demos.app.runs import Order, run_both
 from mmcache.demos.app.service import Service
-from mmcache.demos.app.settings import MINIATURE, Settings, read_settings
+from mmcache.demos.app.settings import MINIATURE, SHIPPED_AS, Settings, read_settings
 from mmcache.demos.app.similarity import SimilarityMaps
 from mmcache.demos.app.uploads import read_upload
 from mmcache.demos.app.visits import Past, Visits
 from mmcache.demos.app.watching import Progress, Stopped
 from mmcache.measuring.picture_files import PictureFileError
+from mmcache.measuring.tasks import find_task
 from mmcache.session import session_of
 from tests.tiny_prompted import controlled, inpainting, moving, prompted
 
@@ -48,6 +51,7 @@ PIPES = {
     "inpainting": inpainting,
     "controlnet": controlled,
     "text-to-video": moving,
+    "transformer": partial(load_miniature, "transformer"),
 }
 
 
@@ -528,20 +532,29 @@ def test_a_visitor_chooses_among_what_is_offered_and_never_a_folder(tmp_path, mo
     (tmp_path / "owner" / "name").mkdir(parents=True)
     closed, typed = Offer(models=("some/model",)), Offer(models=("some/model",), typed=True)
     for offer in (closed, typed):
-        offer.check("some/model")
-        offer.check(MINIATURE)
+        offer.check("some/model", TAB.task)
+        offer.check(MINIATURE, TAB.task)
+        offer.check(SHIPPED_AS + "transformer", TAB.task)
         for name in (str(tmp_path), "owner/name", "../name", "~/name", "a/b/c", "name", ""):
             with pytest.raises(ModelRefusedError):
-                offer.check(name)
-    typed.check("stable-diffusion-v1-5/stable-diffusion-v1-5")
+                offer.check(name, TAB.task)
+    with pytest.raises(ModelRefusedError):  # it fills no masks
+        closed.check(SHIPPED_AS + "transformer", find_task("inpaint"))
+    typed.check("stable-diffusion-v1-5/stable-diffusion-v1-5", TAB.task)
     with pytest.raises(ModelRefusedError, match="is not offered here; choose one of some/model, miniature"):
-        closed.check("stable-diffusion-v1-5/stable-diffusion-v1-5")
+        closed.check("stable-diffusion-v1-5/stable-diffusion-v1-5", TAB.task)
 
 
 def test_a_refused_model_is_not_loaded(service, monkeypatch):
     monkeypatch.setattr("mmcache.demos.app.models.load_for", lambda *_: pytest.fail("was loaded"))
     with pytest.raises(ModelRefusedError):
         news_of(service, asked(model="/etc"))
+
+
+def test_a_tab_offers_all_miniatures_that_do_its_task(service):
+    *_, past = news_of(service, asked(model=SHIPPED_AS + "transformer"))
+    report = json.loads(past.files["report.json"].read_text())
+    assert report["pipeline"] == "PixArtAlphaPipeline"
 
 
 def test_the_pipeline_that_was_not_used_for_longest_makes_room(monkeypatch):

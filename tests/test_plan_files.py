@@ -59,14 +59,15 @@ def test_presets_load_and_name_their_measurement(family, name):
 
 
 def test_every_family_has_presets_of_the_same_names():
-    assert {"image", "inpainting", "video"} <= set(families())
+    assert {"image", "image-transformer", "inpainting", "video"} <= set(families())
     for family in families():
         assert set(presets(family)) == {"quality", USUAL, "fast", "turbo"}
 
 
 def test_families_of_adapters_are_there():
     for adapter in adapters():
-        assert {adapter.family, *adapter.tasks.values()} - {""} <= set(families()), adapter.name
+        named = {adapter.family, adapter.borrows, *adapter.tasks.values()} - {""}
+        assert named <= set(families()), adapter.name
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import gradio as gr
 from mmcache.demos.app.limits import Limits
 from mmcache.demos.app.models import Offer
 from mmcache.demos.app.plan_controls import plan_controls
-from mmcache.demos.app.settings import MINIATURE, MOST_GUIDANCE, OWN_SAMPLER, Settings
+from mmcache.demos.app.settings import MINIATURE, MOST_GUIDANCE, OWN_SAMPLER, SHIPPED_AS, Settings
+from mmcache.measuring.tasks import Task
 from mmcache.sweeping.samplers import SAMPLERS
 
 Components = dict[str, gr.components.Component]
@@ -39,9 +40,10 @@ def caching_controls(plans: Sequence[str], preview: str) -> tuple[Components, gr
     return made, shown
 
 
-def sampling_controls(usual: Settings, limits: Limits, offer: Offer) -> Components:
+def sampling_controls(usual: Settings, limits: Limits, offer: Offer, task: Task) -> Components:
     """What both runs have in common; a change of any of them needs a new full run."""
     made: Components = {}
+    names = offer.names(task)
     with gr.Accordion("Sampling", open=False):
         made["steps"] = gr.Slider(
             1, limits.steps, usual.steps, step=1, label="Steps", info="From noise to picture, for both runs."
@@ -84,15 +86,19 @@ def sampling_controls(usual: Settings, limits: Limits, offer: Offer) -> Componen
             usual.previews, label="Show pictures on the way", info="The time for them is not counted."
         )
         made["model"] = gr.Dropdown(
-            [(label(name), name) for name in offer.names],
-            value=offer.names[0],
+            [(label(name), name) for name in names],
+            value=names[0],
             label="Model",
             info="An id of the Hugging Face hub can be typed." if offer.typed else None,
             allow_custom_value=offer.typed,
-            interactive=offer.typed or len(offer.names) > 1,
+            interactive=offer.typed or len(names) > 1,
         )
     return made
 
 
 def label(model: str) -> str:
-    return "the shipped miniature" if model == MINIATURE else model
+    """A model's name in words."""
+    if model == MINIATURE:
+        return "the shipped miniature"
+    other = model.removeprefix(SHIPPED_AS)
+    return model if other == model else f"the {other} miniature"

@@ -10,6 +10,7 @@ from torch import nn
 from mmcache.demos import SHIPPED, load_miniature
 from mmcache.demos.app.markup import join, text
 from mmcache.demos.app.models import ModelRefusedError, Offer
+from mmcache.demos.app.settings import SHIPPED_AS
 from mmcache.engine.shadow import own_model
 from mmcache.inspecting.from_config import denoisers_from_config
 from mmcache.inspecting.inspection import Branch, Inspection, inspect
@@ -18,7 +19,6 @@ from mmcache.inspecting.u_drawing import draw
 from mmcache.parts import find_denoisers
 from mmcache.report import giga
 
-SHIPPED_AS = "miniature: "  # before the names of miniatures among those of models
 KEPT_MODELS = 4
 MARKED = ' aria-current="true"'
 WHAT_STAYS = (

@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 from mmcache.acceleration import family_of
 from mmcache.adapter import Adapter
 from mmcache.demos import SHIPPED
-from mmcache.demos.app.models import Models
-from mmcache.demos.app.settings import MINIATURE
+from mmcache.demos.app.models import Models, miniature_of
 from mmcache.measuring.tasks import Task
 from mmcache.parts import find_denoisers
 from mmcache.plans.plan import Plan
 from mmcache.plans.presets import IMAGE, default_plan
 from mmcache.registry import adapters
 
+DENOISERS = ("unet", "transformer")
 USUAL_DENOISER = "UNet2DConditionModel"  # of the miniatures that bring none of their own
 
 
@@ -39,9 +39,9 @@ def known(models: Models, task: Task, name: str) -> Known | None:
     Returns:
         None for a model that is not in memory, and not one that is shipped.
     """
-    if name == MINIATURE:
-        own = SHIPPED[task.miniature].parts
-        kind = own["unet"].kind if "unet" in own else USUAL_DENOISER
+    if miniature := miniature_of(task, name):
+        own = SHIPPED[miniature].parts
+        kind = next((own[role].kind for role in DENOISERS if role in own), USUAL_DENOISER)
         adapter = next(adapter for adapter in adapters() if kind in adapter.denoisers)
         return Known(adapter, adapter.tasks.get(task.argument, adapter.family))
     pipe: Any = models.loaded(task, name)
@@ -60,4 +60,4 @@ def recommended_plan(models: Models, task: Task, name: str) -> Plan | None:
 def family_for(models: Models, task: Task, name: str) -> str:
     """Whose presets a preset's name stands for."""
     found = known(models, task, name)
-    return found.family or IMAGE if found else IMAGE
+    return found.family or found.adapter.borrows if found else IMAGE

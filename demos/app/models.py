@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmcache.demos import load_miniature
-from mmcache.demos.app.settings import MINIATURE
+from mmcache.demos import SHIPPED, load_miniature
+from mmcache.demos.app.settings import MINIATURE, SHIPPED_AS
 from mmcache.loading import find_device, find_dtype
 from mmcache.measuring.tasks import Task, load_for
 
@@ -38,27 +38,39 @@ class Offer:
     device: str = "auto"
     dtype: str = "auto"
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What the page lists."""
-        return (*self.models, MINIATURE)
+    def names(self, task: Task) -> tuple[str, ...]:
+        """What the page lists for a task."""
+        return (*self.models, MINIATURE, *(SHIPPED_AS + name for name in task.others))
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, task: Task) -> None:
         """Refuse a model that is neither offered nor, where that is allowed, an id of the hub.
 
         Raises:
             ModelRefusedError: it is.
         """
-        if name in self.names:
+        offered = self.names(task)
+        if name in offered:
             return
         if not self.typed:
-            raise ModelRefusedError(f"{name!r} is not offered here; choose one of {', '.join(self.names)}")
+            raise ModelRefusedError(f"{name!r} is not offered here; choose one of {', '.join(offered)}")
         # What is a folder here would be loaded as one, so it is none of a visitor's names.
         if not HUB_ID.fullmatch(name) or os.path.lexists(name):
             raise ModelRefusedError(
                 f"{name!r} is no id of the Hugging Face hub; wanted owner/name, or one of "
-                f"{', '.join(self.names)}"
+                f"{', '.join(offered)}"
             )
+
+
+def miniature_of(task: Task, name: str) -> str | None:
+    """The shipped miniature that a model's name on the page stands for; None for another model."""
+    own = {MINIATURE: task.miniature} | {SHIPPED_AS + other: other for other in task.others}
+    return own.get(name)
+
+
+def needed_call(task: Task, name: str) -> Mapping[str, Any]:
+    """The arguments that a model's pipeline cannot do without, beside what a visitor chooses."""
+    miniature = miniature_of(task, name)
+    return SHIPPED[miniature].call if miniature else {}
 
 
 class Models:
@@ -83,7 +95,7 @@ class Models:
             ModelRefusedError: a visitor may not choose it.
             ModelNotFoundError, UnsupportedPipelineError: it cannot be loaded, or does something else.
         """
-        self.offer.check(name)
+        self.offer.check(name, task)
         key = (task.name, name)
         with self._loading:
             if key not in self._pipes:
@@ -99,7 +111,7 @@ class Models:
 
     def _load(self, task: Task, name: str) -> Any:
         offer = self.offer
-        if name == MINIATURE:
+        if miniature := miniature_of(task, name):
             place = find_device(offer.device)
-            return load_miniature(task.miniature, torch_dtype=find_dtype(offer.dtype, place)).to(place)
+            return load_miniature(miniature, torch_dtype=find_dtype(offer.dtype, place)).to(place)
         return load_for(task, name, offer.parts.get(task.name), offer.device, offer.dtype, spare=True)

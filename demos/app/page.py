@@ -44,7 +44,8 @@ def build(service: Service) -> gr.Blocks:
                 build_explore_tab(explore, service)
             with gr.Tab("This visit", id=GALLERY):
                 gallery.render()
-        offered = text(", ".join(map(label, service.models.offer.names)))
+        names = dict.fromkeys(name for tab in DRAWING_TABS for name in service.models.offer.names(tab.task))
+        offered = text(", ".join(map(label, names)))
         gr.HTML(
             f'<footer class="mm-foot"><p>Models: {offered}. {text(limits.in_words())} Your pictures are '
             f"seen by nobody else, and are deleted {limits.idle_seconds // 60} minutes after you were last "
@@ -52,7 +53,9 @@ def build(service: Service) -> gr.Blocks:
             apply_default_css=False,
         )
 
-        defaults = {one.tab.task.name: one.tab.settings(service.models.offer.names[0]) for one in built}
+        defaults = {
+            one.tab.task.name: one.tab.settings(service.models.offer.names(one.tab.task)[0]) for one in built
+        }
 
         def restore(request: gr.Request) -> list[Any]:
             try:

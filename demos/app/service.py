@@ -13,7 +13,7 @@ from mmcache.demos.app.board import Board
 from mmcache.demos.app.demo_tabs import DrawingTab
 from mmcache.demos.app.limits import LimitError, Limits
 from mmcache.demos.app.model_plans import family_for
-from mmcache.demos.app.models import Models, Offer
+from mmcache.demos.app.models import Models, Offer, needed_call
 from mmcache.demos.app.plan_choice import PlanChoice
 from mmcache.demos.app.result import files_of, result_markup
 from mmcache.demos.app.runs import Order, run_both, takes
@@ -73,7 +73,8 @@ class Service:
                 yield "Loading the model"
             pipe = self.models.pipe_for(tab.task, settings.model)
             plan = settings.plan.plan(self.plans, family_for(self.models, tab.task, settings.model))
-            call = board.read(pipe, *given) | sizes(settings)
+            needed = needed_call(tab.task, settings.model)
+            call = {**needed, **board.read(pipe, *given), **sizes(settings)}
             self.limits.check("side", max(call.get("width") or 0, call.get("height") or 0))
             order = Order(
                 prompt=settings.prompt,

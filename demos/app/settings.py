@@ -12,6 +12,7 @@ from mmcache.sweeping.samplers import find_sampler
 
 OWN_SAMPLER = "own"  # the one that the model came with
 MINIATURE = "miniature"  # the name of the model that is shipped for each task
+SHIPPED_AS = "miniature: "  # before the names of further miniatures among those of models
 MOST_GUIDANCE = 30
 LEAST_SIDE = 64  # pixels: below it the deepest level of a U-Net has nothing to work on
 

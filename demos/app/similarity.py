@@ -4,13 +4,12 @@ import threading
 from base64 import b64encode
 
 from mmcache.demos import SHIPPED
-from mmcache.demos.app.explore import SHIPPED_AS
 from mmcache.demos.app.markup import join, text
-from mmcache.demos.app.models import ModelRefusedError, Models
-from mmcache.demos.app.settings import MINIATURE
+from mmcache.demos.app.models import ModelRefusedError, Models, needed_call
+from mmcache.demos.app.settings import MINIATURE, SHIPPED_AS
 from mmcache.inspecting.similarity import ALIKE, Similarity, feature_similarity
 from mmcache.inspecting.similarity_drawing import draw_similarity
-from mmcache.measuring.tasks import TASKS, Task, find_task
+from mmcache.measuring.tasks import Task, find_task, task_of
 
 STEPS = 50
 NOT_MEASURED = (
@@ -43,7 +42,7 @@ class SimilarityMaps:
         """
         if name in self._maps:
             return self._maps[name]
-        task, model = task_of(name)
+        task, model = drawn_by(name)
         needs = NEEDS_A_PICTURE.format(name=name.removeprefix(SHIPPED_AS) if model == MINIATURE else name)
         return f'<p class="mm-plan">{text(needs if task.needed else NOT_MEASURED)}</p>'
 
@@ -54,22 +53,23 @@ class SimilarityMaps:
             ModelRefusedError: a visitor may not choose the model, or it needs a picture.
             ModelNotFoundError, UnsupportedPipelineError: it cannot be loaded, or draws something else.
         """
-        task, model = task_of(name)
+        task, model = drawn_by(name)
         if task.needed:
             raise ModelRefusedError(NEEDS_A_PICTURE.format(name=name.removeprefix(SHIPPED_AS)))
         pipe = self._models.pipe_for(task, model)
         with self._lock, self._models.running:
             if name not in self._maps:
-                found = feature_similarity(pipe, task.prompt, steps=STEPS)
+                found = feature_similarity(pipe, task.prompt, steps=STEPS, **needed_call(task, model))
                 self._maps[name] = join(figure(one) for one in found)
         return self._maps[name]
 
 
-def task_of(name: str) -> tuple[Task, str]:
+def drawn_by(name: str) -> tuple[Task, str]:
     """What a model of the tab draws for its map, and its name among the models."""
     shipped = name.removeprefix(SHIPPED_AS)
     if name != shipped and shipped in SHIPPED:
-        return next(task for task in TASKS if task.miniature == shipped), MINIATURE
+        task = task_of(shipped)
+        return task, MINIATURE if shipped == task.miniature else name
     return find_task("text-to-image"), name
 
 

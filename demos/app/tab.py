@@ -56,7 +56,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
         gallery: shows the visit's comparisons.
     """
     name = tab.task.name
-    usual = tab.settings(service.models.offer.names[0])
+    usual = tab.settings(service.models.offer.names(tab.task)[0])
     with gr.Row(elem_classes="mm-columns"):
         with gr.Column(scale=4, min_width=300, elem_classes="mm-controls"):
             gr.HTML(f'<p class="mm-says">{tab.says}</p>', apply_default_css=False)
@@ -67,7 +67,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
                 stop = gr.Button("Stop", scale=1, min_width=72, interactive=False, elem_id=f"stop-{name}")
             begins_with = recommended_plan(service.models, tab.task, usual.model)
             caching, preview = caching_controls(list(service.plans), plan_preview(begins_with, usual.steps))
-            controls |= caching | sampling_controls(usual, service.limits, service.models.offer)
+            controls |= caching | sampling_controls(usual, service.limits, service.models.offer, tab.task)
             examples = gr.Examples(
                 [[example.prompt, example.seed] for example in tab.examples],
                 [controls["prompt"], controls["seed"]],

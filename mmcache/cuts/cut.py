@@ -68,6 +68,10 @@ class Slot(nn.Module):
         _ = self.taps == ""  # read, so that a compiled graph is bound to it
         return self.feature[0]
 
+    def added(self, feature: Feature) -> Feature:
+        """What a cached step gets from a feature: how much two of them differ for it shows in this."""
+        return feature
+
     def empty(self) -> None:
         """Hold nothing any more."""
         self.feature = ()

@@ -6,7 +6,7 @@ cached residual of Delta-DiT, arXiv 2406.01125, and TeaCache, arXiv 2411.19108, 
 a full step's output bit for bit).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -97,6 +97,12 @@ class Rejoin(LooksLike, Slot):
         streams = [left + by.to(left.device) for left, by in pairs]  # a model may be spread over devices
         return handed_on(tuple(None if gone else s for s, gone in zip(streams, self.absent, strict=True)))
 
+    def added(self, feature: Feature) -> Feature:
+        """What the deep part adds to the streams that enter it."""
+        streams = len(feature) // 2
+        pairs = zip(feature[:streams], feature[streams:], strict=True)
+        return tuple(left - entered.to(left.device) for left, entered in pairs)
+
     def empty(self) -> None:
         self.feature = self.moved = ()
 
@@ -127,10 +133,19 @@ class Slots(Slot):
 
     @feature.setter
     def feature(self, feature: Feature) -> None:
+        for part, own in self._shared_out(feature):
+            part.feature = own
+
+    def added(self, feature: Feature) -> Feature:
+        """What each of the deep parts adds to the streams that enter it."""
+        return tuple(tensor for part, own in self._shared_out(feature) for tensor in part.added(own))
+
+    def _shared_out(self, feature: Feature) -> Iterator[tuple[Rejoin, Feature]]:
         first = 0
         for part in self.__dict__.get("parts", ()):
             behind = first + 2 * len(part.places)
-            part.feature, first = feature[first:behind], behind
+            yield part, feature[first:behind]
+            first = behind
 
     @property
     def taps(self) -> str:  # type: ignore[override]

@@ -1,4 +1,7 @@
-"""Records what a denoiser's deep features do from step to step of a full run."""
+"""Records what a denoiser's deep features do from step to step of a full run.
+
+Of a feature counts what a cached step gets from it: of a transformer's what the deep blocks add.
+"""
 
 import copy
 from collections import defaultdict
@@ -51,6 +54,7 @@ class FeatureRecorder:
         self._timed = scheduler.plan.branches[0]
         self._products: dict[int, list[np.ndarray]] = defaultdict(list)
         self._features: dict[tuple[int, int], list[torch.Tensor]] = defaultdict(list)
+        self._scheduler = scheduler
         scheduler.on_feature = self._keep
 
     def _keep(self, clock: StepClock, lane: int, branch: int, feature: Feature) -> None:
@@ -58,7 +62,8 @@ class FeatureRecorder:
             self._finish(lane, branch)
         if lane == 0 and branch == self._timed and not self._products:
             self.times.append(clock.time)
-        whole = torch.cat([tensor.flatten() for tensor in feature])
+        slot = self._scheduler.run.cuts[branch].slot
+        whole = torch.cat([tensor.flatten() for tensor in slot.added(feature)])
         self._features[lane, branch].append(whole.to("cpu", torch.float32))
 
     def finish(self) -> None:

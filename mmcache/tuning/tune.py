@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mmcache.engine.shadow import own_model
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.measuring.batches import wanted_pictures
+from mmcache.measuring.batches import Wanted, wanted_pictures
 from mmcache.measuring.confidence import Mean, mean_of
 from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of
 from mmcache.parts import find_denoisers
@@ -120,11 +120,12 @@ def tune(
     settings = settings_of(pipe, prompts[0], guidance_scale, call) | {"num_inference_steps": steps}
     del settings["prompt"]
     chosen_by, kept = split(prompts, held_out)
-    trials = Trials(pipe, wanted_pictures(chosen_by, 1, seed), settings, batch)
+    studied, judged = studied_and_judged(wanted_pictures(chosen_by, 1, seed))
+    studies, trials = Trials(pipe, studied, settings, batch), Trials(pipe, judged, settings, batch)
     checks = Trials(pipe, wanted_pictures(kept, 1, seed + len(chosen_by)), settings, batch)
     with tqdm(desc="tuning", unit=" runs", disable=None if progress else True) as bar:
-        trials.after_run = checks.after_run = bar.update
-        errors, prices = record(trials, name, branches, steps)
+        studies.after_run = trials.after_run = checks.after_run = bar.update
+        errors, prices = record(studies, name, branches, steps)
         if speedup is not None:
             best = best_at_price(errors, prices, trials, branches, speedup, runs)
         else:
@@ -145,7 +146,7 @@ def tune(
         made=date.today().isoformat(),
     )
     plan = replace(plan, evidence=evidence, made_for=made_for)
-    return Tuned(plan, speed, tuned_on, held, on_kept, trials.count + checks.count)
+    return Tuned(plan, speed, tuned_on, held, on_kept, studies.count + trials.count + checks.count)
 
 
 def check_target(speedup: float | None, psnr: float | None) -> None:
@@ -187,6 +188,16 @@ def split(prompts: Sequence[str], held_out: Sequence[str] | None) -> tuple[list[
             f"are needed, or held_out=[...] beside them"
         )
     return [p for i, p in enumerate(prompts) if i % 3 != 2], list(prompts[2::3])
+
+
+def studied_and_judged(wanted: Sequence[Wanted]) -> tuple[Sequence[Wanted], Sequence[Wanted]]:
+    """Of the pictures to choose by, those whose features are recorded, and those by which plans are judged.
+
+    Judged by the pictures that they were fitted to, fitted weights win, and then lose on others: of four
+    captions at 20 steps, they were 40.3 dB from the full run on these and 34.1 dB on others, where
+    extrapolation had 39.1 dB.
+    """
+    return (wanted[::2], wanted[1::2]) if len(wanted) > 1 else (wanted, wanted)
 
 
 def only_denoiser(pipe: Any) -> tuple[str, nn.Module]:

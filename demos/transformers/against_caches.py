@@ -1,0 +1,176 @@
+"""python -m mmcache.demos.transformers.against_caches: mmcache beside other caches for transformers.
+
+The same pipelines, from the same noise, in one process: cache-dit (pip install --no-deps cache-dit), and the
+FirstBlockCache and TaylorSeer of diffusers. Each is set so that its run takes as many multiply-adds as a
+full step at every second, third and fifth does in mmcache, as nearly as it can. The table says how far its
+result is from the full run, what it holds, and what it costs on a cached step beside the layers that it runs.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from mmcache.demos.transformers.bench import Bench, Ran, nearest
+from mmcache.demos.transformers.left_out import Seconds
+from mmcache.demos.transformers.methods import METHODS, Method
+from mmcache.demos.transformers.subjects import SUBJECTS_BY_NAME
+from mmcache.errors import unknown_name
+from mmcache.report import mebi
+
+SUBJECTS = ("portraits", "flux", "wan")
+INTERVALS = (2, 3, 5)
+TIMED = 3  # the interval at which the overhead is measured
+HEADER = (
+    "| pipeline | full every | way | setting | fewer MACs | error | held | cached call, ms "
+    "| its layers, ms | overhead, ms |\n|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+class Chosen(NamedTuple):
+    """A method at the setting that was chosen, and its run."""
+
+    method: Method
+    setting: Any
+    ran: Ran
+
+
+@dataclass(frozen=True)
+class Line:
+    """A way of caching at a price.
+
+    Attributes:
+        subject: the pipeline.
+        interval: whose price is asked for.
+        way: the method.
+        setting: the one that is nearest.
+        fewer_macs: how many times.
+        error: of the latents, relative to those of the full run: norm over norm, the mean over pictures.
+        bytes_held: at most, at the beginning of a call.
+        failed: why there are no figures.
+        cached_ms: a cached call, the median; 0 where it was not timed.
+        layers_ms: what the layers that it runs take in a full call.
+    """
+
+    subject: str
+    interval: int
+    way: str
+    setting: str = ""
+    fewer_macs: float = 0.0
+    error: float = 0.0
+    bytes_held: int = 0
+    failed: str = ""
+    cached_ms: float = 0.0
+    layers_ms: float = 0.0
+
+    def row(self) -> str:
+        start = f"| {self.subject} | {self.interval} | {self.way} |"
+        if self.failed:
+            return f"{start} {self.failed} | | | | | | |"
+        figures = f" {self.setting} | {self.fewer_macs:.2f}x | {self.error:.2e} | {mebi(self.bytes_held)} |"
+        if not self.cached_ms:
+            return f"{start}{figures} | | |"
+        over = self.cached_ms - self.layers_ms
+        return f"{start}{figures} {self.cached_ms:.2f} | {self.layers_ms:.2f} | {over:+.2f} |"
+
+
+def compared(bench: Bench, intervals: Sequence[int], repeats: int) -> list[Line]:
+    """All methods at the price of all intervals."""
+    known: dict[str, dict[Any, Ran]] = {method.name: {} for method in METHODS}
+    lines = []
+    for interval in intervals:
+        chosen: dict[str, Chosen] = {}
+        wanted = 0  # multiply-adds: what the first method takes
+        for method in track(METHODS, f"{bench.subject.name}, full every {interval}"):
+            line = Line(bench.subject.name, interval, method.name)
+            try:
+                setting = nearest(bench, method, interval, wanted, known[method.name])
+                ran = known[method.name].get(setting) or bench.run(method, setting)
+            except Exception as error:  # whatever a package says of a pipeline that it does not fit
+                said = " ".join(str(error).split())[:100]
+                lines.append(replace(line, failed=f"{type(error).__name__}: {said}"))
+                continue
+            wanted = wanted or bench.macs(ran)
+            chosen[method.name] = Chosen(method, setting, ran)
+            lines.append(
+                replace(
+                    line,
+                    setting=shown(setting),
+                    fewer_macs=bench.full_macs / bench.macs(ran),
+                    error=bench.error(ran),
+                    bytes_held=ran.held,
+                )
+            )
+        if interval == TIMED:
+            timing = timed(bench, list(chosen.values()), repeats)
+            lines = [
+                replace(line, **timing[line.way]) if line.interval == TIMED and line.way in timing else line
+                for line in lines
+            ]
+    return lines
+
+
+def timed(bench: Bench, chosen: Sequence[Chosen], repeats: int) -> dict[str, dict[str, float]]:
+    """The milliseconds of a cached call by each method, and of the layers that it runs in a full call.
+
+    The methods take turns, so that a drift of the machine favours none.
+    """
+    usual = {one.method.name: one.ran.usual_cached for one in chosen}
+    pipe = bench.subject.make()
+    whole = Seconds(pipe.transformer)
+    inside = Seconds(pipe.transformer, set().union(*usual.values()))
+    cached = {name: [] for name in usual}  # type: ignore[var-annotated]
+    for _ in track(range(repeats), f"{bench.subject.name}, timing"):
+        with whole():
+            bench.subject.draw(pipe)
+        with inside():
+            bench.subject.draw(pipe)
+        for method, setting, ran in chosen:
+            own = bench.pipe()
+            with method.enabled(bench.subject, own, setting), Seconds(own.transformer)() as seconds:
+                bench.subject.draw(own)
+            taken = zip(seconds.taken[""], ran.calls, strict=True)
+            cached[method.name] += [call for call, left_out in taken if left_out == usual[method.name]]
+    return {
+        name: {
+            "cached_ms": 1000 * median(cached[name]),
+            "layers_ms": 1000 * (whole.typical() - sum(inside.typical(part) for part in left_out)),
+        }
+        for name, left_out in usual.items()
+        if left_out
+    }
+
+
+def shown(setting: Any) -> str:
+    """A setting in words."""
+    if isinstance(setting, tuple):
+        return f"{setting[0]}, the first {setting[1]} full"
+    return f"{setting:.3g}"
+
+
+def main(
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds of timed runs.")] = 3,
+    intervals: Annotated[list[int] | None, typer.Option(help="Default: 2, 3 and 5.")] = None,
+    subject: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(SUBJECTS)}.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
+) -> None:
+    """Compare the caches."""
+    for name in subject or []:
+        if name not in SUBJECTS:
+            raise typer.BadParameter(unknown_name("subject", name, SUBJECTS))
+    lines = []
+    for name in subject or SUBJECTS:
+        lines += compared(Bench(SUBJECTS_BY_NAME[name]), intervals or INTERVALS, repeats)
+    Console().print("\n".join([HEADER, *(line.row() for line in lines)]), soft_wrap=True, markup=False)
+    if out:
+        out.write_text(json.dumps([asdict(line) for line in lines], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

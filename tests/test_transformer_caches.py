@@ -1,0 +1,145 @@
+"""The measurements on small transformers: what they count, and how they set the other caches."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import FluxPipeline
+
+import mmcache
+from mmcache.demos.transformers import against_caches, intervals_and_branches
+from mmcache.demos.transformers.bench import THRESHOLDS, Bench, bisected, nearest
+from mmcache.demos.transformers.left_out import CallWatch, Price
+from mmcache.demos.transformers.methods import METHODS, around, taylorseer_full_steps
+from mmcache.demos.transformers.subjects import FLUX, SUBJECTS_BY_NAME, Subject
+from tests.zoo.transformers import flux
+
+STEPS = 9
+BY_NAME = {method.name: method for method in METHODS}
+
+pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little")
+
+
+def tiny() -> Subject:
+    return replace(
+        FLUX,
+        name="tiny",
+        make=lambda: flux.build(FluxPipeline),
+        call=lambda: {
+            "prompt_embeds": torch.ones(1, 4, flux.EMBEDDING),
+            "pooled_prompt_embeds": torch.ones(1, flux.POOLED),
+            "height": 32,
+            "width": 32,
+            "generator": torch.Generator().manual_seed(0),
+        },
+        steps=STEPS,
+    )
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench(tiny())
+
+
+def test_the_layers_that_ran_take_what_the_report_says(bench):
+    pipe = bench.pipe()
+    with mmcache.accelerate(pipe, interval=3) as session, CallWatch(pipe.transformer)() as watch:
+        bench.subject.draw(pipe)
+        report = session.report()
+    assert sum(map(bench.price.macs, watch.calls)) == report.macs
+    assert bench.full_macs == report.full_macs
+    assert [bool(left_out) for left_out in watch.calls] == [bool(step % 3) for step in range(STEPS)]
+
+
+def test_what_is_left_out_is_named_by_its_outermost_module():
+    model = torch.nn.Sequential(
+        torch.nn.ModuleDict({"a": torch.nn.Linear(2, 3), "b": torch.nn.Linear(2, 5)}), torch.nn.Linear(3, 3)
+    )
+    model.forward = lambda x: model[1](model[0]["a"](x))
+    watch = CallWatch(model)
+    with watch():
+        model(torch.ones(1, 2))
+        model.forward = lambda x: x
+        model(torch.ones(1, 2))
+    assert watch.calls == [{"0.b"}, {""}]
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_price_is_that_of_the_layers(bench):
+    assert bench.price.macs(frozenset()) == bench.price.full
+    assert bench.price.macs(frozenset({""})) == 0
+    one = Price(torch.nn.Linear(4, 8), {"input": torch.ones(2, 4)})
+    assert one.full == 2 * 4 * 8
+
+
+def test_a_threshold_is_searched_between_those_of_a_grid():
+    tried = []
+
+    def macs(threshold):
+        tried.append(threshold)
+        known.setdefault(threshold, None)
+        return int(1000 / (1 + 10 * threshold))
+
+    known = {}
+    found = bisected(macs, 400, known)
+    assert abs(macs(found) - 400) < 20
+    assert set(THRESHOLDS) <= set(tried)
+
+
+@pytest.mark.parametrize("setting", [(3, 1), (2, 4), (5, 2)])
+def test_taylorseers_full_steps_are_those_of_its_hook(bench, setting):
+    ran = bench.run(BY_NAME["diffusers TaylorSeer"], setting)
+    full = sum(1 for left_out in ran.calls if not left_out)
+    assert full == taylorseer_full_steps(setting, STEPS)
+
+
+def test_of_many_settings_the_nearest_price_is_taken(bench):
+    method = BY_NAME["diffusers TaylorSeer, lite"]
+    wanted = bench.full_macs // 2
+    setting = nearest(bench, method, 2, wanted, {})
+    off = abs(bench.macs(bench.run(method, setting)) - wanted)
+    assert setting in around(2, STEPS)
+    assert off <= bench.price.full
+
+
+def test_bytes_are_those_that_the_cache_keeps(bench):
+    held = bench.run(BY_NAME["mmcache, Hold"], 3).held
+    pipe = bench.pipe()
+    with mmcache.accelerate(pipe, mmcache.Plan(mmcache.Uniform(3), mmcache.Hold())) as session:
+        bench.subject.draw(pipe)
+        told = session.report().denoisers[0].bytes_held
+    first_block = bench.run(BY_NAME["diffusers FirstBlockCache"], 0.1).held
+    assert told <= held <= 1.2 * told
+    assert first_block > 0
+
+
+def test_the_table_has_a_line_for_every_way_and_says_why_one_has_no_figures(bench, monkeypatch, capsys):
+    def refuses(subject, pipe, setting):
+        raise ImportError("no module of that name")
+
+    kept = [BY_NAME["mmcache, Hold"], replace(BY_NAME["mmcache, Hold"], name="another", enabled=refuses)]
+    monkeypatch.setattr(against_caches, "METHODS", kept)
+    monkeypatch.setitem(SUBJECTS_BY_NAME, "flux", tiny())
+    against_caches.main(repeats=1, intervals=[3], subject=["flux"], out=None)
+    said = capsys.readouterr().out
+    assert "| tiny | 3 | mmcache, Hold | 3 |" in said
+    assert "| tiny | 3 | another | ImportError: no module of that name |" in said
+
+
+def test_errors_over_intervals_and_branches(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(intervals_and_branches, "SUBJECTS", (tiny(),))
+    intervals_and_branches.main(out=tmp_path / "errors.png", intervals=[2, 3])
+    said = capsys.readouterr().out
+    assert "those of the layers that ran in 12 of 12 runs" in said
+    assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_all_caches_on_one_pipeline(bench):
+    """With cache-dit installed, the mask that leaves out the same blocks gives the same result."""
+    pytest.importorskip("cache_dit")
+    lines = {line.way: line for line in against_caches.compared(Bench(replace(FLUX, steps=9)), [3], 1)}
+    assert not any(line.failed for line in lines.values())
+    ours, theirs = lines["mmcache, Hold"], lines["cache-dit, mask"]
+    assert theirs.fewer_macs == pytest.approx(ours.fewer_macs)
+    assert theirs.error == pytest.approx(ours.error, rel=1e-3)
