@@ -11,6 +11,7 @@ from mmcache.demos.transformers import against_caches, intervals_and_branches
 from mmcache.demos.transformers.bench import THRESHOLDS, Bench, bisected, nearest
 from mmcache.demos.transformers.left_out import CallWatch, Price
 from mmcache.demos.transformers.methods import METHODS, around, taylorseer_full_steps
+from mmcache.demos.transformers.overhead import PairTimer, without
 from mmcache.demos.transformers.subjects import FLUX, SUBJECTS_BY_NAME, Subject
 from tests.zoo.transformers import flux
 
@@ -111,6 +112,26 @@ def test_bytes_are_those_that_the_cache_keeps(bench):
     first_block = bench.run(BY_NAME["diffusers FirstBlockCache"], 0.1).held
     assert told <= held <= 1.2 * told
     assert first_block > 0
+
+
+def test_a_model_without_modules_hands_out_what_they_returned():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 3))
+    given = {"input": torch.ones(1, 2)}
+    returned = model(**given)
+    bare = without(model, frozenset({"0"}), given)
+    assert torch.equal(bare(torch.zeros(1, 2)), returned)
+
+
+def test_pairs_are_timed_at_the_calls_that_are_asked_for():
+    model, layers = torch.nn.Linear(2, 2), torch.nn.Identity()
+    calls = []
+    layers.forward = lambda x: calls.append(x)
+    timer = PairTimer(layers, [False, True, True])
+    with timer.around(model):
+        for number in range(3):
+            model(torch.full((1, 2), float(number)))
+    assert len(timer.pairs) == 2
+    assert [int(x[0, 0]) for x in calls] == [1, 2]
 
 
 def test_the_table_has_a_line_for_every_way_and_says_why_one_has_no_figures(bench, monkeypatch, capsys):

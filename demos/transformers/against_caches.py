@@ -10,16 +10,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Annotated, Any, NamedTuple
 
+import torch
 import typer
 from rich.console import Console
 from rich.progress import track
 
 from mmcache.demos.transformers.bench import Bench, Ran, nearest
-from mmcache.demos.transformers.left_out import Seconds
 from mmcache.demos.transformers.methods import METHODS, Method
+from mmcache.demos.transformers.overhead import Overhead, PairTimer, overhead_of, without
 from mmcache.demos.transformers.subjects import SUBJECTS_BY_NAME
 from mmcache.errors import unknown_name
 from mmcache.report import mebi
@@ -29,7 +29,7 @@ INTERVALS = (2, 3, 5)
 TIMED = 3  # the interval at which the overhead is measured
 HEADER = (
     "| pipeline | full every | way | setting | fewer MACs | error | held | cached call, ms "
-    "| its layers, ms | overhead, ms |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| overhead, ms |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -54,8 +54,7 @@ class Line:
         error: of the latents, relative to those of the full run: norm over norm, the mean over pictures.
         bytes_held: at most, at the beginning of a call.
         failed: why there are no figures.
-        cached_ms: a cached call, the median; 0 where it was not timed.
-        layers_ms: what the layers that it runs take in a full call.
+        overhead: of a cached call; None where it was not timed.
     """
 
     subject: str
@@ -66,18 +65,16 @@ class Line:
     error: float = 0.0
     bytes_held: int = 0
     failed: str = ""
-    cached_ms: float = 0.0
-    layers_ms: float = 0.0
+    overhead: Overhead | None = None
 
     def row(self) -> str:
+        """Of the table."""
         start = f"| {self.subject} | {self.interval} | {self.way} |"
         if self.failed:
-            return f"{start} {self.failed} | | | | | | |"
+            return f"{start} {self.failed} | | | | | |"
         figures = f" {self.setting} | {self.fewer_macs:.2f}x | {self.error:.2e} | {mebi(self.bytes_held)} |"
-        if not self.cached_ms:
-            return f"{start}{figures} | | |"
-        over = self.cached_ms - self.layers_ms
-        return f"{start}{figures} {self.cached_ms:.2f} | {self.layers_ms:.2f} | {over:+.2f} |"
+        cost = f" {self.overhead.call:.1f} | {self.overhead} |" if self.overhead else " | |"
+        return start + figures + cost
 
 
 def compared(bench: Bench, intervals: Sequence[int], repeats: int) -> list[Line]:
@@ -108,43 +105,30 @@ def compared(bench: Bench, intervals: Sequence[int], repeats: int) -> list[Line]
                 )
             )
         if interval == TIMED:
-            timing = timed(bench, list(chosen.values()), repeats)
+            costs = timed(bench, list(chosen.values()), repeats)
             lines = [
-                replace(line, **timing[line.way]) if line.interval == TIMED and line.way in timing else line
+                replace(line, overhead=costs.get(line.way)) if line.interval == TIMED else line
                 for line in lines
             ]
     return lines
 
 
-def timed(bench: Bench, chosen: Sequence[Chosen], repeats: int) -> dict[str, dict[str, float]]:
-    """The milliseconds of a cached call by each method, and of the layers that it runs in a full call.
-
-    The methods take turns, so that a drift of the machine favours none.
-    """
-    usual = {one.method.name: one.ran.usual_cached for one in chosen}
-    pipe = bench.subject.make()
-    whole = Seconds(pipe.transformer)
-    inside = Seconds(pipe.transformer, set().union(*usual.values()))
-    cached = {name: [] for name in usual}  # type: ignore[var-annotated]
-    for _ in track(range(repeats), f"{bench.subject.name}, timing"):
-        with whole():
-            bench.subject.draw(pipe)
-        with inside():
-            bench.subject.draw(pipe)
-        for method, setting, ran in chosen:
-            own = bench.pipe()
-            with method.enabled(bench.subject, own, setting), Seconds(own.transformer)() as seconds:
-                bench.subject.draw(own)
-            taken = zip(seconds.taken[""], ran.calls, strict=True)
-            cached[method.name] += [call for call, left_out in taken if left_out == usual[method.name]]
-    return {
-        name: {
-            "cached_ms": 1000 * median(cached[name]),
-            "layers_ms": 1000 * (whole.typical() - sum(inside.typical(part) for part in left_out)),
-        }
-        for name, left_out in usual.items()
-        if left_out
+def timed(bench: Bench, chosen: Sequence[Chosen], repeats: int) -> dict[str, Overhead]:
+    """What each method costs on a cached call. The methods take turns, so that a drift favours none."""
+    timers = {
+        one.method.name: PairTimer(
+            without(bench.subject.make().transformer, one.ran.usual_cached, bench.given),
+            [left_out == one.ran.usual_cached for left_out in one.ran.calls],
+        )
+        for one in chosen
+        if one.ran.usual_cached
     }
+    for _ in track(range(repeats), f"{bench.subject.name}, timing"):
+        for method, setting, _ran in chosen:
+            pipe = bench.pipe()
+            with method.enabled(bench.subject, pipe, setting), timers[method.name].around(pipe.transformer):
+                bench.subject.draw(pipe)
+    return {name: overhead_of(timer.pairs) for name, timer in timers.items()}
 
 
 def shown(setting: Any) -> str:
@@ -164,6 +148,7 @@ def main(
     for name in subject or []:
         if name not in SUBJECTS:
             raise typer.BadParameter(unknown_name("subject", name, SUBJECTS))
+    torch.set_num_threads(1)  # seconds are those of this thread
     lines = []
     for name in subject or SUBJECTS:
         lines += compared(Bench(SUBJECTS_BY_NAME[name]), intervals or INTERVALS, repeats)

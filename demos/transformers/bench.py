@@ -45,6 +45,7 @@ class Bench:
         pipe = subject.make()
         with CallWatch(pipe.transformer)() as watch:
             self.full = subject.draw(pipe)
+        self.given = watch.given
         self.price = Price(pipe.transformer, watch.given)
         self.full_macs = len(watch.calls) * self.price.full
 

@@ -1,15 +1,13 @@
-"""Which modules of a model a call leaves out, and what these take in a call that leaves out nothing."""
+"""Which modules of a model a call leaves out, and the multiply-adds of what it runs."""
 
 import inspect
-import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from statistics import median
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.inspecting.inspection import by_module
@@ -29,6 +27,31 @@ def hooked(handles: Iterable[Any]) -> Iterator[None]:
         yield
 
 
+class WeightsSeen(TorchFunctionMode):
+    """Which layers multiplied by their weights. That a layer was called does not tell: a cache may stand in
+    the place of its forward.
+
+    Attributes:
+        names: of the layers, by the identity of their weights.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.names = {
+            id(module.weight): name for name, module in model.named_modules() if isinstance(module, WEIGHING)
+        }
+        self._ran: set[str] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._ran |= {self.names[id(one)] for one in args if id(one) in self.names}
+        return func(*args, **(kwargs or {}))
+
+    def take(self) -> set[str]:
+        """Those since the last time this was asked."""
+        ran, self._ran = self._ran, set()
+        return ran
+
+
 class CallWatch:
     """Notes of every call of a model which of its layers ran: those that multiply by weights.
 
@@ -41,20 +64,16 @@ class CallWatch:
         self.calls: list[LeftOut] = []
         self.given: dict[str, Any] = {}
         self._model = model
-        self._layers = {name for name, module in model.named_modules() if isinstance(module, WEIGHING)}
-        self._ran: set[str] = set()
+        self._seen = WeightsSeen(model)
+        self._layers = set(self._seen.names.values())
 
     @contextmanager
     def __call__(self) -> Iterator["CallWatch"]:
         handles = [
-            self._model.get_submodule(name).register_forward_pre_hook(
-                lambda *_, name=name: self._ran.add(name)
-            )
-            for name in self._layers
+            self._model.register_forward_pre_hook(self._begins, with_kwargs=True),
+            self._model.register_forward_hook(self._ends),
         ]
-        handles.append(self._model.register_forward_pre_hook(self._begins, with_kwargs=True))
-        handles.append(self._model.register_forward_hook(self._ends))
-        with hooked(handles):
+        with hooked(handles), self._seen:
             yield self
 
     def _begins(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -63,7 +82,7 @@ class CallWatch:
             self.given = dict(zip(names, args, strict=False)) | kwargs
 
     def _ends(self, *_: Any) -> None:
-        missing, self._ran = self._layers - self._ran, set()
+        missing = self._layers - self._seen.take()
         self.calls.append(frozenset(self._outermost(self._model, "", missing)))
 
     def _outermost(self, module: nn.Module, name: str, missing: set[str]) -> Iterator[str]:
@@ -94,31 +113,3 @@ class Price:
     def macs(self, left_out: LeftOut) -> int:
         """Multiply-adds of a call that leaves these out."""
         return self.full - sum(self._macs[name] for name in left_out)
-
-
-class Seconds:
-    """Times calls of a model, and within them those of some of its modules."""
-
-    def __init__(self, model: nn.Module, inside: Iterable[str] = ()) -> None:
-        self._modules = {"": model, **{name: model.get_submodule(name) for name in inside}}
-        self.taken: dict[str, list[float]] = defaultdict(list)
-
-    @contextmanager
-    def __call__(self) -> Iterator["Seconds"]:
-        began: dict[str, float] = {}
-
-        def enter(name: str) -> None:
-            began[name] = time.perf_counter()
-
-        def leave(name: str) -> None:
-            self.taken[name].append(time.perf_counter() - began[name])
-
-        handles = []
-        for name, module in self._modules.items():
-            handles.append(module.register_forward_pre_hook(lambda *_, name=name: enter(name)))
-            handles.append(module.register_forward_hook(lambda *_, name=name: leave(name)))
-        with hooked(handles):
-            yield self
-
-    def typical(self, name: str = "") -> float:
-        return median(self.taken[name])
