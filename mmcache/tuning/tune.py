@@ -89,9 +89,9 @@ def tune(
 ) -> Tuned:
     """Find the plan that is closest to the full run at a price, or the cheapest one that is close enough.
 
-    A full run is recorded, the error of every plan is predicted from it (`tuning.error_model`), the best
-    predicted ones are run and improved, and what is left is checked on prompts that were held out. The pipe
-    is afterwards what it was.
+    A full run of every other prompt is recorded, the error of every plan is predicted from it
+    (`tuning.error_model`), the best predicted ones are run and improved on the other prompts, and what is
+    left is checked on prompts that were held out. The pipe is afterwards what it was.
 
     Args:
         pipe: a diffusers pipeline with one denoiser that draws pictures or clips from prompts.
