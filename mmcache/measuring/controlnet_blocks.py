@@ -5,7 +5,7 @@ takes seconds and no weights. Prints the table of docs/controlnets.md.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffusers
 import torch
@@ -15,37 +15,70 @@ from torch import nn
 from mmcache.cuts.cut import Cut, Given, swapped
 from mmcache.registry import adapter_for, side_adapter_for
 
-HEADS: dict[str, Any] = {
-    "num_attention_heads": 2,
-    "attention_head_dim": 16,
-}  # narrow: depth is all that matters
-SMALL: dict[str, Any] = {"dim": 32, "n_heads": 2, "n_kv_heads": 2}
-HUNYUAN: dict[str, Any] = HEADS | {
-    "patch_size": 2,
-    "in_channels": 4,
-    "hidden_size": 32,
-    "cross_attention_dim": 16,
-    "cross_attention_dim_t5": 16,
-}
-FLUX: tuple[str, dict[str, Any]] = ("FluxTransformer2DModel", HEADS | {"axes_dims_rope": (4, 6, 6)})
-SD3: tuple[str, dict[str, Any]] = ("SD3Transformer2DModel", HEADS | {"caption_projection_dim": 32})
-Z_IMAGE: tuple[str, dict[str, Any]] = ("ZImageTransformer2DModel", SMALL | {"axes_dims": [4, 6, 6]})
-PAIRS = [
-    ("Hunyuan-DiT", "HunyuanDiT2DModel", HUNYUAN | {"num_layers": 40}, "HunyuanDiT2DControlNetModel", HUNYUAN),
-    ("Sana", "SanaTransformer2DModel", HEADS, "SanaControlNetModel", HEADS),
-    ("Cosmos Transfer", "CosmosTransformer3DModel", HEADS | {"controlnet_block_every_n": 7},
-     "CosmosControlNetModel", HEADS | {"model_channels": 32}),
-    ("SD3, 24 blocks", SD3[0], SD3[1] | {"num_layers": 24}, "SD3ControlNetModel", SD3[1] | {"num_layers": 12}),
-    ("SD3, 38 blocks", SD3[0], SD3[1] | {"num_layers": 38}, "SD3ControlNetModel", SD3[1] | {"num_layers": 19}),
-    ("Z-Image, every second block", *Z_IMAGE, "ZImageControlNetModel",
-     SMALL | {"control_layers_places": list(range(0, 30, 2)), "control_in_dim": 4}),
-    ("Z-Image, every fifth block", *Z_IMAGE, "ZImageControlNetModel",
-     SMALL | {"control_layers_places": list(range(0, 30, 5)), "control_in_dim": 4}),
-    ("Flux, no single blocks", *FLUX, "FluxControlNetModel", FLUX[1] | {"num_layers": 4, "num_single_layers": 0}),
-    ("Flux", *FLUX, "FluxControlNetModel", FLUX[1] | {"num_layers": 4, "num_single_layers": 10}),
-    ("Qwen-Image", "QwenImageTransformer2DModel", HEADS | {"axes_dims_rope": (4, 6, 6)},
-     "QwenImageControlNetModel", HEADS | {"axes_dims_rope": (4, 6, 6), "num_layers": 5}),
-]  # fmt: skip
+HEADS: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16}  # narrow: only depth matters
+
+
+class Pair(NamedTuple):
+    """A transformer and its ControlNet.
+
+    Attributes:
+        title: of its line in the table.
+        classes: of both, by name in diffusers.
+        both: the config that they share.
+        transformer, network: the config of each.
+    """
+
+    title: str
+    classes: tuple[str, str]
+    both: dict[str, Any]
+    transformer: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+
+
+FLUX = ("FluxTransformer2DModel", "FluxControlNetModel")
+SD3 = ("SD3Transformer2DModel", "SD3ControlNetModel")
+Z_IMAGE = ("ZImageTransformer2DModel", "ZImageControlNetModel")
+OF_HUNYUAN = {"patch_size": 2, "in_channels": 4, "hidden_size": 32}
+OF_HUNYUAN |= {"cross_attention_dim": 16, "cross_attention_dim_t5": 16}
+OF_SD3 = HEADS | {"caption_projection_dim": 32}
+OF_Z_IMAGE = {"dim": 32, "n_heads": 2, "n_kv_heads": 2}
+AXES = {"axes_dims_rope": (4, 6, 6)}
+
+
+def z_image(title: str, every: int) -> Pair:
+    places = {"control_layers_places": list(range(0, 30, every)), "control_in_dim": 4}
+    return Pair(f"Z-Image, {title}", Z_IMAGE, OF_Z_IMAGE, {"axes_dims": [4, 6, 6]}, places)
+
+
+PAIRS = (
+    Pair(
+        "Hunyuan-DiT",
+        ("HunyuanDiT2DModel", "HunyuanDiT2DControlNetModel"),
+        HEADS | OF_HUNYUAN,
+        {"num_layers": 40},
+    ),
+    Pair("Sana", ("SanaTransformer2DModel", "SanaControlNetModel"), HEADS),
+    Pair(
+        "Cosmos Transfer",
+        ("CosmosTransformer3DModel", "CosmosControlNetModel"),
+        HEADS,
+        {"controlnet_block_every_n": 7},
+        {"model_channels": 32},
+    ),
+    Pair("SD3, 24 blocks", SD3, OF_SD3, {"num_layers": 24}, {"num_layers": 12}),
+    Pair("SD3, 38 blocks", SD3, OF_SD3, {"num_layers": 38}, {"num_layers": 19}),
+    z_image("every second block", 2),
+    z_image("every fifth block", 5),
+    Pair("Flux, no single blocks", FLUX, HEADS | AXES, {}, {"num_layers": 4, "num_single_layers": 0}),
+    Pair("Flux", FLUX, HEADS | AXES, {}, {"num_layers": 4, "num_single_layers": 10}),
+    Pair(
+        "Qwen-Image",
+        ("QwenImageTransformer2DModel", "QwenImageControlNetModel"),
+        HEADS | AXES,
+        {},
+        {"num_layers": 5},
+    ),
+)
 VACE: list[tuple[str, dict[str, Any]]] = [
     ("Wan VACE", {}),
     ("Wan VACE, every second of 30 blocks", {"num_layers": 30, "vace_layers": list(range(0, 30, 2))}),
@@ -64,10 +97,11 @@ def main() -> None:
 
 def rows() -> Iterator[tuple[str, int, list[int]]]:
     """Of each pair its title, how many blocks the ControlNet has, and how many run at each branch."""
-    for title, transformer, shape, network, narrow in PAIRS:
-        denoiser, controlnet = build(transformer, shape), build(network, narrow)
-        cuts = cuts_of(denoiser)
-        yield title, residuals_there(controlnet), [residuals_of(cut, controlnet) for cut in cuts]
+    for pair in PAIRS:
+        denoiser = build(pair.classes[0], pair.both | pair.transformer)
+        controlnet = build(pair.classes[1], pair.both | pair.network)
+        needed = [residuals_of(cut, controlnet) for cut in cuts_of(denoiser)]
+        yield pair.title, residuals_there(controlnet), needed
     for title, shape in VACE:
         denoiser = build("WanVACETransformer3DModel", HEADS | {"ffn_dim": 32} | shape)
         blocks: Any = denoiser.vace_blocks
