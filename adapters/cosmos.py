@@ -1,5 +1,6 @@
 """Cosmos Predict and Transfer (arXiv 2501.03575, 2503.14492), and Cosmos 3, which also has sound."""
 
+from mmcache.cuts.residuals import Residuals, every
 from mmcache.registry import register
 from mmcache.transformer import transformer
 
@@ -8,6 +9,14 @@ register(
         "Cosmos",
         "CosmosTransformer3DModel",
         streams={"transformer_blocks": ("hidden_states",)},  # a ControlNet's blocks return more
+        residuals=(
+            Residuals(
+                "transformer_blocks",
+                every("controlnet_block_every_n"),
+                "block_controlnet_hidden_states",
+                inside=True,
+            ),
+        ),
     )
 )
 

@@ -4,11 +4,9 @@ from mmcache.registry import register
 from mmcache.transformer import IMAGE_TRANSFORMER, transformer
 
 PLAIN = (
-    *("DiTTransformer2DModel", "PixArtTransformer2DModel", "SD3Transformer2DModel"),
+    *("DiTTransformer2DModel", "PixArtTransformer2DModel", "LuminaNextDiT2DModel"),
     *("Transformer2DModel",),  # VQ-Diffusion
-    *("FluxTransformer2DModel", "ChromaTransformer2DModel", "AuraFlowTransformer2DModel"),
-    *("SanaTransformer2DModel", "HunyuanDiT2DModel", "LuminaNextDiT2DModel", "BriaTransformer2DModel"),
-    *("CogView3PlusTransformer2DModel", "CogView4Transformer2DModel", "QwenImageTransformer2DModel"),
+    *("CogView3PlusTransformer2DModel", "CogView4Transformer2DModel", "AuraFlowTransformer2DModel"),
     *("BriaFiboTransformer2DModel", "OvisImageTransformer2DModel", "LongCatImageTransformer2DModel"),
     *("PRXTransformer2DModel", "Krea2Transformer2DModel", "JoyImageEditTransformer3DModel"),
     *("JoyImageEditPlusTransformer3DModel",),

@@ -5,9 +5,9 @@ from mmcache.transformer import transformer
 
 PLAIN = (
     *("WanTransformer3DModel", "ChronoEditTransformer3DModel", "SkyReelsV2Transformer3DModel"),
-    *("WanVACETransformer3DModel", "CogVideoXTransformer3DModel", "HunyuanVideoTransformer3DModel"),
+    *("CogVideoXTransformer3DModel", "HunyuanVideoTransformer3DModel"),
     *("LTXVideoTransformer3DModel", "LTX2VideoTransformer3DModel", "AnyFlowTransformer3DModel"),
-    *("AllegroTransformer3DModel", "EasyAnimateTransformer3DModel", "SanaVideoTransformer3DModel"),
+    *("AllegroTransformer3DModel", "EasyAnimateTransformer3DModel"),
     *("Kandinsky5Transformer3DModel", "Kandinsky6Transformer3DModel", "Kandinsky6SRTransformer3DModel"),
 )
 LOOKING = (

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from torch import nn
 
-from mmcache.cuts.cut import Cut, Swap
+from mmcache.cuts.cut import Cut, Given, Swap
 from mmcache.plans.forecast import Taylor
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
@@ -62,17 +62,19 @@ class Adapter:
 
 @dataclass(frozen=True)
 class SideAdapter:
-    """A network beside the denoiser: called before it in each step, it gives a residual for each of the
-    denoiser's skip connections.
+    """A network beside the denoiser: called before it in each step, it gives residuals for the denoiser's
+    skip connections or blocks.
 
     Attributes:
         name: how reports and messages call it.
         networks: the model classes it describes, by name; subclasses are included.
         cut: what to exchange in a model so that it computes only its first so many residuals; in place of
-            the others it may return anything.
+            the others it may return anything, or nothing.
         sample: the argument of `forward` that holds the noisy latent.
         timestep: the argument of `forward` that holds the timestep.
         strength: the argument of `forward` by which the residuals are multiplied.
+        given: the residuals that a model gives, for denoisers with a rule which of their blocks gets which;
+            None for a model that has to run whole.
     """
 
     name: str
@@ -81,3 +83,4 @@ class SideAdapter:
     sample: str = "sample"
     timestep: str = "timestep"
     strength: str = "conditioning_scale"
+    given: Callable[[nn.Module], Given | None] = lambda model: Given(())

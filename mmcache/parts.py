@@ -17,7 +17,11 @@ LOOK = (
     "To add one, see adapters/README.md. If it is a stack of blocks, mmcache can look for them: "
     "mmcache.register(mmcache.general_adapter(model)); compare before you rely on it."
 )
-RESIDUALS = "down_block_additional_residuals"  # the denoiser's argument that side networks are for
+RESIDUALS = {  # the denoiser's arguments that side networks are for
+    "down_block_additional_residuals",
+    "controlnet_block_samples",
+    "block_controlnet_hidden_states",
+}
 
 
 class Denoiser(NamedTuple):
@@ -113,7 +117,7 @@ def guesses(denoisers: dict[str, Denoiser]) -> list[str]:
 
 def takes_residuals(model: nn.Module) -> bool:
     """Whether side networks are for this denoiser."""
-    return RESIDUALS in inspect.signature(type(own_model(model)).forward).parameters
+    return not RESIDUALS.isdisjoint(inspect.signature(type(own_model(model)).forward).parameters)
 
 
 def unknown_denoisers(pipe: Any) -> list[str]:

@@ -122,7 +122,7 @@ class Session:
         """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
         return Report(
             tuple(self._denoiser_report(name, scheduler) for name, scheduler in self.denoisers.items()),
-            (*self.notes, *self._replaced(), *self._read(), *self._proofs()),
+            (*self.notes, *self._replaced(), *self._read(), *self._proofs(), *self._whole()),
             tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
         )
 
@@ -150,6 +150,17 @@ class Session:
             else f"{name}: cutting was right bit for bit on {len(scheduler.proof.shown)} kinds of calls"
             for name, scheduler in self.denoisers.items()
             if scheduler.proof.refuted or scheduler.proof.shown
+        ]
+
+    def _whole(self) -> list[str]:
+        """Side networks of which the last run's cached steps have left out nothing."""
+        return [
+            f"{name}: ran whole at every step, since {side.denoiser_name} uses its last residual at cached ones"
+            for name, side in self.side_networks.items()
+            if side.past is not None
+            and side.enabled
+            and any(call.branch is not None for call in self.denoisers[side.denoiser_name].run.calls)
+            and all(call.branch is None for call in side.past.calls)
         ]
 
     def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:

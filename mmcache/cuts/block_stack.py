@@ -5,8 +5,8 @@ stack (two are joined to one, say) there is a deep part on either side, so whate
 them is done as ever.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ from torch import nn
 from mmcache.cuts.block_streams import streams_of
 from mmcache.cuts.cut import Cut, Mark, Swap, Tap, check_branch, swap_child
 from mmcache.cuts.deep_part import DeepPart, Placed
+from mmcache.cuts.residuals import Residuals, ResidualsRead
 from mmcache.cuts.stand_ins import MarkedBlock, NothingAdded, Slots
 
 BRANCHES = 4
@@ -37,6 +38,14 @@ def branches_of_stack(layers: int, ends: int = 1) -> int:
     return max(0, min(BRANCHES, (layers - 1) // 2 - ends + 1))
 
 
+def numbers(blocks: Iterable[Placed]) -> dict[str, frozenset[int]]:
+    """The numbers of blocks, by list."""
+    found: dict[str, frozenset[int]] = {}
+    for placed in blocks:
+        found[placed.table] = found.get(placed.table, frozenset()) | {placed.number}
+    return found
+
+
 @dataclass(frozen=True)
 class BlockStack:
     """Where a model class keeps its blocks, and what they hand on.
@@ -53,6 +62,7 @@ class BlockStack:
         apart: by list, the model's attribute that says how many of its last blocks have streams of their own.
         beside: by list, the config's entry that says behind every how many'th block one of this list's
             modules is run, and what it returns added.
+        residuals: those that a side network, or the model itself, makes for the blocks.
     """
 
     lists: tuple[str, ...]
@@ -63,6 +73,7 @@ class BlockStack:
     together: bool = False
     apart: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     beside: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    residuals: tuple[Residuals, ...] = ()
 
     def branches(self, model: nn.Module) -> int:
         """How many branches the model has."""
@@ -81,6 +92,13 @@ class BlockStack:
         # Walked together, a layer leaves its streams in the shape in which they entered with its first block.
         behind = len(order) - kept - (self._unit - 1 if self.together else 0)
         parts = [DeepPart(tuple(blocks)) for _, blocks in groupby(order[kept:behind], self._chain)]
+        parts[-1] = replace(parts[-1], behind=self._where_it_goes_on(parts[-1], order[behind:]))
+        read = ResidualsRead(
+            model,
+            self.residuals,
+            numbers(order[kept:behind]),
+            numbers(placed for part in parts for placed in part.unseen),
+        )
 
         tap = Tap(f"mmcache.branch{branch}")
         listen: list[Swap] = []
@@ -89,13 +107,18 @@ class BlockStack:
         slots = [part.slot for part in parts]
         return Cut(
             branch,
-            (*self._shorter(model, parts), *self._without(model, order[kept : behind - 1])),
+            (
+                *self._shorter(model, parts),
+                *self._without(model, order[kept : behind - 1]),
+                *read.swaps(),
+            ),
             slots[0] if len(slots) == 1 else Slots(slots),
             tap,
             tuple(listen),
             self._mark(model),
-            dict,
+            read.arguments,
             tuple(entry.block for entry in order),
+            residuals=read.needed if self.residuals else None,
             tensors=sum(part.tensors for part in parts),
         )
 
@@ -125,6 +148,13 @@ class BlockStack:
         for number, block in enumerate(blocks):
             streams = self.streams.get(name) or streams_of(block)
             yield Placed(name, number, block, streams, apart=number >= first_apart)
+
+    def _where_it_goes_on(self, part: DeepPart, tail: Sequence[Placed]) -> Placed | None:
+        """The next block, where residuals are added between a part and it."""
+        last = part.blocks[-1]
+        added = any(of.blocks == last.table and not of.inside for of in self.residuals)
+        goes_on = tail and tail[0].table == last.table and self._chain(tail[0]) == self._chain(last)
+        return tail[0] if added and goes_on else None
 
     def _shorter(self, model: nn.Module, parts: Sequence[DeepPart]) -> Iterator[Swap]:
         stand_ins = {place: module for part in parts for place, module in part.stand_ins().items()}

@@ -8,7 +8,7 @@ step adds forward hooks that keep that feature (a `Tap`). Both are lists of `Swa
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -18,6 +18,19 @@ Feature = tuple[torch.Tensor, ...]
 architecture carries more than one stream across the cut, the others."""
 
 _ABSENT = object()
+
+
+class Given(NamedTuple):
+    """The residuals that a side network gives.
+
+    Attributes:
+        keys: of each list of residuals, in order, what the denoiser calls them: counted from 0, or the
+            numbers of the blocks that they are for.
+        repeated: they are dealt out to the denoiser's blocks in turn.
+    """
+
+    keys: tuple[Sequence[int], ...]
+    repeated: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,8 +185,8 @@ class Cut:
         layers: the modules that the cut was made from; if the owner of the model has exchanged one of
             them since, the cut is stale.
         tensors: how many the feature has, where a call may leave some of them out; None where none does.
-        residuals: how many residuals of a ControlNet the skip branch uses, one per skip connection; None
-            for an architecture that takes none.
+        residuals: how many of the first residuals of a ControlNet the skip branch needs, of one that gives
+            these; None for an architecture that takes none.
     """
 
     branch: int
@@ -184,7 +197,7 @@ class Cut:
     mark: tuple[Mark, Swap]
     arguments: Callable[[dict[str, Any]], dict[str, Any]]
     layers: tuple[nn.Module, ...]
-    residuals: int | None = None
+    residuals: Callable[[Given], int] | None = None
     tensors: int | None = None
 
     def same_layers(self, other: "Cut") -> bool:

@@ -1,6 +1,7 @@
 """Neighbouring blocks that a cached step leaves out: what stands in for them, and where to listen.
 
-The first block becomes an `Enter`, the last a `Rejoin`, those between pass their streams on.
+The first block becomes an `Enter`, the last a `Rejoin`, those between pass their streams on. Where a side
+network adds something behind the last block, the part ends with that: it is rejoined at the block behind.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from torch import nn
 
 from mmcache.cuts.block_streams import places
 from mmcache.cuts.cut import Swap, Tap
-from mmcache.cuts.stand_ins import Enter, PassThrough, Rejoin
+from mmcache.cuts.stand_ins import Enter, PassThrough, Rejoin, RejoinBefore
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +39,22 @@ class DeepPart:
 
     Attributes:
         blocks: in the order in which they run; at least one.
+        behind: the block that runs next, where what is added in front of it belongs to the part.
     """
 
     blocks: tuple[Placed, ...]
+    behind: Placed | None = None
 
     @cached_property
     def slot(self) -> Rejoin:
+        if self.behind is not None:
+            return RejoinBefore(self.behind.block, places(self.behind.block, self.behind.streams))
         last = self.blocks[-1]
         return Rejoin(last.block, places(last.block, last.streams))
 
     def stand_ins(self) -> dict[tuple[str, int], nn.Module]:
         """What stands for each block, by the name of its list and its place there."""
-        *others, last = self.blocks
+        *others, last = (*self.blocks, *([] if self.behind is None else [self.behind]))
         found: dict[tuple[str, int], nn.Module] = {
             (placed.table, placed.number): PassThrough(placed.block, places(placed.block, placed.streams))
             for placed in others
@@ -72,10 +77,18 @@ class DeepPart:
             (position + streams + number, *place)
             for number, place in enumerate(places(first.block, first.streams))
         ]
-        return [
-            *tap.on_output(last.block, streams, position),
-            *tap.on_input(first.block, *entering, absent=True),
-        ]
+        if self.behind is None:
+            leaving = tap.on_output(last.block, streams, position)
+        else:
+            at = places(self.behind.block, self.behind.streams)
+            left = [(position + number, *place) for number, place in enumerate(at)]
+            leaving = tap.on_input(self.behind.block, *left, absent=True)
+        return [*leaving, *tap.on_input(first.block, *entering, absent=True)]
+
+    @property
+    def unseen(self) -> tuple[Placed, ...]:
+        """The blocks behind which nothing is seen of what is added there."""
+        return self.blocks[:-1] if self.behind is None else self.blocks
 
     @property
     def tensors(self) -> int:

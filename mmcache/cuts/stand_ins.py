@@ -89,13 +89,17 @@ class Rejoin(LooksLike, Slot):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         _ = self.taps == ""  # as in any slot
+        return handed_on(self.rejoined(args, kwargs))
+
+    def rejoined(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streams:
+        """What leaves the deep part; of what is handed over only whether it is there is looked at."""
         if not self.moved:  # alone, it is the first deep block as well
             self.enter(given(self.places, args, kwargs))
         moved, self.moved = self.moved, ()
         # In this order: on an unchanged input the difference is 0 and what left is returned exactly.
         pairs = zip(self.feature[: len(moved)], moved, strict=True)
         streams = [left + by.to(left.device) for left, by in pairs]  # a model may be spread over devices
-        return handed_on(tuple(None if gone else s for s, gone in zip(streams, self.absent, strict=True)))
+        return tuple(None if gone else s for s, gone in zip(streams, self.absent, strict=True))
 
     def added(self, feature: Feature) -> Feature:
         """What the deep part adds to the streams that enter it."""
@@ -105,6 +109,23 @@ class Rejoin(LooksLike, Slot):
 
     def empty(self) -> None:
         self.feature = self.moved = ()
+
+
+class RejoinBefore(Rejoin):
+    """Stands around the block behind a deep part, which runs on what would have left the part."""
+
+    def __init__(self, block: nn.Module, places: tuple[Place, ...]) -> None:
+        super().__init__(block, places)
+        self.child = block
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        _ = self.taps == ""  # as in any slot
+        streams = self.rejoined(args, kwargs)
+        named = dict(zip(self.places, streams, strict=True))
+        by_position = {place.position: s for place, s in named.items() if place.keyword not in kwargs}
+        by_keyword = {place.keyword: s for place, s in named.items() if place.keyword in kwargs}
+        together = [by_position.get(position, value) for position, value in enumerate(args)]
+        return self.child(*together, **kwargs | by_keyword)
 
 
 class Enter(LooksLike):

@@ -209,7 +209,7 @@ def cut(model: nn.Module, branch: int, make_slot: Callable[[], Slot] = Slot) -> 
         (mark, swap_child(model, "mid_block", mark)),
         arguments,
         (*(module for layers in lists for layer in layers for module in layer), *middle),  # type: ignore[arg-type]
-        residuals=entry.skip + 1,
+        residuals=lambda given: entry.skip + 1,
     )
 
 

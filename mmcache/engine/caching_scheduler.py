@@ -15,7 +15,7 @@ from torch import nn
 
 from mmcache.adapter import Adapter
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.cuts.cut import Cut, Feature, cached, tapped
+from mmcache.cuts.cut import Cut, Feature, Given, cached, tapped
 from mmcache.engine.attention_readers import attention_readers
 from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.deferred import computed
@@ -37,12 +37,13 @@ class Ahead(NamedTuple):
     Attributes:
         run: the sampling run.
         clock: its step.
-        residuals: how many residuals of a side network it uses; None: all of them.
+        residuals: how many of the first residuals of a side network it needs, of one that gives these; None:
+            all of them.
     """
 
     run: Run
     clock: StepClock
-    residuals: int | None
+    residuals: Callable[[Given], int] | None
 
 
 class CachingScheduler:

@@ -1,29 +1,45 @@
 """Runs a side network (a ControlNet) no further than the coming denoiser call needs.
 
 It stands around the network's forward and asks the caching scheduler of the denoiser what the step is
-going to be. Before a cached step only the residuals of the skip branch are computed; the others are
-handed over as deferred tensors, in case that the denoiser has to run whole after all. So the result is that
-of running the whole network at every step, bit for bit.
+going to be. Before a cached step only the residuals of the skip branch are computed, or none where it reads
+none; the others are handed over as deferred tensors, in case that the denoiser has to run whole after all. So
+the result is that of running the whole network at every step, bit for bit.
 """
 
 import functools
 import inspect
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from mmcache.adapter import SideAdapter
 from mmcache.cuts.cut import Swap, swapped
 from mmcache.engine.caching_scheduler import Ahead, CachingScheduler, wants_gradients
 from mmcache.engine.deferred import Deferred, on_meta
-from mmcache.engine.history import Run, signature
+from mmcache.engine.history import Run, first_tensor, signature
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.shadow import below, is_compiled, own_model
 from mmcache.macs import Smaller, count_macs, shapes_of
+
+
+class Returned(NamedTuple):
+    """What a whole call returned.
+
+    Attributes:
+        leaves: its tensors on the meta device; also what else there is, such as None in place of a list.
+        structure: how they are put together.
+    """
+
+    leaves: list[Any]
+    structure: TreeSpec
+
+    @property
+    def residuals(self) -> int:
+        return sum(isinstance(leaf, torch.Tensor) for leaf in self.leaves)
 
 
 @dataclass
@@ -35,7 +51,7 @@ class SideRun:
         step: the step of the last call.
         lane: which call of that step it was.
         switched_on: per lane, whether the residuals were multiplied by anything but zero.
-        outputs: what whole calls returned, by signature, on the meta device.
+        outputs: what whole calls returned, by signature.
         calls: what is noted of them.
         shapes: their arguments on the meta device, by signature.
     """
@@ -44,7 +60,7 @@ class SideRun:
     step: int = -1
     lane: int = -1
     switched_on: dict[int, tuple[bool, ...]] = field(default_factory=dict)
-    outputs: dict[Hashable, list[torch.Tensor]] = field(default_factory=dict)
+    outputs: dict[Hashable, Returned] = field(default_factory=dict)
     calls: list[CallRecord] = field(default_factory=list)
     shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
 
@@ -94,7 +110,7 @@ class SideScheduler:
         call = dict(zip(self.parameters, args, strict=False)) | kwargs
         ahead = None
         if not self._whole and not wants_gradients(self.model, call):
-            ahead = self.denoiser().ahead(call[self.adapter.timestep], call[self.adapter.sample])
+            ahead = self.denoiser().ahead(call[self.adapter.timestep], self._sample(call))
         if ahead is None:
             return forward(*args, **kwargs)
         forward = below(forward, SideScheduler)
@@ -108,21 +124,32 @@ class SideScheduler:
         past = self._enter(ahead, call)
         form = signature(call)
         known = past.outputs.get(form)
-        residuals = ahead.residuals
-        if not self._unchanged(past, ahead.run) or not self.enabled or known is None:
-            residuals = None
+        unchanged = self._unchanged(past, ahead.run)
+        residuals = self._needed(ahead, known) if unchanged and self.enabled else None
         if form not in past.shapes:
             past.shapes[form] = shapes_of(call)
-        watch = Stopwatch(call[self.adapter.sample])
-        if residuals is None or known is None:
+        watch = Stopwatch(self._sample(call))
+        result: Any = ()
+        if residuals is None:
             result = forward(**call)
-            past.outputs[form] = on_meta(tree_leaves(result))
-        else:
+            past.outputs[form] = Returned(*tree_flatten(on_meta(result)))
+        elif residuals:
             with swapped(self._cut(residuals)):
                 result = forward(**call)
         record = CallRecord(ahead.clock, past.lane, residuals, False, form, watch.stop(), 0)
         past.calls.append(record)
         return result if residuals is None or known is None else self._deferred(result, known, call, record)
+
+    def _sample(self, call: dict[str, Any]) -> torch.Tensor:
+        return first_tensor(call[self.adapter.sample])
+
+    def _needed(self, ahead: Ahead, known: Returned | None) -> int | None:
+        """How many residuals have to be computed; None: all, or it is not known what there are."""
+        given = self.adapter.given(self.model)
+        if ahead.residuals is None or known is None or given is None:
+            return None
+        residuals = ahead.residuals(given)
+        return residuals if residuals < known.residuals else None
 
     def _enter(self, ahead: Ahead, call: dict[str, Any]) -> SideRun:
         past = self.past
@@ -147,12 +174,11 @@ class SideScheduler:
             self._cuts[residuals] = self.adapter.cut(self.model, residuals)
         return self._cuts[residuals]
 
-    def _deferred(
-        self, result: Any, known: list[torch.Tensor], call: dict[str, Any], record: CallRecord
-    ) -> Any:
+    def _deferred(self, result: Any, known: Returned, call: dict[str, Any], record: CallRecord) -> Any:
         """The result with deferred tensors in place of what was not computed."""
-        leaves, structure = tree_flatten(result)
-        device, kept = leaves[0].device, leaves[: record.branch]
+        computed = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        device = (computed or [self._sample(call)])[0].device
+        kept = computed[: record.branch]
         if self.compiled:  # CUDA graphs use the memory of their outputs again
             kept = [leaf.clone() for leaf in kept]
         whole: list[torch.Tensor] = []
@@ -162,19 +188,19 @@ class SideScheduler:
                 whole.extend(self._run_whole(call, record))
             return whole[index]
 
-        deferred = [
-            Deferred(like, device, functools.partial(compute, index))
-            for index, like in enumerate(known)
-            if index >= len(kept)
-        ]
-        return tree_unflatten([*kept, *deferred], structure)
+        leaves = list(known.leaves)
+        places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+        for number, index in enumerate(places):
+            late = functools.partial(compute, index)
+            leaves[index] = kept[number] if number < len(kept) else Deferred(leaves[index], device, late)
+        return tree_unflatten(leaves, known.structure)
 
     def _run_whole(self, call: dict[str, Any], record: CallRecord) -> list[torch.Tensor]:
         """Through what moves weights between devices: the network may have been offloaded since.
 
         Not through torch's own hooks, which have seen the deferred tensors.
         """
-        watch = Stopwatch(call[self.adapter.sample])
+        watch = Stopwatch(self._sample(call))
         self._whole = True
         try:
             leaves = tree_leaves((self.entrance if self.compiled else self.entrance.forward)(**call))
@@ -187,6 +213,8 @@ class SideScheduler:
 
     def macs(self, signature: Hashable, residuals: int | None) -> int | None:
         """Multiply-adds of a call of the last run; None if they cannot be counted."""
+        if residuals == 0:
+            return 0
         key = (sum(1 for _ in self.model.modules()), signature, residuals)
         if key not in self._macs and self.past is not None:
             smaller = None if residuals is None else first_residuals(self.adapter, residuals)

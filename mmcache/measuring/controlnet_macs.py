@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mmcache.engine.side_scheduler import first_residuals
 from mmcache.macs import count_macs, skip_branch
+from mmcache.measuring.controlnet_blocks import residuals_of
 from mmcache.registry import adapter_for, side_adapter_for
 from mmcache.report import giga
 
@@ -40,8 +41,8 @@ def main() -> None:
     table = Table("branch", "U-Net", "ControlNet", "cut", "of the step", "run, ControlNet whole", "run, cut")
     for branch in range(adapter.branches(unet)):
         small = count_macs(unet, call, skip_branch(adapter.cut, branch)) or 0
-        residuals = adapter.cut(unet, branch).residuals or 0
-        cut = count_macs(controlnet, call | condition, first_residuals(side, residuals)) or 0
+        needed = residuals_of(adapter.cut(unet, branch), controlnet)
+        cut = count_macs(controlnet, call | condition, first_residuals(side, needed)) or 0
         runs = [f"{fewer(full + whole, small + part):.2f}x" for part in (whole, cut)]
         saved = f"{(cut - whole) / (small + whole):.0%}"
         table.add_row(str(branch), giga(small), giga(whole), giga(cut), saved, *runs)
