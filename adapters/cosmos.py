@@ -4,19 +4,15 @@ from mmcache.cuts.residuals import Residuals, every
 from mmcache.registry import register
 from mmcache.transformer import transformer
 
+EVERY = every("controlnet_block_every_n")
+CONTROL = Residuals("transformer_blocks", EVERY, "block_controlnet_hidden_states", inside=True)
+
 register(
     transformer(
         "Cosmos",
         "CosmosTransformer3DModel",
         streams={"transformer_blocks": ("hidden_states",)},  # a ControlNet's blocks return more
-        residuals=(
-            Residuals(
-                "transformer_blocks",
-                every("controlnet_block_every_n"),
-                "block_controlnet_hidden_states",
-                inside=True,
-            ),
-        ),
+        residuals=(CONTROL,),
     )
 )
 

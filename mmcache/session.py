@@ -155,7 +155,7 @@ class Session:
     def _whole(self) -> list[str]:
         """Side networks of which the last run's cached steps have left out nothing."""
         return [
-            f"{name}: ran whole at every step, since {side.denoiser_name} uses its last residual at cached ones"
+            f"{name}: ran whole at every step: {side.denoiser_name} uses its last residual at cached ones too"
             for name, side in self.side_networks.items()
             if side.past is not None
             and side.enabled

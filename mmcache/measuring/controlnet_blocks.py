@@ -31,8 +31,8 @@ class Pair(NamedTuple):
     title: str
     classes: tuple[str, str]
     both: dict[str, Any]
-    transformer: dict[str, Any] = {}
-    network: dict[str, Any] = {}
+    transformer: dict[str, Any]
+    network: dict[str, Any]
 
 
 FLUX = ("FluxTransformer2DModel", "FluxControlNetModel")
@@ -56,8 +56,9 @@ PAIRS = (
         ("HunyuanDiT2DModel", "HunyuanDiT2DControlNetModel"),
         HEADS | OF_HUNYUAN,
         {"num_layers": 40},
+        {},
     ),
-    Pair("Sana", ("SanaTransformer2DModel", "SanaControlNetModel"), HEADS),
+    Pair("Sana", ("SanaTransformer2DModel", "SanaControlNetModel"), HEADS, {}, {}),
     Pair(
         "Cosmos Transfer",
         ("CosmosTransformer3DModel", "CosmosControlNetModel"),
