@@ -212,7 +212,10 @@ class CachingScheduler:
         else:
             self._warn_of_few_steps(clock.total)
             cut, feature = run.cuts[branch], lane.forecast(branch, clock, self.plan.forecast)
-            with self._macs.counting(form, branch), cached(cut, feature, taps):
+            with (
+                self._macs.counting(form, branch),
+                run.groups(self.model, cut).within(cached(cut, feature, taps)),
+            ):
                 result = forward(**computed(cut.arguments(call)))
         seconds = watch.stop()
 

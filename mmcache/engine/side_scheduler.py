@@ -9,6 +9,7 @@ of running the whole network at every step, bit for bit.
 import functools
 import inspect
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from mmcache.adapter import SideAdapter
 from mmcache.cuts.cut import Swap, swapped
 from mmcache.engine.caching_scheduler import Ahead, CachingScheduler, wants_gradients
 from mmcache.engine.deferred import Deferred, on_meta
+from mmcache.engine.group_offload import KeptGroups, kept_groups
 from mmcache.engine.history import Run, signature
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.shadow import below, is_compiled, own_model
@@ -85,7 +87,7 @@ class SideScheduler:
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self.enabled = True
         self.past: SideRun | None = None
-        self._cuts: dict[int, tuple[Swap, ...]] = {}
+        self._cuts: dict[int, tuple[tuple[Swap, ...], KeptGroups]] = {}
         self._whole = False
         self._macs: dict[Hashable, int | None] = {}
 
@@ -118,7 +120,7 @@ class SideScheduler:
             result = forward(**call)
             past.outputs[form] = on_meta(tree_leaves(result))
         else:
-            with swapped(self._cut(residuals)):
+            with self._shorter(residuals):
                 result = forward(**call)
         record = CallRecord(ahead.clock, past.lane, residuals, False, form, watch.stop(), 0)
         past.calls.append(record)
@@ -142,10 +144,12 @@ class SideScheduler:
         before, past.switched_on[past.lane] = past.switched_on.get(past.lane), now
         return before == now
 
-    def _cut(self, residuals: int) -> tuple[Swap, ...]:
+    def _shorter(self, residuals: int) -> AbstractContextManager[None]:
         if residuals not in self._cuts:
-            self._cuts[residuals] = self.adapter.cut(self.model, residuals)
-        return self._cuts[residuals]
+            shrink = self.adapter.cut(self.model, residuals)
+            self._cuts[residuals] = shrink, kept_groups(self.model, shrink)
+        shrink, groups = self._cuts[residuals]
+        return groups.within(swapped(shrink))
 
     def _deferred(
         self, result: Any, known: list[torch.Tensor], call: dict[str, Any], record: CallRecord
