@@ -168,7 +168,7 @@ class CachingScheduler:
 
     def _tick(self, call: dict[str, Any]) -> StepClock | None:
         timestep = self.adapter.timestep
-        return self.clock.tick(None if timestep is None else call[timestep], self._sample(call))
+        return self.clock.tick(None if timestep is None else call[timestep], call[self.adapter.sample])
 
     def _enter(self, run: Run, clock: StepClock) -> None:
         """Begin a step, with its first call or with that of a side network before it."""
