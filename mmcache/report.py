@@ -1,5 +1,6 @@
 """What a sampling run did: full and cached steps, multiply-adds, seconds, bytes."""
 
+import functools
 from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -139,6 +140,7 @@ class Report:
 
 def steps_of(calls: list[CallRecord], macs_of: MacsOf) -> tuple[Step, ...]:
     """The records of a run with their multiply-adds."""
+    macs_of = functools.cache(macs_of)  # to tell whether a figure still holds, the whole model is looked at
     return tuple(
         Step(
             step=call.clock.step,

@@ -19,6 +19,7 @@ LAYERS = [
         "engine.deferred",
         "engine.record",
         "engine.shadow",
+        "engine.group_offload",
         "engine.history",
         "engine.attention_readers",
         "engine.other_caches",

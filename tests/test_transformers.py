@@ -313,12 +313,16 @@ def cast_layerwise(pipe):
 
 
 @pytest.mark.parametrize("hook", [blocks_offloaded, cast_layerwise])
-def test_diffusers_own_hooks_stay_in_place(hook):
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_diffusers_own_hooks_stay_in_place(hook, when):
     case = flux_case()
     pipes = case.make(), case.make()
-    for pipe in pipes:
-        hook(pipe)
+    hook(pipes[1])
+    if when == "before":
+        hook(pipes[0])
     accelerate(pipes[0], Plan(Uniform(1)))
+    if when == "after":
+        hook(pipes[0])
     assert torch.equal(case.sample(pipes[0], True), case.sample(pipes[1], True))
     with accelerate(pipes[0], interval=2) as session:
         case.sample(pipes[0], True)

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
-
 
 @dataclass(frozen=True)
 class StepClock:
@@ -31,8 +29,13 @@ class StepClock:
 class Clock(Protocol):
     """Tells a denoiser call its step. The two kinds: a pipeline's scheduler, or the timesteps alone."""
 
-    def tick(self, timestep: Any, sample: torch.Tensor) -> StepClock | None:
-        """The step of a denoiser call with these arguments; None if the call is not of this clock's run."""
+    def tick(self, timestep: Any, sample: Any) -> StepClock | None:
+        """The step of a denoiser call with these arguments; None if the call is not of this clock's run.
+
+        Args:
+            timestep: as the denoiser is given it; None for one that is not.
+            sample: likewise: a tensor, or a list with one for each picture (Z-Image).
+        """
 
     def release(self) -> None:
         """Stop watching; whatever was watched is as before."""

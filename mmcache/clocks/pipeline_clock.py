@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from diffusers import DiffusionPipeline
 
 from mmcache.caller import calling_pipelines
@@ -67,7 +66,7 @@ class PipelineClock:
         if any(self._clocks[key].live for key in new):
             self.on_run()  # it was replaced in a run
 
-    def tick(self, timestep: Any, sample: torch.Tensor) -> StepClock | None:
+    def tick(self, timestep: Any, sample: Any) -> StepClock | None:
         callers = calling_pipelines() if isinstance(self.owner, DiffusionPipeline) else []
         if callers and not any(caller is self.owner for caller in callers):
             return None  # another pipeline shares the denoiser

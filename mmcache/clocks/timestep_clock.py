@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from mmcache.clocks.clock import StepClock
 
@@ -19,26 +20,28 @@ class TimestepClock:
     def __init__(self) -> None:
         self.run = 1
         self._times: list[float] = []
-        self._sample: torch.Tensor | None = None
+        self._sample: list[torch.Tensor] = []
 
-    def tick(self, timestep: Any, sample: torch.Tensor) -> StepClock:
+    def tick(self, timestep: Any, sample: Any) -> StepClock:
         time = float(torch.as_tensor(timestep).max())
-        if self._begins_again(time, sample):
+        tensors = [leaf for leaf in tree_leaves(sample) if isinstance(leaf, torch.Tensor)]
+        if self._begins_again(time, tensors):
             self.run += 1
             self._times = []
         if not self._times or time != self._times[-1]:
             self._times.append(time)
-            self._sample = sample.detach().clone()
+            self._sample = [tensor.detach().clone() for tensor in tensors]
         return StepClock(self.run, len(self._times) - 1, None, time)
 
-    def _begins_again(self, time: float, sample: torch.Tensor) -> bool:
+    def _begins_again(self, time: float, sample: list[torch.Tensor]) -> bool:
         if not self._times:
             return False
         if time == self._times[-1]:
-            return self._sample is None or not torch.equal(sample, self._sample)
+            pairs = zip(sample, self._sample, strict=False)
+            return len(sample) != len(self._sample) or not all(torch.equal(*pair) for pair in pairs)
         if len(self._times) == 1:
             return False
         return (time - self._times[-1]) * (self._times[1] - self._times[0]) < 0
 
     def release(self) -> None:
-        self._sample = None
+        self._sample = []

@@ -74,8 +74,7 @@ class CachingScheduler:
         self._cuts = self._make_cuts()
         self.run = Run(0, self._cuts)
         self.proof = Proof(needed=not adapter.described)
-        while_running = adapter.looks_at_data and not self._has_compiled_parts()
-        self._macs = CallMacs(self.model, adapter, while_running)
+        self._macs = CallMacs(self.model, adapter)
         self._warned = False
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -130,10 +129,6 @@ class CachingScheduler:
         """Multiply-adds of a call of the last run, by its signature; None if they cannot be counted."""
         return self._macs.of(signature, self.run.shapes[signature], branch)
 
-    def _has_compiled_parts(self) -> bool:
-        """Whether graphs run in it, from which operations that are counted one by one would be kept away."""
-        return self.compiled or any(is_compiled(module) for module in self.model.modules())
-
     def _make_cuts(self) -> dict[int, Cut]:
         return {branch: self.adapter.cut(self.model, branch) for branch in self.plan.branches}
 
@@ -149,6 +144,7 @@ class CachingScheduler:
         # The same cuts, unless the owner has exchanged layers: a compiled graph is made for its modules.
         if not all(cut.same_layers(fresh[branch]) for branch, cut in self._cuts.items()):
             self._cuts = fresh
+        self._macs.begin_run()
         self.run = Run(clock.run, self._cuts, attention_readers(self.model, self._cuts.values()))
         return self.run
 
@@ -173,7 +169,7 @@ class CachingScheduler:
 
     def _tick(self, call: dict[str, Any]) -> StepClock | None:
         timestep = self.adapter.timestep
-        return self.clock.tick(None if timestep is None else call[timestep], self._sample(call))
+        return self.clock.tick(None if timestep is None else call[timestep], call[self.adapter.sample])
 
     def _enter(self, run: Run, clock: StepClock) -> None:
         """Begin a step, with its first call or with that of a side network before it."""
@@ -213,7 +209,10 @@ class CachingScheduler:
         else:
             self._warn_of_few_steps(clock.total)
             cut, feature = run.cuts[branch], lane.forecast(branch, clock, self.plan.forecast)
-            with self._macs.counting(form, branch), cached(cut, feature, taps):
+            with (
+                self._macs.counting(form, branch),
+                run.groups(self.model, cut).within(cached(cut, feature, taps)),
+            ):
                 result = forward(**computed(cut.arguments(call)))
         seconds = watch.stop()
 

@@ -8,31 +8,42 @@ from torch import nn
 
 from mmcache.adapter import Adapter
 from mmcache.counting import while_running
+from mmcache.engine.shadow import is_compiled
 from mmcache.macs import count_macs, skip_branch
 
 
 class CallMacs:
     """What each kind of call takes, counted once.
 
+    Of an adapter that `looks_at_data` calls are counted while they run, since shapes alone do not tell. Not
+    where compiled graphs run in the model: to count operations one by one would keep them from being used.
+
     Args:
         model: the denoiser.
         adapter: describes it.
-        while_running: its calls are counted while they run, since shapes alone do not tell.
     """
 
-    def __init__(self, model: nn.Module, adapter: Adapter, while_running: bool) -> None:
+    def __init__(self, model: nn.Module, adapter: Adapter) -> None:
         self.model = model
         self.adapter = adapter
-        self.while_running = while_running
         self._counted: dict[Hashable, int | None] = {}
+        self.begin_run()
+
+    def begin_run(self) -> None:
+        """Look at the model once a run, as its cuts are made: it may have got LoRA, or been compiled."""
+        looks = self.adapter.looks_at_data
+        self.while_running = looks and not any(is_compiled(module) for module in self.model.modules())
+        self._weights = weights_of(self.model) if self.while_running else None
 
     def of(self, signature: Hashable, shapes: dict[str, Any], branch: int | None) -> int | None:
         """Of a call with this signature at this branch (None: full); None where it was not counted."""
-        key = self._key(signature, branch)
-        if key not in self._counted and not self.while_running:
+        if self.while_running:
+            return self._counted.get((self._weights, signature, branch))
+        key = weights_of(self.model), signature, branch
+        if key not in self._counted:
             smaller = None if branch is None else skip_branch(self.adapter.cut, branch)
             self._counted[key] = count_macs(self.model, shapes, smaller)
-        return self._counted.get(key)
+        return self._counted[key]
 
     @contextmanager
     def counting(self, signature: Hashable, branch: int | None) -> Iterator[None]:
@@ -40,11 +51,25 @@ class CallMacs:
         if not self.while_running:
             yield
             return
-        key = self._key(signature, branch)
+        key = self._weights, signature, branch
         with while_running(key not in self._counted) as total:
             yield
         self._counted.setdefault(key, total())
 
-    def _key(self, signature: Hashable, branch: int | None) -> Hashable:
-        size = sum(1 for _ in self.model.modules())  # an adapter such as LoRA adds modules
-        return size, signature, branch
+
+def weights_of(model: nn.Module) -> int:
+    """A mark that changes when weights are added (LoRA) or exchanged for some of another shape.
+
+    On them multiply-adds depend, beside the call. It looks at every module, which takes about a millisecond
+    for a thousand.
+    """
+    shapes: list[Any] = []
+    left, seen = [model], {id(model)}
+    while left:
+        module = left.pop()
+        shapes += [weight.shape for weight in module._parameters.values() if weight is not None]
+        for child in module._modules.values():
+            if child is not None and id(child) not in seen:
+                seen.add(id(child))
+                left.append(child)
+    return hash(tuple(shapes))

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from mmcache.clocks.clock import StepClock
 from mmcache.cuts.cut import Cut, Feature
+from mmcache.engine.group_offload import KeptGroups, kept_groups
 from mmcache.engine.record import CallRecord
 from mmcache.macs import is_store
 from mmcache.plans.forecast import Forecast, Observation
@@ -124,6 +126,13 @@ class Run:
     shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
     change: DenoiserChange = field(default_factory=DenoiserChange)
     conditions: dict[tuple[str, int], tuple[bool, ...]] = field(default_factory=dict)
+    kept_groups: dict[int, KeptGroups] = field(default_factory=dict)
+
+    def groups(self, model: nn.Module, cut: Cut) -> KeptGroups:
+        """What group offload needs at a cached step of this cut; looked for once."""
+        if cut.branch not in self.kept_groups:
+            self.kept_groups[cut.branch] = kept_groups(model, cut.shrink)
+        return self.kept_groups[cut.branch]
 
     def drop(self) -> None:
         """Hold nothing more; what was recorded stays. A step that goes on with this run will be full."""

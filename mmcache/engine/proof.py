@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from mmcache.cuts.cut import Cut, Feature, cached
+from mmcache.engine.group_offload import kept_groups
 from mmcache.macs import is_store
 
 
@@ -77,7 +78,8 @@ class Proof:
             return
         for cut, feature in features.items():
             try:
-                with undrawn(result), cached(cut, feature):
+                smaller = kept_groups(model, cut.shrink).within(cached(cut, feature))
+                with undrawn(result), smaller:
                     again = forward(**cut.arguments(call))
                 found = difference(result, again)
             except torch.OutOfMemoryError:

@@ -9,6 +9,7 @@ the result is that of running the whole network at every step, bit for bit.
 import functools
 import inspect
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from mmcache.adapter import SideAdapter
 from mmcache.cuts.cut import Swap, swapped
 from mmcache.engine.caching_scheduler import Ahead, CachingScheduler, wants_gradients
 from mmcache.engine.deferred import Deferred, on_meta
+from mmcache.engine.group_offload import KeptGroups, kept_groups
 from mmcache.engine.history import Run, first_tensor, signature
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.shadow import below, is_compiled, own_model
@@ -101,7 +103,7 @@ class SideScheduler:
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self.enabled = True
         self.past: SideRun | None = None
-        self._cuts: dict[int, tuple[Swap, ...]] = {}
+        self._cuts: dict[int, tuple[tuple[Swap, ...], KeptGroups]] = {}
         self._whole = False
         self._macs: dict[Hashable, int | None] = {}
 
@@ -134,7 +136,7 @@ class SideScheduler:
             result = forward(**call)
             past.outputs[form] = Returned(*tree_flatten(on_meta(result)))
         elif residuals:
-            with swapped(self._cut(residuals)):
+            with self._shorter(residuals):
                 result = forward(**call)
         record = CallRecord(ahead.clock, past.lane, residuals, False, form, watch.stop(), 0)
         past.calls.append(record)
@@ -169,10 +171,12 @@ class SideScheduler:
         before, past.switched_on[past.lane] = past.switched_on.get(past.lane), now
         return before == now
 
-    def _cut(self, residuals: int) -> tuple[Swap, ...]:
+    def _shorter(self, residuals: int) -> AbstractContextManager[None]:
         if residuals not in self._cuts:
-            self._cuts[residuals] = self.adapter.cut(self.model, residuals)
-        return self._cuts[residuals]
+            shrink = self.adapter.cut(self.model, residuals)
+            self._cuts[residuals] = shrink, kept_groups(self.model, shrink)
+        shrink, groups = self._cuts[residuals]
+        return groups.within(swapped(shrink))
 
     def _deferred(self, result: Any, known: Returned, call: dict[str, Any], record: CallRecord) -> Any:
         """The result with deferred tensors in place of what was not computed."""

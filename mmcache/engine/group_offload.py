@@ -1,0 +1,101 @@
+"""diffusers' group offload at a cached step: who brings the weights where the block that does it is left out.
+
+A group of blocks (`enable_group_offload`) is brought to the device by its first block, when that is called,
+and sent back by its last. With streams a group is brought by the one before it, in the order that the first
+full step has shown. So for as long as a cached step runs, the first and the last block that stay lead their
+group, and what is brought ahead is the next group that stays.
+
+Read from diffusers/hooks/group_offloading.py, 0.42. With one layer to a group and no streams nothing changes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from mmcache.cuts.cut import Swap, swapped
+
+
+@dataclass(frozen=True, eq=False)
+class KeptGroups:
+    """The groups of a model of which a cached step leaves out something.
+
+    Attributes:
+        swaps: who leads a group, and which group is brought ahead.
+        first: groups that the model itself would have brought ahead, if it had known of the cached step.
+        unused: groups that it has brought ahead, and of which something does not run.
+    """
+
+    swaps: tuple[Swap, ...]
+    first: tuple[Any, ...]
+    unused: tuple[Any, ...]
+
+    @contextmanager
+    def within(self, smaller: AbstractContextManager[None]) -> Iterator[None]:
+        """The model made smaller, with every group that stays brought and sent back."""
+        with smaller, swapped(self.swaps):
+            for group in self.first:
+                group.onload_()
+            yield
+        for group in self.unused:
+            group.offload_()
+
+
+def kept_groups(model: nn.Module, shrink: Sequence[Swap]) -> KeptGroups:
+    """What the groups of a model need while it is made smaller by these swaps.
+
+    With streams it has to be asked after the model's first call, which shows diffusers their order.
+    """
+    hooks = {module: hook for module in model.modules() if (hook := group_hook(module)) is not None}
+    if not hooks:
+        return KeptGroups((), (), ())
+    with swapped(shrink):
+        kept = set(model.modules())
+    staying = {module: hook.group for module, hook in hooks.items() if module in kept}
+    swaps = [*leaders(staying), *ahead(hooks, staying)]
+
+    own = hooks.get(model)
+    group = None if own is None else own.next_group
+    first = [] if group is None or group in staying.values() else [next_staying(own, hooks, staying)]
+    whole = group is None or all(part in kept for module in group.modules for part in module.modules())
+    return KeptGroups(
+        tuple(swaps), tuple(group for group in first if group is not None), () if whole else (group,)
+    )
+
+
+def group_hook(module: nn.Module) -> Any:
+    """What diffusers has put around a module to move its group; None where there is none."""
+    registry = vars(module).get("_diffusers_hook")
+    return None if registry is None else registry.get_hook("group_offloading")
+
+
+def leaders(staying: Mapping[nn.Module, Any]) -> Iterator[Swap]:
+    """Let the first and the last module that stay lead, where a group's own leader does not stay."""
+    for group in {id(group): group for group in staying.values()}.values():
+        modules = [module for module, its_group in staying.items() if its_group is group]
+        if group.onload_leader not in staying:
+            yield Swap(vars(group), "onload_leader", modules[0])
+        if group.offload_leader not in staying:
+            yield Swap(vars(group), "offload_leader", modules[-1])
+
+
+def ahead(hooks: Mapping[nn.Module, Any], staying: Mapping[nn.Module, Any]) -> Iterator[Swap]:
+    """Let no module that stays bring a group ahead that does not: the next that does, in its place."""
+    for module in staying:
+        hook = hooks[module]
+        if hook.next_group is not None and hook.next_group not in staying.values():
+            yield Swap(vars(hook), "next_group", next_staying(hook, hooks, staying))
+
+
+def next_staying(hook: Any, hooks: Mapping[nn.Module, Any], staying: Mapping[nn.Module, Any]) -> Any:
+    """The next group that stays, in the order in which groups are brought ahead; None behind the last."""
+    of_group = {id(hook.group): hook for hook in hooks.values()}
+    groups = {id(group) for group in staying.values()}
+    seen: set[int] = set()  # a module that is called twice in a step makes a circle
+    group = hook.next_group
+    while group is not None and id(group) not in groups and id(group) not in seen:
+        seen.add(id(group))
+        group = of_group[id(group)].next_group if id(group) in of_group else None
+    return group if id(group) in groups else None

@@ -1,0 +1,29 @@
+"""Multiply-adds that are remembered, as long as the model has the weights that they were counted with."""
+
+import torch
+from torch import nn
+
+from mmcache import accelerate
+from tests import tiny
+
+
+def sampled_macs(pipe, session):
+    tiny.sample(pipe, num_inference_steps=3)
+    return session.report().denoisers[0].macs
+
+
+def test_a_layer_that_is_exchanged_for_one_of_another_size_is_counted_anew():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, interval=1)
+    before = sampled_macs(pipe, session)
+    assert sampled_macs(pipe, session) == before
+
+    attention = pipe.unet.down_blocks[0].attentions[0].transformer_blocks[0]
+    narrow = attention.ff.net[0].proj
+    width = narrow.out_features
+    torch.manual_seed(0)
+    attention.ff.net[0].proj = nn.Linear(narrow.in_features, 2 * width)
+    attention.ff.net[2] = nn.Linear(width, attention.ff.net[2].out_features)  # as many modules as before
+    tokens, calls = 2 * tiny.SIZE**2, 3
+    more = tokens * (width * narrow.in_features + width // 2 * attention.ff.net[2].out_features)
+    assert sampled_macs(pipe, session) == before + calls * more
