@@ -64,7 +64,7 @@ def show_branches(
     """The table of branches, and the drawing of one."""
     import json
 
-    from mmcache.inspecting.example_call import Size
+    from mmcache.inspecting.size import Size
     from mmcache.inspecting.inspection import inspect as inspect_all
     from mmcache.inspecting.inspection_table import inspection_table
     from mmcache.inspecting.pictures import check_picture, save_picture

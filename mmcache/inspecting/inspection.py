@@ -12,8 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmcache.adapter import Adapter
 from mmcache.cuts.cut import tapped
 from mmcache.engine.shadow import own_model
-from mmcache.inspecting.example_call import USUAL, Size, example_call
+from mmcache.inspecting.example_call import example_call, stands_for
+from mmcache.inspecting.known_contents import KnownContents
 from mmcache.inspecting.layers import staying, words
+from mmcache.inspecting.size import USUAL, Size
 from mmcache.macs import skeleton
 from mmcache.parts import find_denoisers
 from mmcache.plans.presets import default_plan
@@ -49,6 +51,7 @@ class Inspection:
         kind: its class.
         adapter: what describes it.
         plan: the default one.
+        stands_for: what the figures are for, such as a picture of 1024x1024 pixels; "" where the shapes say it.
         call: the shapes that the figures are for, by argument.
         full_macs: multiply-adds of a full step; None where they cannot be counted.
         note: why not; "" where they were.
@@ -59,6 +62,7 @@ class Inspection:
     kind: str
     adapter: str
     plan: str
+    stands_for: str
     call: dict[str, list[int]]
     full_macs: int | None
     note: str
@@ -74,10 +78,11 @@ def inspect(pipe: Any, size: Size = USUAL, name: str = "") -> list[Inspection]:
 
     Args:
         pipe: a diffusers pipeline or a denoiser; nothing is done to it and nothing is computed.
-        size: batch and frames of the call that is counted.
+        size: of the call that is counted.
         name: of a bare denoiser.
 
     Raises:
+        ValueError: the denoiser cannot have this size.
         UnsupportedPipelineError: no denoiser that mmcache knows.
     """
     return [
@@ -98,8 +103,7 @@ def inspect_denoiser(name: str, model: nn.Module, adapter: Adapter, size: Size) 
         try:
             full, *measured = measure(model, adapter, call)
         except Exception as error:  # whatever a foreign config leads to: the layers are still worth seeing
-            said = " ".join(str(error).split())[:120] or type(error).__name__
-            note = f"MACs are not counted: the call that its config leads to fails ({said})"
+            note = f"MACs are not counted: {why_not(model, adapter, error)}"
     branches = tuple(
         Branch(
             branch,
@@ -115,11 +119,23 @@ def inspect_denoiser(name: str, model: nn.Module, adapter: Adapter, size: Size) 
         kind=type(model).__name__,
         adapter=adapter.name,
         plan=str(default_plan(adapter, adapter.family)),
+        stands_for=stands_for(model, size),
         call=dict(shapes(call or {})),
         full_macs=full,
         note=note,
         branches=branches,
     )
+
+
+def why_not(model: nn.Module, adapter: Adapter, error: Exception) -> str:
+    """Why a call without contents fails."""
+    if adapter.looks_at_data:
+        return (
+            f"what a {type(model).__name__} runs depends on the contents of its tensors, and a config has none. "
+            f"`mmcache compare` counts them while it draws"
+        )
+    said = " ".join(str(error).split())[:120] or type(error).__name__
+    return f"the call that its config leads to fails ({said})"
 
 
 def measure(model: nn.Module, adapter: Adapter, call: dict[str, Any]) -> Iterator[Any]:
@@ -132,7 +148,7 @@ def measure(model: nn.Module, adapter: Adapter, call: dict[str, Any]) -> Iterato
     cuts = [adapter.cut(bare, branch) for branch in range(adapter.branches(bare))]
     counter = FlopCounterMode(display=False)
     taken = by_module(bare, counter)
-    with torch.no_grad(), tapped(cuts), counter:
+    with torch.no_grad(), tapped(cuts), KnownContents(), counter:
         bare(**call)
     full = counter.get_total_flops()
     yield full // 2
