@@ -1,6 +1,6 @@
 """A call of a denoiser by its config alone: the arguments' shapes, on the meta device, as data per class.
 
-U-Nets are here, since one description fits all of them; those of transformers are usual calls, class by class.
+U-Nets are here, since one description fits all of them; those of transformers are in files of their own.
 """
 
 from collections.abc import Mapping

@@ -10,12 +10,18 @@ PATCHED = "b in_channels 2*h 2*w"  # where h and w count patches
 IDS = {"img_ids": "h*w 3", "txt_ids": "t 3"}
 SIZES = {"original_size": "b 2", "target_size": "b 2", "crop_coords": "b 2"}
 GUIDED = {"guidance": "guidance_embeds"}
+QWEN = {
+    "hidden_states": PACKED,
+    "encoder_hidden_states": "b t joint_attention_dim",
+    "timestep": "b",
+    "img_shapes": Each("b", ("= 1", "= h", "= w")),
+}
 
 
 def flux(tokens: str, **more: object) -> Typical:
     """Latents and text side by side, with a place for each."""
     shapes = {"hidden_states": PACKED, "encoder_hidden_states": "b t joint_attention_dim", "timestep": "b"}
-    return Typical(shapes | IDS | more, tokens=tokens, across=16, only=GUIDED)
+    return Typical(shapes | IDS | more, tokens=tokens, across=16, only=GUIDED if "guidance" in more else {})
 
 
 IMAGE_CALLS: Mapping[str, Typical] = {
@@ -130,21 +136,8 @@ IMAGE_CALLS: Mapping[str, Typical] = {
         tokens="64",
         across=16,
     ),
-    **dict.fromkeys(
-        ("QwenImageTransformer2DModel", "NucleusMoEImageTransformer2DModel"),
-        Typical(
-            {
-                "hidden_states": PACKED,
-                "encoder_hidden_states": "b t joint_attention_dim",
-                "timestep": "b",
-                "img_shapes": Each("b", ("= 1", "= h", "= w")),
-                "guidance": "b",
-            },
-            tokens="512",
-            across=16,
-            only=GUIDED,
-        ),
-    ),
+    "QwenImageTransformer2DModel": Typical(QWEN | {"guidance": "b"}, tokens="512", across=16, only=GUIDED),
+    "NucleusMoEImageTransformer2DModel": Typical(QWEN, tokens="512", across=16),
     "PRXTransformer2DModel": Typical(
         {
             "hidden_states": LATENT,
@@ -248,7 +241,7 @@ IMAGE_CALLS: Mapping[str, Typical] = {
         {
             "hidden_states": "long b h*w",
             "encoder_hidden_states": "b t cross_attention_dim",
-            "timestep": "long b",
+            "timestep": "long",  # one for all
         },
         height="8*sample_size",
         width="8*sample_size",

@@ -1,9 +1,9 @@
 """A usual call of a class of transformer, as data: what it stands for, and a shape for each argument.
 
-A shape is a word for each dimension, such as "b h*w in_channels". A word is a number, a letter, an entry of the
-model's config, or whole numbers made of these with + - * // and |, where `caption_channels|cross_attention_dim`
-is the first that the config has. The letters: b latents, f, h and w the frames, rows and columns of a latent as
-the transformer is given them, t tokens of text.
+A shape is a word for each dimension, such as "b h*w in_channels". A word is a number, a letter, an entry of
+the model's config, or whole numbers made of these with + - * // and |: `caption_channels|cross_attention_dim`
+is the first that the config has. The letters: b latents; f, h and w the frames, rows and columns of a latent
+as the transformer is given them; t tokens of text.
 
 Before the words may stand what the tensor holds: "long", "bool" and "ones" are all ones, as a mask that hides
 nothing, and have contents even where everything else is a shape; "complex" has none. "= word" is no tensor

@@ -67,8 +67,7 @@ VIDEO_CALLS: Mapping[str, Typical] = {
         only=TURNED_IF | {"ofs": "ofs_embed_dim"},
     ),
     "ConsisIDTransformer3DModel": Typical(
-        COGVIDEOX
-        | {"id_cond": "b LFE_id_dim", "id_vit_hidden": Each("LFE_num_scale", "b 577 LFE_vit_dim")},
+        COGVIDEOX | {"id_cond": "b LFE_id_dim", "id_vit_hidden": Each("LFE_num_scale", "b 577 LFE_vit_dim")},
         **COGVIDEOX_SIZE,
         tokens="max_text_seq_length",
         only=TURNED_IF | dict.fromkeys(("id_cond", "id_vit_hidden"), "is_train_face"),
