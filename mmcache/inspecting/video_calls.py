@@ -31,7 +31,7 @@ COGVIDEOX = {
     "timestep": "b",
     "image_rotary_emb": (TURNED, TURNED),
 }
-COGVIDEOX_SIZE = {"height": "8*sample_height", "width": "8*sample_width", "frames": "sample_frames"}
+COGVIDEOX_SIZE = ("8*sample_height", "8*sample_width", "sample_frames", "max_text_seq_length")
 TURNED_IF = {"image_rotary_emb": "use_rotary_positional_embeddings"}
 
 # Of Kandinsky 5 and 6: a latent, and where there is a first frame, that and its mask.
@@ -62,14 +62,12 @@ VIDEO_CALLS: Mapping[str, Typical] = {
     ),
     "CogVideoXTransformer3DModel": Typical(
         COGVIDEOX | {"ofs": "b"},
-        **COGVIDEOX_SIZE,
-        tokens="max_text_seq_length",
+        *COGVIDEOX_SIZE,
         only=TURNED_IF | {"ofs": "ofs_embed_dim"},
     ),
     "ConsisIDTransformer3DModel": Typical(
         COGVIDEOX | {"id_cond": "b LFE_id_dim", "id_vit_hidden": Each("LFE_num_scale", "b 577 LFE_vit_dim")},
-        **COGVIDEOX_SIZE,
-        tokens="max_text_seq_length",
+        *COGVIDEOX_SIZE,
         only=TURNED_IF | dict.fromkeys(("id_cond", "id_vit_hidden"), "is_train_face"),
     ),
     "HunyuanVideoTransformer3DModel": Typical(
@@ -91,7 +89,7 @@ VIDEO_CALLS: Mapping[str, Typical] = {
             "timestep_r": "b",
             "encoder_hidden_states_2": "b 256 text_embed_2_dim",
             "encoder_attention_mask_2": "bool b 256",
-            "image_embeds": "b 729 image_embed_dim",
+            "image_embeds": "ones b 729 image_embed_dim",
         },
         *("480", "848", "121", "1000"),
         across=16,
