@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 
 from mmcache.cli import app
 from mmcache.errors import MissingExtraError
-from mmcache.inspecting.example_call import Size, example_call
+from mmcache.inspecting.example_call import example_call
 from mmcache.inspecting.from_config import denoisers_from_config
 from mmcache.inspecting.inspection import inspect
 from mmcache.inspecting.pictures import save_picture
+from mmcache.inspecting.size import Size
 from mmcache.loading import ModelNotFoundError
 from mmcache.macs import count_macs, shapes_of, skip_branch
 from mmcache.registry import adapter_for

@@ -12,10 +12,10 @@ from mmcache.demos.app.markup import join, text
 from mmcache.demos.app.models import ModelRefusedError, Offer
 from mmcache.demos.app.settings import SHIPPED_AS
 from mmcache.engine.shadow import own_model
+from mmcache.inspecting.drawing import draw
 from mmcache.inspecting.from_config import denoisers_from_config
 from mmcache.inspecting.inspection import Branch, Inspection, inspect
 from mmcache.inspecting.inspection_table import figures, notes
-from mmcache.inspecting.u_drawing import draw
 from mmcache.parts import find_denoisers
 from mmcache.report import giga
 
@@ -97,9 +97,8 @@ def section(one: Explored, branch: int) -> str:
         raise ValueError(f"{found.kind} has branches 0 to {len(found.branches) - 1}, and no branch {branch}")
     try:
         picture = b64encode(draw(one.model, found, branch)).decode()
-        label = (
-            f"The U of {found.kind}: on a cached step at branch {branch} {found.branches[branch].layers} stay"
-        )
+        stay = found.branches[branch].layers
+        label = f"The layers of {found.kind}: on a cached step at branch {branch} {stay} stay"
         drawn = f'<img src="data:image/png;base64,{picture}" alt="{text(label)}">'
     except ValueError as reason:
         drawn = f"<p>{text(reason)}</p>"

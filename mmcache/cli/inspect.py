@@ -1,4 +1,4 @@
-"""`mmcache inspect`: the U of a model, what a cached step leaves of it, and how alike its features are."""
+"""`mmcache inspect`: a model's layers, what a cached step leaves of them, how alike its features are."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +8,9 @@ import typer
 from mmcache.cli import options
 from mmcache.cli.asked import Asked
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
+from mmcache.inspecting.size import Size
 
+USUAL = "usual for the model"
 SAMPLING = "With --similarity, which samples once"  # the heading of these options in the help
 
 
@@ -22,13 +24,18 @@ def inspect(
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the U into this PNG file.", show_default=False)
+        Path | None, typer.Option(help="Draw the U or the stack into this PNG file.", show_default=False)
     ] = None,
-    branch: Annotated[int, typer.Option(min=0, help="The skip branch that the drawing shows.")] = 0,
+    branch: Annotated[int, typer.Option(min=0, help="The branch that the drawing shows.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Latents in one call.")] = 1,
-    frames: Annotated[
-        int | None, typer.Option(min=1, help="Frames of a clip.", show_default="the model's own")
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a clip.", show_default=USUAL)] = None,
+    height: Annotated[
+        int | None, typer.Option(min=1, help="Pixels, of transformers.", show_default=USUAL)
     ] = None,
+    width: Annotated[
+        int | None, typer.Option(min=1, help="Pixels, of transformers.", show_default=USUAL)
+    ] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Of the text.", show_default=USUAL)] = None,
     similarity: Annotated[
         Path | None,
         typer.Option(
@@ -55,16 +62,13 @@ def inspect(
         if similarity is not None:
             show_similarity(similarity, asked_of(model, task), prompt, steps, seed, as_json)
         else:
-            show_branches(model, plot, branch, batch, frames, as_json)
+            show_branches(model, plot, branch, Size(batch, frames, height, width, tokens), as_json)
 
 
-def show_branches(
-    model: str | None, plot: Path | None, branch: int, batch: int, frames: int | None, as_json: bool
-) -> None:
+def show_branches(model: str | None, plot: Path | None, branch: int, size: Size, as_json: bool) -> None:
     """The table of branches, and the drawing of one."""
     import json
 
-    from mmcache.inspecting.example_call import Size
     from mmcache.inspecting.inspection import inspect as inspect_all
     from mmcache.inspecting.inspection_table import inspection_table
     from mmcache.inspecting.pictures import check_picture, save_picture
@@ -72,7 +76,6 @@ def show_branches(
     if plot is not None:
         check_picture(plot)
     models = find_models(model)
-    size = Size(batch, frames)
     found = [one for name, denoiser in models.items() for one in inspect_all(denoiser, size, name)]
     if as_json:
         typer.echo(json.dumps([one.as_dict() for one in found], indent=2))

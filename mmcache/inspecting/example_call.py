@@ -1,33 +1,28 @@
-"""A call of a denoiser by its config alone: the arguments' shapes, on the meta device, as data per class."""
+"""A call of a denoiser by its config alone: the arguments' shapes, on the meta device, as data per class.
+
+U-Nets are here, since one description fits all of them; those of transformers are in files of their own.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+
+from mmcache.inspecting.audio_calls import AUDIO_CALLS
+from mmcache.inspecting.image_calls import IMAGE_CALLS
+from mmcache.inspecting.size import USUAL, Size
+from mmcache.inspecting.typical import Typical
+from mmcache.inspecting.video_calls import VIDEO_CALLS
 
 TOKENS = 77  # of CLIP, the longest prompt that most pipelines take
 FRAMES = 16  # of AnimateDiff and ModelScope, where the config does not say
 LATENT = 64  # of Stable Diffusion at 512 pixels, where the config does not say
 
 
-@dataclass(frozen=True)
-class Size:
-    """What a config leaves open.
+TRANSFORMERS: Mapping[str, Typical] = {**IMAGE_CALLS, **VIDEO_CALLS, **AUDIO_CALLS}
 
-    Attributes:
-        batch: latents in one call; with classifier-free guidance in one batch, two for each picture.
-        frames: of a clip; None for as many as the model was made for.
-    """
-
-    batch: int = 1
-    frames: int | None = None
-
-
-USUAL = Size()
-
-# The tensors of each class of denoiser, beside the timestep: a letter for each dimension (see `dimensions`).
+# The tensors of each class of U-Net, beside the timestep: a letter for each dimension (see `dimensions`).
 ARGUMENTS: Mapping[str, Mapping[str, str]] = {
     "UNet1DModel": {"sample": "b c w"},
     "UNet2DModel": {"sample": "b c h w"},
@@ -63,10 +58,40 @@ CLASS_LABELS = {"timestep": "b", "projection": "b q", "simple_projection": "b q"
 
 
 def example_call(model: nn.Module, size: Size = USUAL) -> dict[str, Any] | None:
-    """The arguments of one call, by name; None for a class whose arguments are not known here."""
-    shapes = next((ARGUMENTS[cls.__name__] for cls in type(model).__mro__ if cls.__name__ in ARGUMENTS), None)
-    if shapes is None:
-        return None
+    """The arguments of one call, by name; None for a class whose arguments are not known here.
+
+    Raises:
+        ValueError: the class cannot have this size.
+    """
+    if typical := of_class(model, TRANSFORMERS):
+        return typical.call(model.config, size)  # type: ignore[arg-type]
+    if shapes := of_class(model, ARGUMENTS):
+        return unet_call(model, shapes, size)
+    return None
+
+
+def stands_for(model: nn.Module, size: Size = USUAL) -> str:
+    """What a call is for, where its shapes do not show it: a picture of 1024x1024 pixels; "" for a U-Net."""
+    typical = of_class(model, TRANSFORMERS)
+    return typical.stands_for(model.config, size) if typical else ""  # type: ignore[arg-type]
+
+
+def of_class(model: nn.Module, table: Mapping[str, Any]) -> Any:
+    """What a table has for the model's class, or for a class that it is made from; else None."""
+    return next((table[cls.__name__] for cls in type(model).__mro__ if cls.__name__ in table), None)
+
+
+def unet_call(model: nn.Module, shapes: Mapping[str, str], size: Size) -> dict[str, Any]:
+    """The arguments of a U-Net.
+
+    Raises:
+        ValueError: a size in pixels, of which its config does not say what they are to its latents.
+    """
+    if size.height or size.width:
+        raise ValueError(
+            f"height and width: the latents of a {type(model).__name__} are as large as its config says "
+            f"(sample_size); pixels can be chosen for transformers only"
+        )
     config: Any = model.config
     known = dimensions(config, size)
 
@@ -108,7 +133,7 @@ def dimensions(config: Any, size: Size) -> dict[str, int]:
         "W": 8 * width,
         "f": frames,
         "bf": size.batch * frames,
-        "t": TOKENS,
+        "t": size.tokens or TOKENS,
         "d": text,
         "x": one(config.get("cross_attention_dim") or 0),
         "p": projected - 6 * ids,

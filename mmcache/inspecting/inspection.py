@@ -12,8 +12,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmcache.adapter import Adapter
 from mmcache.cuts.cut import tapped
 from mmcache.engine.shadow import own_model
-from mmcache.inspecting.example_call import USUAL, Size, example_call
+from mmcache.inspecting.example_call import example_call, stands_for
+from mmcache.inspecting.known_contents import KnownContents
 from mmcache.inspecting.layers import staying, words
+from mmcache.inspecting.size import USUAL, Size
+from mmcache.inspecting.stack_parts import Part, stack_parts
 from mmcache.macs import skeleton
 from mmcache.parts import find_denoisers
 from mmcache.plans.presets import default_plan
@@ -31,6 +34,7 @@ class Branch:
         macs: multiply-adds of the cached step; None where they cannot be counted.
         share: of a full step's.
         bytes_per_lane: of the kept feature in half precision; a forecast of order n keeps n + 1 of them.
+        parts: of a transformer's stack, in the order in which they run; none for a U-Net.
     """
 
     branch: int
@@ -38,6 +42,7 @@ class Branch:
     macs: int | None
     share: float | None
     bytes_per_lane: int | None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Inspection:
         kind: its class.
         adapter: what describes it.
         plan: the default one.
+        stands_for: what the figures are for: a picture of 1024x1024 pixels; "" where the shapes say it.
         call: the shapes that the figures are for, by argument.
         full_macs: multiply-adds of a full step; None where they cannot be counted.
         note: why not; "" where they were.
@@ -59,6 +65,7 @@ class Inspection:
     kind: str
     adapter: str
     plan: str
+    stands_for: str
     call: dict[str, list[int]]
     full_macs: int | None
     note: str
@@ -74,10 +81,11 @@ def inspect(pipe: Any, size: Size = USUAL, name: str = "") -> list[Inspection]:
 
     Args:
         pipe: a diffusers pipeline or a denoiser; nothing is done to it and nothing is computed.
-        size: batch and frames of the call that is counted.
+        size: of the call that is counted.
         name: of a bare denoiser.
 
     Raises:
+        ValueError: the denoiser cannot have this size.
         UnsupportedPipelineError: no denoiser that mmcache knows.
     """
     return [
@@ -91,30 +99,32 @@ def inspect_denoiser(name: str, model: nn.Module, adapter: Adapter, size: Size) 
     call = example_call(model, size)
     note = ""
     full: int | None = None
-    measured: list[Any] = [(None, None)] * adapter.branches(model)
+    cuts = [adapter.cut(model, branch) for branch in range(adapter.branches(model))]
+    measured: list[Any] = [(None, None, stack_parts(cut, None)) for cut in cuts]
     if call is None:
         note = f"MACs are not counted: mmcache does not know the arguments of a {type(model).__name__}"
     else:
         try:
             full, *measured = measure(model, adapter, call)
         except Exception as error:  # whatever a foreign config leads to: the layers are still worth seeing
-            said = " ".join(str(error).split())[:120] or type(error).__name__
-            note = f"MACs are not counted: the call that its config leads to fails ({said})"
+            note = f"MACs are not counted: {why_not(model, adapter, error)}"
     branches = tuple(
         Branch(
             branch,
-            words(model, adapter.cut(model, branch)),
+            words(model, cut),
             macs,
             macs / full if macs is not None and full else None,
             held,
+            parts,
         )
-        for branch, (macs, held) in enumerate(measured)
+        for branch, (cut, (macs, held, parts)) in enumerate(zip(cuts, measured, strict=True))
     )
     return Inspection(
         name=name,
         kind=type(model).__name__,
         adapter=adapter.name,
         plan=str(default_plan(adapter, adapter.family)),
+        stands_for=stands_for(model, size),
         call=dict(shapes(call or {})),
         full_macs=full,
         note=note,
@@ -122,8 +132,19 @@ def inspect_denoiser(name: str, model: nn.Module, adapter: Adapter, size: Size) 
     )
 
 
+def why_not(model: nn.Module, adapter: Adapter, error: Exception) -> str:
+    """Why a call without contents fails."""
+    if adapter.looks_at_data:
+        return (
+            f"a {type(model).__name__} looks at the contents of its tensors, and a config has none; "
+            f"`mmcache compare` counts them while it draws"
+        )
+    said = " ".join(str(error).split())[:120] or type(error).__name__
+    return f"the call that its config leads to fails ({said})"
+
+
 def measure(model: nn.Module, adapter: Adapter, call: dict[str, Any]) -> Iterator[Any]:
-    """Multiply-adds of a full step; then for each branch those of a cached one and the bytes kept for it.
+    """Multiply-adds of a full step; then for each branch those of a cached one, the bytes kept and the parts.
 
     Only a full step is counted, layer by layer: the layers that stay take on a cached step what they take
     there.
@@ -132,13 +153,14 @@ def measure(model: nn.Module, adapter: Adapter, call: dict[str, Any]) -> Iterato
     cuts = [adapter.cut(bare, branch) for branch in range(adapter.branches(bare))]
     counter = FlopCounterMode(display=False)
     taken = by_module(bare, counter)
-    with torch.no_grad(), tapped(cuts), counter:
+    with torch.no_grad(), tapped(cuts), KnownContents(), counter:
         bare(**call)
     full = counter.get_total_flops()
     yield full // 2
     for cut in cuts:
         macs = (full - left_out(bare, staying(bare, cut), taken)) // 2
-        yield macs, BYTES * sum(tensor.numel() for tensor in cut.tap.take())
+        held = BYTES * sum(tensor.numel() for tensor in cut.tap.take())
+        yield macs, held, stack_parts(cut, {module: flops // 2 for module, flops in taken.items()})
 
 
 def by_module(model: nn.Module, counter: FlopCounterMode) -> dict[int, int]:

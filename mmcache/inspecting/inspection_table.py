@@ -38,7 +38,8 @@ def notes(found: Inspection) -> list[str]:
     if found.note:
         return [found.note]
     call = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in found.call.items() if shape)
+    of = f" for {found.stands_for}" if found.stands_for else ""
     return [
-        f"One call with {call}. Cache: one feature in half precision for each lane of a step; a forecast of "
-        f"order n keeps n + 1."
+        f"One call{of} with {call}. Cache: one feature in half precision for each lane of a step; a forecast "
+        f"of order n keeps n + 1."
     ]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from torch import nn
 
+from mmcache.inspecting.drawing import draw
 from mmcache.inspecting.inspection import Inspection
 from mmcache.inspecting.similarity import Similarity
 from mmcache.inspecting.similarity_drawing import draw_similarity
-from mmcache.inspecting.u_drawing import draw
 from mmcache.measuring.output_folder import check_output, write_files
 from mmcache.measuring.plots import require_matplotlib
 
@@ -31,7 +31,7 @@ def save_picture(file: Path, found: Sequence[tuple[nn.Module, Inspection]], bran
     """Draw each denoiser at a branch; with several, their names are added to the file's.
 
     Raises:
-        ValueError: a denoiser has no such branch, or its blocks form no U that can be drawn.
+        ValueError: a denoiser has no such branch, or its blocks form no U and no stack that can be drawn.
         MissingExtraError, OSError: as `check_picture` says.
     """
     check_picture(file)

@@ -7,20 +7,16 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from mmcache.cuts.unet import layers_of, skips
+from mmcache.inspecting.drawn import CELL_HEIGHT, CELL_WIDTH, FEATURE, INK, canvas, cell, heading, line
 from mmcache.inspecting.inspection import Inspection
 from mmcache.inspecting.layers import staying
-from mmcache.measuring.plots import empty_canvas, png_bytes
+from mmcache.measuring.plots import png_bytes
 from mmcache.registry import adapter_for
-from mmcache.report import giga, mebi
-
-KEPT, DEEP, FEATURE = "#0b7285", "#dee2e6", "#e8590c"
-INK, FAINT, PAPER = "#16181d", "#868e96", "#ffffff"
+from mmcache.report import mebi
 
 # In units of the drawing: a skip connection is one below the next.
-INCHES = 0.52  # of a unit
 LEVEL = 0.55  # more between two levels
 SLOPE = 1.0  # by which a level stands further in than the one above it
-CELL_WIDTH, CELL_HEIGHT = 1.9, 0.68
 INNER = 3.2  # between the two sides of the deepest level
 OUTER = 4.6  # beside the outermost level, for words
 
@@ -80,7 +76,7 @@ def giver(model: Any, down: Sequence[Any], skip: Any) -> tuple[str, nn.Module, i
     return f"layer {skip.layers - 1}", down[skip.block].resnets[skip.layers - 1], skip.block, skip.block
 
 
-def draw(model: nn.Module, found: Inspection, branch: int) -> bytes:
+def draw_u(model: nn.Module, found: Inspection, branch: int) -> bytes:
     """A PNG of the U at a branch.
 
     Raises:
@@ -93,13 +89,8 @@ def draw(model: nn.Module, found: Inspection, branch: int) -> bytes:
     heights = [-index - LEVEL * max(row.left, row.right) for index, row in enumerate(rows)]
     bottom = heights[-1] - 1 - LEVEL
     edge = INNER / 2 + SLOPE * max(max(row.left, row.right) for row in rows) + CELL_WIDTH
-    width, height = 2 * (edge + OUTER), 3.4 - bottom
-
-    figure = empty_canvas(figsize=(INCHES * width, INCHES * height), facecolor=PAPER)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    axes.set_xlim(-width / 2, width / 2)
-    axes.set_ylim(bottom - 0.9, height + bottom - 0.9)
+    width = 2 * (edge + OUTER)
+    figure, axes = canvas(width, bottom - 0.9, 2.5)
 
     places = [
         (SLOPE * row.left + CELL_WIDTH / 2 - edge, edge - CELL_WIDTH / 2 - SLOPE * row.right) for row in rows
@@ -120,29 +111,6 @@ def draw(model: nn.Module, found: Inspection, branch: int) -> bytes:
     mark_feature(axes, path, found, branch)
     axes.text(0.7 - width / 2, 1.5, heading(found, branch), fontsize=12, color=INK, va="center")
     return png_bytes(figure)
-
-
-def line(axes: Any, across: tuple[float, float], down: tuple[float, float], kept: bool) -> None:
-    look = {"color": KEPT, "linewidth": 2.2, "zorder": 2} if kept else {"color": DEEP, "linewidth": 1.2}
-    axes.plot(across, down, **look)
-
-
-def cell(axes: Any, x: float, y: float, text: str, kept: bool) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
-    corner = (x - CELL_WIDTH / 2, y - CELL_HEIGHT / 2)
-    box = FancyBboxPatch(
-        corner,
-        CELL_WIDTH,
-        CELL_HEIGHT,
-        boxstyle="round,pad=0,rounding_size=0.18",
-        facecolor=KEPT if kept else DEEP,
-        edgecolor=PAPER,
-        linewidth=1.5,
-        zorder=3,
-    )
-    axes.add_patch(box)
-    axes.text(x, y, text, fontsize=8, color=PAPER if kept else FAINT, ha="center", va="center", zorder=4)
 
 
 def name_blocks(
@@ -167,16 +135,8 @@ def mark_feature(axes: Any, path: Sequence[Any], found: Inspection, branch: int)
     (_, x), y, _ = path[last]
     held = found.branches[branch].bytes_per_lane
     text = "kept feature" + ("" if held is None else f", {mebi(held)}")
+    beside = x - CELL_WIDTH / 2 - 0.2  # clear of the cell below
     axes.plot([x], [y - 0.5], marker="D", markersize=8, color=FEATURE, zorder=5)
+    axes.plot([beside, x], [y - 0.5, y - 0.5], color=FEATURE, linewidth=1.2, zorder=2)
     axes.plot([x, x], [y - 0.5, y - CELL_HEIGHT / 2], color=FEATURE, linewidth=2.2, zorder=2)
-    axes.text(x - 0.35, y - 0.52, text, fontsize=9, color=FEATURE, ha="right", va="center", zorder=5)
-
-
-def heading(found: Inspection, branch: int) -> str:
-    """unet: UNet2DConditionModel at branch 0, 20.79G of 338.60G MACs (6.1 %)."""
-    chosen = found.branches[branch]
-    words = f"{found.name}: {found.kind} at branch {branch}"
-    if chosen.macs is None or not found.full_macs:
-        return words
-    share = 100 * chosen.macs / found.full_macs
-    return f"{words}, {giga(chosen.macs)} of {giga(found.full_macs)} MACs ({share:.1f} %)"
+    axes.text(beside - 0.1, y - 0.52, text, fontsize=9, color=FEATURE, ha="right", va="center", zorder=5)
