@@ -26,6 +26,7 @@ from mmcache.refusals import (
     check_alone,
     check_clock,
     check_fits,
+    check_one_decision,
     check_other_caches,
     check_repeats,
 )
@@ -76,6 +77,7 @@ def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None,
 
     check_alone(pipe, denoisers)
     check_other_caches(denoisers)
+    check_one_decision(plans, denoisers)
     check_repeats(pipe, default_plan=plan is None and not options)
 
     notes = [

@@ -109,3 +109,18 @@ def check_other_caches(denoisers: dict[str, Denoiser]) -> None:
     for name, part in denoisers.items():
         if found := other_cache(own_model(part.model)):
             raise UnsupportedPipelineError(f"{name}: {found}")
+
+
+def check_one_decision(plans: dict[str, Plan], denoisers: dict[str, Denoiser]) -> None:
+    """Refuse a plan that looks at features of a model spread over processes: each sees its own part of them.
+
+    One would run a step in full and another not, and wait for it for ever.
+    """
+    for name, part in denoisers.items():
+        spread = getattr(own_model(part.model), "_parallel_config", None) is not None
+        if spread and plans[name].policy.needs_change:
+            raise UnsupportedPipelineError(
+                f"{name} is spread over processes (enable_parallelism), and under {plans[name].policy} each "
+                f"would decide by its own part of the features: take a policy that looks at the step alone, "
+                f"such as Uniform(3)"
+            )

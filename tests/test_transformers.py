@@ -13,6 +13,7 @@ from diffusers import (
 from torch import nn
 
 from mmcache import (
+    Adaptive,
     Plan,
     Uniform,
     UnsupportedPipelineError,
@@ -300,6 +301,14 @@ def test_caches_of_other_packages_are_known_by_what_they_leave_on_a_model(mark):
     setattr(pipe.transformer, mark, True)
     with pytest.raises(UnsupportedPipelineError, match="can follow one cache only"):
         accelerate(pipe)
+
+
+def test_processes_that_each_hold_a_part_do_not_decide_by_it():
+    pipe = flux_case().make()
+    pipe.transformer._parallel_config = object()  # as enable_parallelism leaves it
+    with pytest.raises(UnsupportedPipelineError, match=r"spread over processes.*such as Uniform"):
+        accelerate(pipe, policy=Adaptive(0.1))
+    accelerate(pipe, interval=2)
 
 
 def blocks_offloaded(pipe):
