@@ -42,7 +42,12 @@ class LooksLike(nn.Module):
     """Has the attributes of a block that it stands for, as the model's forward may ask for them.
 
     The block is not a child: nothing of it runs.
+
+    Attributes:
+        runs: the block does run, within this.
     """
+
+    runs = False
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -113,6 +118,8 @@ class Rejoin(LooksLike, Slot):
 
 class RejoinBefore(Rejoin):
     """Stands around the block behind a deep part, which runs on what would have left the part."""
+
+    runs = True
 
     def __init__(self, block: nn.Module, places: tuple[Place, ...]) -> None:
         super().__init__(block, places)

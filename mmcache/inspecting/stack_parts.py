@@ -9,6 +9,7 @@ from torch import nn
 
 from mmcache.cuts.cut import Cut
 from mmcache.cuts.stand_ins import Enter, LooksLike, PassThrough, Rejoin
+from mmcache.inspecting.stack_words import runs
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def stack_parts(cut: Cut, taken: Mapping[int, int] | None) -> tuple[Part, ...]:
 
 
 def stays(placed: Placed) -> bool:
-    return placed.there is placed.block
+    return runs(placed.there)
 
 
 def by_list(neighbours: Iterator[Placed]) -> list[list[Placed]]:
@@ -77,7 +78,7 @@ def by_list(neighbours: Iterator[Placed]) -> list[list[Placed]]:
 
 def part(blocks: list[Placed], taken: Mapping[int, int] | None) -> Part:
     there = blocks[-1].there
-    streams = there.places if isinstance(there, Enter | PassThrough | Rejoin) else ()
+    streams = there.places if isinstance(there, Enter | PassThrough | Rejoin) and not there.runs else ()
     return Part(
         blocks[0].blocks,
         blocks[0].number,

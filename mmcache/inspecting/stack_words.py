@@ -14,9 +14,13 @@ def words_of_stack(cut: Cut) -> str:
         f"{swap.key} {', '.join(ranges(kept)) or 'none'} of {len(swap.value)}"
         for swap in cut.shrink
         if isinstance(swap.value, nn.ModuleList)
-        and len(kept := [n for n, block in enumerate(swap.value) if not isinstance(block, LooksLike)])
-        < len(swap.value)
+        and len(kept := [number for number, there in enumerate(swap.value) if runs(there)]) < len(swap.value)
     )
+
+
+def runs(there: nn.Module) -> bool:
+    """Whether the block that had this place runs on a cached step."""
+    return not isinstance(there, LooksLike) or there.runs
 
 
 def ranges(numbers: list[int]) -> Iterator[str]:
