@@ -69,10 +69,14 @@ def check_saves(pipe, sample, plan):
         sample(pipe)
         report = session.report()
     read = any("may be read" in note for note in report.notes)  # the attention maps: every step is full
+    whole = {note.partition(":")[0] for note in report.notes if "ran whole at every step" in note}
     for part in report.parts:
         at = {(step.branch, step.full_macs): step.macs for step in part.steps}
         assert part.macs == sum(at[step.branch, step.full_macs] for step in part.steps)
         if plan.policy.interval > 1 and len({step.step for step in part.steps}) > 1 and not read:
+            if part.name in whole:  # a side network whose last residual is read at every step
+                assert part.macs == part.full_macs
+                continue
             assert part.cached_steps, f"{part.name}: no call was cached"
             assert part.macs < part.full_macs
     return report

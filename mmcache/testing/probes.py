@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from mmcache.adapter import Adapter
-from mmcache.cuts.cut import Cut, Slot, tapped
+from mmcache.cuts.cut import Cut, Slot, Swap, tapped
 from mmcache.engine.caching_scheduler import wants_gradients
 from mmcache.engine.history import first_tensor, signature
 from mmcache.engine.shadow import own_model, shadow_forward
@@ -191,6 +191,8 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
         seen.add(id(thing))
         if isinstance(thing, Slot):
             waiting.append(thing.feature)
+        elif isinstance(thing, Swap):
+            waiting.append(thing.value)  # its table is the model's own
         elif isinstance(thing, torch.Tensor) and thing.dim() > 1 and not thing.is_meta:
             tensors[thing.data_ptr()] = thing.nbytes
         elif isinstance(thing, FunctionType):
