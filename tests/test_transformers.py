@@ -25,7 +25,7 @@ from mmcache import (
 from mmcache.cuts.block_stack import branches_of_stack, kept_at_either_end
 from mmcache.cuts.block_streams import streams_of
 from mmcache.cuts.cut import swapped
-from mmcache.cuts.stand_ins import Enter, PassThrough
+from mmcache.cuts.stand_ins import Enter, PassThrough, RejoinBefore
 from mmcache.inspecting.inspection import inspect
 from mmcache.registry import adapter_for
 from mmcache.testing import check_cheaper, check_same_input
