@@ -27,7 +27,7 @@ def pipeline():
     return pipeline
 
 
-def sample(pipeline, steps=12, **call):
+def sample(pipeline, steps=30, **call):
     return pipeline(
         CAPTIONS[0],
         num_inference_steps=steps,
