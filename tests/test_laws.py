@@ -196,6 +196,19 @@ class Leaving:
         return tiny.sample(pipe)
 
 
+def test_what_takes_the_place_of_something_let_go_is_seen():
+    """Some models make a list anew at every call, and a new one may stand where the first one stood."""
+    pipe = tiny.ddpm()
+    pipe.unet.made_anew = [1]
+    place = id(pipe.unet.made_anew)
+    before = probes.anatomy(pipe)
+    for _ in range(100):
+        pipe.unet.made_anew = [1]
+        if id(pipe.unet.made_anew) == place:
+            break
+    assert probes.differences(before, probes.anatomy(pipe)) == ["unet..made_anew"]
+
+
 def test_each_law_can_be_broken(monkeypatch):
     plan = Plan(Uniform(3))
     make = tiny.stable_diffusion

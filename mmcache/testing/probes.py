@@ -124,6 +124,16 @@ def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[
             handle.remove()
 
 
+class Same:
+    """An object, equal to itself alone. It is kept: the place of one that was let go is soon another's."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.thing is other.thing
+
+
 def anatomy(pipe: Any) -> dict[str, Any]:
     """Everything that an acceleration could leave behind: classes, attributes, children, hooks, weights."""
     found: dict[str, Any] = {f"pipe.{name}": True for name in vars(pipe)}
@@ -145,9 +155,9 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 def anatomy_of_module(where: str, module: nn.Module) -> dict[str, Any]:
     found: dict[str, Any] = {f"{where} class": type(module)}
     for name, value in vars(module).items():
-        found[f"{where}.{name}"] = id(value)
+        found[f"{where}.{name}"] = Same(value)
         if isinstance(value, dict):
-            found |= {f"{where}.{name}[{key}]": id(entry) for key, entry in value.items()}
+            found |= {f"{where}.{name}[{key}]": Same(entry) for key, entry in value.items()}
     versions = {f"{where} weight {name}": p._version for name, p in module.named_parameters(recurse=False)}
     return found | versions
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLMagvit, EasyAnimateTransformer3DModel
+from diffusers import AutoencoderKLMagvit, EasyAnimateControlPipeline, EasyAnimateTransformer3DModel
 
 from tests.zoo.parts import EMBEDDING, generator, quiet, seeded
 from tests.zoo.random_weights import lively
@@ -42,6 +42,17 @@ def build(cls: Any, channels: int = CHANNELS) -> Any:
     )
 
 
+class Control(EasyAnimateControlPipeline):
+    """In diffusers 0.42 its call gives `encode_prompt` an argument that this has not got."""
+
+    def encode_prompt(self, *args: Any, text_encoder_index: int = 0, **kwargs: Any) -> Any:
+        return super().encode_prompt(*args, **kwargs)
+
+
+def build_control(cls: Any) -> Any:
+    return build(Control, 3 * CHANNELS)
+
+
 def video(seed: int = 5) -> torch.Tensor:
     return torch.rand(1, 3, FRAMES, SIDE, SIDE, generator=generator(seed))
 
@@ -57,7 +68,18 @@ def masked() -> dict[str, Any]:
     return text() | {"video": video(), "mask_video": mask}
 
 
+def controlled() -> dict[str, Any]:
+    """Besides the video that controls there may be a picture of reference; without one its channels are 0."""
+    return text() | {"control_video": video()}
+
+
+def referring() -> dict[str, Any]:
+    return controlled() | {"ref_image": video(seed=6)[:, :, :1]}
+
+
 CASES = [
     case("EasyAnimatePipeline", build, text),
     case("EasyAnimateInpaintPipeline", lambda cls: build(cls, 3 * CHANNELS), masked),
+    case("EasyAnimateControlPipeline", build_control, controlled),
+    case("EasyAnimateControlPipeline (reference)", build_control, referring),
 ]

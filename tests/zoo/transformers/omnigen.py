@@ -1,7 +1,6 @@
 """OmniGen: words, given pictures and the noisy one in one stream; guidance in a batch of two or three."""
 
 from typing import Any
-from unittest import mock
 
 import torch
 from diffusers import OmniGenTransformer2DModel
@@ -43,16 +42,19 @@ class Processor(OmniGenMultiModalProcessor):
         return 2 * image - 1
 
 
+# For good, not only while one is built: `from_pipe` builds another one.
+pipeline_omnigen.OmniGenMultiModalProcessor = Processor
+
+
 def build(cls: Any) -> Any:
-    with mock.patch.object(pipeline_omnigen, "OmniGenMultiModalProcessor", Processor, create=True):
-        return parts.quiet(
-            cls(
-                transformer=lively(0, lambda: OmniGenTransformer2DModel(**SHAPE)),
-                scheduler=flow(invert_sigmas=True, num_train_timesteps=1),
-                vae=deep_vae(shift_factor=0.1),
-                tokenizer=parts.tokenizer(),
-            )
+    return parts.quiet(
+        cls(
+            transformer=lively(0, lambda: OmniGenTransformer2DModel(**SHAPE)),
+            scheduler=flow(invert_sigmas=True, num_train_timesteps=1),
+            vae=deep_vae(shift_factor=0.1),
+            tokenizer=parts.tokenizer(),
         )
+    )
 
 
 def sample(pipe: Any, guided: bool, **changes: Any) -> Any:
