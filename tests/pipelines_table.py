@@ -21,15 +21,15 @@ COMMAND = "pytest tests/test_pipelines.py -n auto --pipelines-table docs/pipelin
 OF_TRANSFORMERS = """# Every pipeline with a diffusion transformer
 
 Each pipeline class of diffusers that samples with a transformer, built small with random weights and run for
-six steps. A law holds (✓) if it held bit for bit; "-" stands where there is nothing to hold, or multiply-adds
-cannot be counted. The laws are those of `mmcache.testing`: a cached step right after a full one on the *same
-input* gives the same output, and is *cheaper* by what the cut predicts, at every branch; *interval 1* is the
-plain pipeline; after `restore` nothing is changed; a run after any other one is as on a *fresh* pipe; two pipes
-are *independent*; what is held is *one feature*, as the report says, and nothing after the run; a run *saves*
-what its cached calls save. The last five were run with guidance, every second step cached at branch 0; all but
-the last two for the first pipeline of every file also at interval 1, and at interval 3 and the deepest branch
-without guidance. Tiny models have few blocks, of which one at either end is much: real ones save more. This
-page is written by
+six steps. A law holds (✓) if it held bit for bit; "-" stands where there is nothing to hold, or
+multiply-adds cannot be counted. The laws are those of `mmcache.testing`: a cached step right after a
+full one on the *same input* gives the same output, and is *cheaper* by what the cut predicts, at every
+branch; *interval 1* is the plain pipeline; after `restore` nothing is changed; a run after any other
+one is as on a *fresh* pipe; two pipes are *independent*; what is held is *one feature*, as the report
+says, and nothing after the run; a run *saves* what its cached calls save. The last five were run with
+guidance, every second step cached at branch 0; all but the last two for the first pipeline of every
+file also at interval 1, and at interval 3 and the deepest branch without guidance. Tiny models have few
+blocks, of which one at either end is much: real ones save more. This page is written by
 
 ```
 pytest tests/test_transformer_pipelines.py -n auto -m "slow or not slow" \\
