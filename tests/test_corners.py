@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import itertools
 import pickle
 import weakref
 
@@ -24,6 +25,7 @@ from peft import LoraConfig
 
 import mmcache
 from mmcache import NonUniform, Plan, Taylor, Uniform, accelerate
+from mmcache.clocks.scheduler_clock import SchedulerClock
 from mmcache.engine.shadow import shadows
 from mmcache.testing import check_fresh, check_interval_one, check_restore, check_same_input
 from tests import tiny
@@ -589,3 +591,24 @@ def test_class_and_signature_stay():
     accelerate(pipe)
     assert type(pipe) is StableDiffusionPipeline
     check_restore(tiny.stable_diffusion, tiny.sample, PLAN)
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "told"),
+    [
+        (lambda times, step: [times[step]] * 3, True),
+        # Frames that are given, without noise and with less noise, stand still.
+        (lambda times, step: [0, min(500.5, times[step]), times[step]], True),
+        # Diffusion forcing: frames are at several steps at once, so no step is before another.
+        (lambda times, step: [times[min(step + frame, len(times) - 1)] for frame in range(3)], False),
+    ],
+    ids=["all alike", "some given", "forced"],
+)
+def test_a_time_for_each_frame_tells_the_step_of_those_that_are_drawn(timesteps, told):
+    scheduler = DDIMScheduler()
+    clock = SchedulerClock(scheduler, itertools.count(1), lambda: None, lambda run, step: None)
+    scheduler.set_timesteps(6)
+    times = scheduler.timesteps.tolist()
+    ticks = [clock.tick(torch.tensor([timesteps(times, step)], dtype=torch.float32)) for step in range(2)]
+    clock.release()
+    assert [tick is not None for tick in ticks] == [told, told]

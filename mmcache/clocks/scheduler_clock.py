@@ -126,15 +126,17 @@ class SchedulerClock:
     def _is_mixed(self, timestep: Any) -> bool:
         """Whether the calls of this run are at several timesteps at once: then no step is before another.
 
-        A row for each latent, with a time for each frame or token, tells the latest of them: a first frame
-        that is given has less noise, or none. More than two times in a row are those of diffusion forcing.
-        Looked at once per run, and only where a vector of timesteps does not show that it is one, repeated.
+        A row for each latent, with a time for each frame or token, tells the latest of them: frames that are
+        given have less noise, or none. Where more than two of the times are steps of this run, it is
+        diffusion forcing. Looked at once per run, and only where a vector of timesteps does not show that it
+        is one, repeated.
         """
         if self._mixed is None:
             several = isinstance(timestep, torch.Tensor) and timestep.numel() > 1 and any(timestep.stride())
             rows = timestep.reshape(timestep.shape[0], -1) if several else None
             self._mixed = rows is not None and (
-                bool((rows.amax(1) != rows.max()).any()) or len(rows[0].unique()) > 2
+                bool((rows.amax(1) != rows.max()).any())
+                or len(set(rows[0].tolist()) & set(self._tables()[0].tolist())) > 2
             )
         return self._mixed
 
