@@ -3,7 +3,7 @@
 Each is given a pipeline of its own class: cache-dit patches the class, and diffusers' hooks stay.
 """
 
-import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -68,9 +68,8 @@ def by_cache_dit(
 
     @contextmanager
     def enabled(subject: Subject, pipe: Any, setting: Any) -> Iterator[Held]:
+        os.environ.setdefault("CACHE_DIT_LOG_LEVEL", "error")  # it tells of every step of enabling
         import cache_dit  # optional: pip install --no-deps cache-dit
-
-        logging.getLogger("CACHE_DIT").setLevel(logging.WARNING)  # it tells of every step of enabling
 
         config = cache_dit.DBCacheConfig(
             Fn_compute_blocks=1,
