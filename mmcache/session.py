@@ -131,7 +131,7 @@ class Session:
             f"{name} was replaced, and the new one is not accelerated yet: the next run may do it, "
             f"accelerate(pipe) does it now"
             for name, scheduler in self.denoisers.items()
-            if self.active and (part_of(self.owner, name) or scheduler.entrance) is not scheduler.entrance
+            if self.active and part_of(self.owner, name) not in (None, scheduler.entrance)
         ]
 
     def _read(self) -> list[str]:
@@ -155,10 +155,11 @@ class Session:
     def _whole(self) -> list[str]:
         """Side networks of which the last run's cached steps have left out nothing."""
         return [
-            f"{name}: ran whole at every step: {side.denoiser_name} uses its last residual at cached ones too"
+            f"{name}: ran whole at every step: nothing of it could be left out at the cached ones"
             for name, side in self.side_networks.items()
             if side.past is not None
             and side.enabled
+            and side.past.calls
             and any(call.branch is not None for call in self.denoisers[side.denoiser_name].run.calls)
             and all(call.branch is None for call in side.past.calls)
         ]

@@ -12,9 +12,10 @@ from diffusers.hooks import group_offloading
 from diffusers.hooks.group_offloading import GroupOffloadingConfig, GroupOffloadingType, ModuleGroup
 
 from mmcache import Plan, Taylor, Uniform, accelerate
+from mmcache.engine.proof import Proof
 from tests import tiny
 from tests.zoo import controlnet
-from tests.zoo.transformers import flux, wan
+from tests.zoo.transformers import flux, sana, wan
 
 pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little")
 
@@ -102,6 +103,11 @@ def a_controlnet():
     return controlnet.one, lambda pipe: controlnet.sample(pipe, True), "controlnet"
 
 
+def a_controlnet_of_which_nothing_runs():
+    case = zoo(sana.CASES, "SanaControlNetPipeline")
+    return case.make, lambda pipe: case.sample(pipe, True), "controlnet"
+
+
 BLOCKS = [("block_level", blocks, False) for blocks in (1, 2, 3, 5)]
 STREAMS = [("block_level", 1, True), ("leaf_level", 1, True)]
 EVERY = [
@@ -109,11 +115,12 @@ EVERY = [
     for case in (a_flux, a_wan, a_unet, a_controlnet)
     for branch in (0, 1)
     for way in (*BLOCKS, ("leaf_level", 1, False), *STREAMS)
-]
+] + [(a_controlnet_of_which_nothing_runs, 0, *STREAMS[0])]
 QUICK = [
     *((a_flux, 0, *way) for way in (BLOCKS[1], *STREAMS)),
     *((a_unet, branch, *way) for branch, way in ((1, BLOCKS[1]), (0, STREAMS[0]), (1, STREAMS[0]))),
     (a_controlnet, 1, *BLOCKS[1]),
+    (a_controlnet_of_which_nothing_runs, 0, *STREAMS[0]),
 ]
 
 
@@ -159,3 +166,20 @@ def test_blocks_that_do_not_run_are_not_brought(blocks, streams, expected, monke
     each = [after - before for before, after in itertools.pairwise([0, *brought])]
     own = 1  # what is in no block
     assert each[:4] == [own + expected[0]] * 2 + [own + expected[1]] * 2  # guidance takes two calls
+
+
+def test_a_proof_waits_until_diffusers_knows_the_order_of_layers(monkeypatch):
+    make, sample, name = a_wan()
+    plan = Plan(Uniform(3), Taylor(1))
+    pipe = make()
+    model = getattr(pipe, name)
+    elsewhere = Elsewhere(monkeypatch, model)
+    offload(model, "block_level", streams=True)
+    session = accelerate(pipe, plan)
+    session.denoisers[name].proof = Proof(needed=True)
+    left_behind = []
+    model.register_forward_hook(lambda *_: left_behind.extend(elsewhere.still_here()))
+    assert torch.as_tensor(sample(pipe)).isfinite().all()
+    assert not left_behind
+    assert session.denoisers[name].proof.shown
+    assert session.report().denoisers[0].cached_steps

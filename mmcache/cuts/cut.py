@@ -197,7 +197,7 @@ class Cut:
     mark: tuple[Mark, Swap]
     arguments: Callable[[dict[str, Any]], dict[str, Any]]
     layers: tuple[nn.Module, ...]
-    residuals: Callable[[Given], int] | None = None
+    residuals: Callable[[Given], int | None] | None = None
     tensors: int | None = None
 
     def same_layers(self, other: "Cut") -> bool:

@@ -130,8 +130,12 @@ class ResidualsRead:
         found = (of.rule(number, blocks, keys, getattr(self.model, "config", None)) for number in reading)
         return {key for key in found if key is not None}
 
-    def needed(self, given: Given) -> int:
-        """How many of the first residuals of a side network have to be computed."""
+    def needed(self, given: Given) -> int | None:
+        """How many of the first residuals of a side network have to be computed; None: it is not known which
+        it gives.
+        """
+        if not given.keys:
+            return None
         last = before = 0
         for of, keys in zip(self.residuals, given.keys, strict=False):
             read = self.keys(of, keys, given.repeated)

@@ -19,6 +19,7 @@ from mmcache.cuts.cut import Cut, Feature, Given, cached, tapped
 from mmcache.engine.attention_readers import attention_readers
 from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.deferred import computed
+from mmcache.engine.group_offload import learns_order
 from mmcache.engine.history import DenoiserChange, Lane, Run, first_tensor, signature
 from mmcache.engine.other_caches import other_cache
 from mmcache.engine.proof import Proof
@@ -43,7 +44,7 @@ class Ahead(NamedTuple):
 
     run: Run
     clock: StepClock
-    residuals: Callable[[Given], int] | None
+    residuals: Callable[[Given], int | None] | None
 
 
 class CachingScheduler:
@@ -74,7 +75,7 @@ class CachingScheduler:
         self._cuts = self._make_cuts()
         self.run = Run(0, self._cuts)
         self.proof = Proof(needed=not adapter.described)
-        self._macs = CallMacs(self.model, adapter)
+        self._macs = CallMacs(self.model, adapter, compiled=self.compiled)
         self._warned = False
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -217,6 +218,8 @@ class CachingScheduler:
         seconds = watch.stop()
 
         features = {cut: self._own(feature) for cut in taps if (feature := cut.tap.take(cut.tensors))}
+        if unproved and learns_order(self.model):
+            features = {}  # a proof's calls would be learned too: the next step is full, and shows it
         if unproved and features:
             self.proof.show(form, self.model, features, forward, given, result)
         for cut, feature in features.items():

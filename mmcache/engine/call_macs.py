@@ -21,18 +21,20 @@ class CallMacs:
     Args:
         model: the denoiser.
         adapter: describes it.
+        compiled: whether it is called as a whole through a compiled graph, which its own modules do not show.
     """
 
-    def __init__(self, model: nn.Module, adapter: Adapter) -> None:
+    def __init__(self, model: nn.Module, adapter: Adapter, *, compiled: bool = False) -> None:
         self.model = model
         self.adapter = adapter
+        self._compiled = compiled
         self._counted: dict[Hashable, int | None] = {}
         self.begin_run()
 
     def begin_run(self) -> None:
         """Look at the model once a run, as its cuts are made: it may have got LoRA, or been compiled."""
-        looks = self.adapter.looks_at_data
-        self.while_running = looks and not any(is_compiled(module) for module in self.model.modules())
+        compiled = self._compiled or any(is_compiled(module) for module in self.model.modules())
+        self.while_running = self.adapter.looks_at_data and not compiled
         self._weights = weights_of(self.model) if self.while_running else None
 
     def of(self, signature: Hashable, shapes: dict[str, Any], branch: int | None) -> int | None:

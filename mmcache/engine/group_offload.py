@@ -35,12 +35,14 @@ class KeptGroups:
     @contextmanager
     def within(self, smaller: AbstractContextManager[None]) -> Iterator[None]:
         """The model made smaller, with every group that stays brought and sent back."""
-        with smaller, swapped(self.swaps):
-            for group in self.first:
-                group.onload_()
-            yield
-        for group in self.unused:
-            group.offload_()
+        try:
+            with smaller, swapped(self.swaps):
+                for group in self.first:
+                    group.onload_()
+                yield
+        finally:
+            for group in self.unused:
+                group.offload_()
 
 
 def kept_groups(model: nn.Module, shrink: Sequence[Swap]) -> KeptGroups:
@@ -63,6 +65,26 @@ def kept_groups(model: nn.Module, shrink: Sequence[Swap]) -> KeptGroups:
     return KeptGroups(
         tuple(swaps), tuple(group for group in first if group is not None), () if whole else (group,)
     )
+
+
+def learns_order(model: nn.Module) -> bool:
+    """Whether diffusers is looking in which order layers are called, to bring the next one ahead."""
+    registries = (vars(module).get("_diffusers_hook") for module in model.modules())
+    return any(found is not None and found.get_hook("layer_execution_tracker") for found in registries)
+
+
+def bring_ahead(model: nn.Module) -> None:
+    """Bring what diffusers brings ahead of a call of the model, before one that it does not see."""
+    hook = group_hook(model)
+    if hook is not None and hook.next_group is not None:
+        hook.next_group.onload_()
+
+
+def send_back(model: nn.Module) -> None:
+    """Send back what a model has brought ahead for a call in which nothing of it runs."""
+    hook = group_hook(model)
+    if hook is not None and hook.next_group is not None:
+        hook.next_group.offload_()
 
 
 def group_hook(module: nn.Module) -> Any:

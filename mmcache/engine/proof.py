@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from mmcache.cuts.cut import Cut, Feature, cached
-from mmcache.engine.group_offload import kept_groups
+from mmcache.engine.group_offload import bring_ahead, kept_groups
 from mmcache.macs import is_store
 
 
@@ -78,6 +78,7 @@ class Proof:
             return
         for cut, feature in features.items():
             try:
+                bring_ahead(model)
                 smaller = kept_groups(model, cut.shrink).within(cached(cut, feature))
                 with undrawn(result), smaller:
                     again = forward(**cut.arguments(call))

@@ -20,8 +20,9 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflat
 from mmcache.adapter import SideAdapter
 from mmcache.cuts.cut import Swap, swapped
 from mmcache.engine.caching_scheduler import Ahead, CachingScheduler, wants_gradients
+from mmcache.engine.call_macs import weights_of
 from mmcache.engine.deferred import Deferred, on_meta
-from mmcache.engine.group_offload import KeptGroups, kept_groups
+from mmcache.engine.group_offload import KeptGroups, kept_groups, send_back
 from mmcache.engine.history import Run, first_tensor, signature
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.shadow import below, is_compiled, own_model
@@ -138,6 +139,8 @@ class SideScheduler:
         elif residuals:
             with self._shorter(residuals):
                 result = forward(**call)
+        else:
+            send_back(self.model)
         record = CallRecord(ahead.clock, past.lane, residuals, False, form, watch.stop(), 0)
         past.calls.append(record)
         return result if residuals is None or known is None else self._deferred(result, known, call, record)
@@ -151,7 +154,7 @@ class SideScheduler:
         if ahead.residuals is None or known is None or given is None:
             return None
         residuals = ahead.residuals(given)
-        return residuals if residuals < known.residuals else None
+        return residuals if residuals is not None and residuals < known.residuals else None
 
     def _enter(self, ahead: Ahead, call: dict[str, Any]) -> SideRun:
         past = self.past
@@ -219,7 +222,7 @@ class SideScheduler:
         """Multiply-adds of a call of the last run; None if they cannot be counted."""
         if residuals == 0:
             return 0
-        key = (sum(1 for _ in self.model.modules()), signature, residuals)
+        key = (weights_of(self.model), signature, residuals)
         if key not in self._macs and self.past is not None:
             smaller = None if residuals is None else first_residuals(self.adapter, residuals)
             self._macs[key] = count_macs(self.model, self.past.shapes[signature], smaller)
