@@ -557,6 +557,7 @@ def test_compiled_denoiser_holds_two_graphs(compiled, when, graphs):
     for _ in range(2):
         assert torch.equal(tiny.sample(pipe), wanted)
         assert len(graphs) == 2  # full and cached, whatever alternates
+    assert session.report().denoisers[0].cached_steps
     session.restore()
     assert torch.equal(tiny.sample(pipe), plain)
 

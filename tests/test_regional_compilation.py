@@ -91,3 +91,13 @@ def test_blocks_that_were_compiled_are_not_counted_while_they_run(when, graphs):
     assert torch.equal(case.sample(pipe, True), wanted)
     assert len(graphs) == made
     assert session.report().denoisers[0].macs is None
+
+
+def test_a_model_that_was_compiled_as_a_whole_is_not_counted_while_it_runs(graphs):
+    case = zoo(hidream.CASES, "HiDreamImagePipeline")
+    pipe = case.make()
+    pipe.transformer = torch.compile(pipe.transformer, backend=graphs.backend)
+    session = accelerate(pipe, PLAN)
+    case.sample(pipe, True)
+    assert len(graphs) > 0
+    assert session.report().denoisers[0].macs is None
