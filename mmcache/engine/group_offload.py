@@ -8,7 +8,7 @@ group, and what is brought ahead is the next group that stays.
 Read from diffusers/hooks/group_offloading.py, 0.42. With one layer to a group and no streams nothing changes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,25 +24,26 @@ class KeptGroups:
 
     Attributes:
         swaps: who leads a group, and which group is brought ahead.
-        first: groups that the model itself would have brought ahead, if it had known of the cached step.
-        unused: groups that it has brought ahead, and of which something does not run.
+        first: the group that the model itself would have brought ahead, if it had known of the cached step;
+            None where that is what it does.
+        unused: the group that it has brought ahead, where something of it does not run.
     """
 
-    swaps: tuple[Swap, ...]
-    first: tuple[Any, ...]
-    unused: tuple[Any, ...]
+    swaps: tuple[Swap, ...] = ()
+    first: Any = None
+    unused: Any = None
 
     @contextmanager
     def within(self, smaller: AbstractContextManager[None]) -> Iterator[None]:
         """The model made smaller, with every group that stays brought and sent back."""
         try:
             with smaller, swapped(self.swaps):
-                for group in self.first:
-                    group.onload_()
+                if self.first is not None:
+                    self.first.onload_()
                 yield
         finally:
-            for group in self.unused:
-                group.offload_()
+            if self.unused is not None:
+                self.unused.offload_()
 
 
 def kept_groups(model: nn.Module, shrink: Sequence[Swap]) -> KeptGroups:
@@ -52,19 +53,22 @@ def kept_groups(model: nn.Module, shrink: Sequence[Swap]) -> KeptGroups:
     """
     hooks = {module: hook for module in model.modules() if (hook := group_hook(module)) is not None}
     if not hooks:
-        return KeptGroups((), (), ())
+        return KeptGroups()
     with swapped(shrink):
         kept = set(model.modules())
     staying = {module: hook.group for module, hook in hooks.items() if module in kept}
-    swaps = [*leaders(staying), *ahead(hooks, staying)]
+    route = Route(
+        {id(hook.group): hook for hook in hooks.values()}, {id(group) for group in staying.values()}
+    )
+    swaps = [*leaders(staying), *brought_ahead(hooks, staying, route)]
 
     own = hooks.get(model)
     group = None if own is None else own.next_group
-    first = [] if group is None or group in staying.values() else [next_staying(own, hooks, staying)]
-    whole = group is None or all(part in kept for module in group.modules for part in module.modules())
-    return KeptGroups(
-        tuple(swaps), tuple(group for group in first if group is not None), () if whole else (group,)
-    )
+    if group is None:
+        return KeptGroups(tuple(swaps))
+    first = None if id(group) in route.staying else route.next_from(own)
+    whole = all(part in kept for module in group.modules for part in module.modules())
+    return KeptGroups(tuple(swaps), first, None if whole else group)
 
 
 def learns_order(model: nn.Module) -> bool:
@@ -93,31 +97,46 @@ def group_hook(module: nn.Module) -> Any:
     return None if registry is None else registry.get_hook("group_offloading")
 
 
+@dataclass(frozen=True)
+class Route:
+    """The order in which groups are brought ahead, and which of them stay.
+
+    Attributes:
+        hooks: by the identity of a group, the hook that names the group behind it.
+        staying: the identities of the groups that stay.
+    """
+
+    hooks: Mapping[int, Any]
+    staying: Set[int]
+
+    def next_from(self, hook: Any) -> Any:
+        """The next group that stays behind that of a hook; None behind the last."""
+        seen: set[int] = set()  # a module that is called twice in a step makes a circle
+        group = hook.next_group
+        while group is not None and id(group) not in self.staying and id(group) not in seen:
+            seen.add(id(group))
+            group = self.hooks[id(group)].next_group if id(group) in self.hooks else None
+        return group if id(group) in self.staying else None
+
+
 def leaders(staying: Mapping[nn.Module, Any]) -> Iterator[Swap]:
     """Let the first and the last module that stay lead, where a group's own leader does not stay."""
-    for group in {id(group): group for group in staying.values()}.values():
-        modules = [module for module, its_group in staying.items() if its_group is group]
+    members: dict[int, list[nn.Module]] = {}
+    for module, group in staying.items():
+        members.setdefault(id(group), []).append(module)
+    for modules in members.values():
+        group = staying[modules[0]]
         if group.onload_leader not in staying:
             yield Swap(vars(group), "onload_leader", modules[0])
         if group.offload_leader not in staying:
             yield Swap(vars(group), "offload_leader", modules[-1])
 
 
-def ahead(hooks: Mapping[nn.Module, Any], staying: Mapping[nn.Module, Any]) -> Iterator[Swap]:
+def brought_ahead(
+    hooks: Mapping[nn.Module, Any], staying: Mapping[nn.Module, Any], route: Route
+) -> Iterator[Swap]:
     """Let no module that stays bring a group ahead that does not: the next that does, in its place."""
     for module in staying:
         hook = hooks[module]
-        if hook.next_group is not None and hook.next_group not in staying.values():
-            yield Swap(vars(hook), "next_group", next_staying(hook, hooks, staying))
-
-
-def next_staying(hook: Any, hooks: Mapping[nn.Module, Any], staying: Mapping[nn.Module, Any]) -> Any:
-    """The next group that stays, in the order in which groups are brought ahead; None behind the last."""
-    of_group = {id(hook.group): hook for hook in hooks.values()}
-    groups = {id(group) for group in staying.values()}
-    seen: set[int] = set()  # a module that is called twice in a step makes a circle
-    group = hook.next_group
-    while group is not None and id(group) not in groups and id(group) not in seen:
-        seen.add(id(group))
-        group = of_group[id(group)].next_group if id(group) in of_group else None
-    return group if id(group) in groups else None
+        if hook.next_group is not None and id(hook.next_group) not in route.staying:
+            yield Swap(vars(hook), "next_group", route.next_from(hook))
