@@ -128,8 +128,16 @@ def save_pipeline(
     pipeline.save_pretrained(folder, safe_serialization=True)
     # transformers 5 reads the tokenizer from one file, version 4 from these two.
     tokens.backend_tokenizer.model.save(str(folder / "tokenizer"))
-    # Without this, transformers 5 keeps the text encoder in fp16 beside a U-Net in fp32.
-    config = folder / "text_encoder" / "config.json"
+    load_as_float32(folder / "text_encoder")
+
+
+def load_as_float32(text_encoder: Path) -> None:
+    """Without this, transformers 5 keeps a text encoder that is stored in fp16 so, beside a denoiser in fp32.
+
+    Args:
+        text_encoder: its folder.
+    """
+    config = text_encoder / "config.json"
     settings = json.loads(config.read_text())
     settings["dtype"] = "float32"
     config.write_text(json.dumps(settings, indent=2) + "\n")

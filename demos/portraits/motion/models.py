@@ -1,7 +1,6 @@
 """The parts of the text-to-video miniature that are its own, and the pipeline that they are parts of."""
 
 import copy
-import json
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 from transformers import CLIPTextModel
 
 from mmcache.demos import miniature
+from mmcache.demos.portraits.models import load_as_float32
 from mmcache.demos.portraits.motion.motions import FRAMES
 
 LONGEST = 16  # frames that the motion modules have a place for
@@ -80,11 +80,7 @@ def save_video_parts(folder: Path, unet: UNetMotionModel, text: CLIPTextModel) -
     """Writes the two parts as fp16 safetensors."""
     copy.deepcopy(unet).half().save_pretrained(folder / "unet", safe_serialization=True)
     copy.deepcopy(text).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
-    # Without this, transformers 5 keeps the text encoder in fp16 beside a U-Net in fp32.
-    config = folder / "text_encoder" / "config.json"
-    settings = json.loads(config.read_text())
-    settings["dtype"] = "float32"
-    config.write_text(json.dumps(settings, indent=2) + "\n")
+    load_as_float32(folder / "text_encoder")
 
 
 def load_video_pipeline(folder: Path) -> AnimateDiffPipeline:

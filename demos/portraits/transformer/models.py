@@ -1,7 +1,6 @@
 """The parts of the transformer miniature that are its own, of exactly PixArt-alpha's kinds."""
 
 import copy
-import json
 from pathlib import Path
 
 import torch
@@ -9,7 +8,7 @@ from diffusers import PixArtTransformer2DModel
 from torch import nn
 from transformers import CLIPTokenizer, T5Config, T5EncoderModel
 
-from mmcache.demos.portraits.models import LATENT_CHANNELS, LATENT_SIZE, TEXT_WIDTH
+from mmcache.demos.portraits.models import LATENT_CHANNELS, LATENT_SIZE, TEXT_WIDTH, load_as_float32
 
 HEADS, HEAD_WIDTH, BLOCKS = 5, 32, 16
 NO_SIZES = {"resolution": None, "aspect_ratio": None}  # what PixArt's transformer asks for and here ignores
@@ -66,8 +65,4 @@ def save_transformer_parts(folder: Path, denoiser: PixArtTransformer2DModel, tex
     """Writes the two parts as fp16 safetensors."""
     copy.deepcopy(denoiser).half().save_pretrained(folder / "transformer", safe_serialization=True)
     copy.deepcopy(text).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
-    # Without this, transformers 5 keeps the text encoder in fp16 beside a transformer in fp32.
-    config = folder / "text_encoder" / "config.json"
-    settings = json.loads(config.read_text())
-    settings["dtype"] = "float32"
-    config.write_text(json.dumps(settings, indent=2) + "\n")
+    load_as_float32(folder / "text_encoder")
