@@ -135,8 +135,9 @@ def residuals_there(controlnet: nn.Module) -> int:
 
 def residuals_of(cut: Cut, controlnet: nn.Module) -> int:
     """How many residuals of a ControlNet a cached step needs."""
-    assert cut.residuals is not None
-    return cut.residuals(given_by(controlnet))
+    needed = None if cut.residuals is None else cut.residuals(given_by(controlnet))
+    assert needed is not None
+    return needed
 
 
 def still_there(denoiser: nn.Module, cut: Cut, name: str) -> int:
