@@ -1,11 +1,11 @@
 """aMUSEd: transformer layers between two convolutional blocks, over image tokens (arXiv 2401.01808)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.block_stack import BlockStack
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.block_stack import BlockStack
 from mmcache.plans.forecast import Hold
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
-from mmcache.registry import register
 
 # At branch 0 the convolutional blocks alone are what stays.
 layout = BlockStack(("transformer_layers",), entrance="project_to_hidden_norm", ends=0)

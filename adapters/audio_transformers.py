@@ -1,7 +1,7 @@
-"""Transformers that make sound and that one rule describes: `mmcache.transformer`."""
+"""Transformers that make sound and that one rule describes: `mmcache.architectures.transformer`."""
 
-from mmcache.registry import register
-from mmcache.transformer import transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import transformer
 
 register(
     transformer(

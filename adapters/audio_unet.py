@@ -1,8 +1,8 @@
 """AudioLDM 2: a spectrogram's U-Net, several attentions per layer (arXiv 2308.05734)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.unet import branches, cut
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.skip_unet import branches, cut
 
 register(
     Adapter(

@@ -1,7 +1,7 @@
 """ConsisID: CogVideoX, with a face looked at behind every other block (arXiv 2411.17440)."""
 
-from mmcache.registry import register
-from mmcache.transformer import transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import transformer
 
 register(
     transformer(

@@ -1,9 +1,9 @@
 """Transformers that have ControlNets, or a ControlNet within: which of their blocks gets which residual."""
 
-from mmcache.cuts import residuals as rules
-from mmcache.cuts.residuals import Residuals
-from mmcache.registry import register
-from mmcache.transformer import IMAGE_TRANSFORMER, transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import IMAGE_TRANSFORMER, transformer
+from mmcache.layouts import residuals as rules
+from mmcache.layouts.residuals import Residuals
 
 BY = "controlnet_block_samples"
 REPEATED = "controlnet_blocks_repeat"

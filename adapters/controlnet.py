@@ -1,8 +1,8 @@
 """ControlNets of U-Nets: the plain one, the union of several kinds of control, the sparse one for video."""
 
-from mmcache.adapter import SideAdapter
-from mmcache.cuts.controlnet import cut
-from mmcache.registry import register
+from mmcache.architectures.adapter import SideAdapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.controlnet import cut
 
 register(
     SideAdapter(

@@ -1,9 +1,9 @@
 """ControlNet-XS: `UNetControlNetXSModel`, a Stable Diffusion U-Net with a small control net inside."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.controlnet_xs import cut
-from mmcache.cuts.unet import branches
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.controlnet_xs import cut
+from mmcache.layouts.skip_unet import branches
 
 register(
     Adapter(

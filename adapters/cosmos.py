@@ -1,8 +1,8 @@
 """Cosmos Predict and Transfer (arXiv 2501.03575, 2503.14492), and Cosmos 3, which also has sound."""
 
-from mmcache.cuts.residuals import Residuals, every
-from mmcache.registry import register
-from mmcache.transformer import transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import transformer
+from mmcache.layouts.residuals import Residuals, every
 
 EVERY = every("controlnet_block_every_n")
 CONTROL = Residuals("transformer_blocks", EVERY, "block_controlnet_hidden_states", inside=True)
@@ -23,6 +23,6 @@ register(
         sample="vision_tokens",
         timestep="vision_timesteps",
         streams={"layers": ("und_seq", "gen_seq")},
-        looks_at_data=True,
+        data_dependent=True,
     )
 )

@@ -1,7 +1,7 @@
 """Flux 2 and Klein: two streams, then one of both together (Black Forest Labs, 2025)."""
 
-from mmcache.registry import register
-from mmcache.transformer import IMAGE_TRANSFORMER, transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import IMAGE_TRANSFORMER, transformer
 
 register(
     transformer(

@@ -1,8 +1,8 @@
 """I2VGen-XL: the text-to-video layers, with the first picture beside the latents (arXiv 2311.04145)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.unet import branches, cut
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.skip_unet import branches, cut
 
 register(
     Adapter(

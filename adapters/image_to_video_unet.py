@@ -1,8 +1,8 @@
 """Stable Video Diffusion: layers that mix a spatial and a temporal branch (arXiv 2311.15127)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.unet import branches, cut
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.skip_unet import branches, cut
 
 register(
     Adapter(

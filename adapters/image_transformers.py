@@ -1,7 +1,7 @@
-"""Transformers that make pictures and that one rule describes: `mmcache.transformer`."""
+"""Transformers that make pictures and that one rule describes: `mmcache.architectures.transformer`."""
 
-from mmcache.registry import register
-from mmcache.transformer import IMAGE_TRANSFORMER, transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import IMAGE_TRANSFORMER, transformer
 
 PLAIN = (
     *("DiTTransformer2DModel", "PixArtTransformer2DModel", "LuminaNextDiT2DModel"),
@@ -20,5 +20,5 @@ LOOKING = (
 MEASURED = {"family": IMAGE_TRANSFORMER}
 
 register(transformer("image transformer", *PLAIN, **MEASURED))
-register(transformer("image transformer that looks at its text", *LOOKING, looks_at_data=True, **MEASURED))
+register(transformer("image transformer that looks at its text", *LOOKING, data_dependent=True, **MEASURED))
 register(transformer("prior transformer", "PriorTransformer"))  # of a picture's embedding

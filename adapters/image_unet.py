@@ -1,8 +1,8 @@
 """Image U-Nets: Stable Diffusion 1.x, 2.x, SDXL and all that share `UNet2DConditionModel`."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.unet import branches, cut
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.skip_unet import branches, cut
 
 register(
     Adapter(

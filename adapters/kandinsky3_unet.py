@@ -1,8 +1,8 @@
 """Kandinsky 3: a U-Net with one skip connection per level (arXiv 2312.03511)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.level_unet import LevelUNet
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.level_unet import LevelUNet
 
 layout = LevelUNet(down="down_blocks", up="up_blocks", entrance="conv_in")
 

@@ -1,7 +1,7 @@
 """Latte: every spatial block is followed by a temporal one (arXiv 2401.03048)."""
 
-from mmcache.registry import register
-from mmcache.transformer import transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import transformer
 
 register(
     transformer(

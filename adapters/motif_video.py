@@ -1,7 +1,7 @@
 """Motif Video: two streams, one, and last blocks that begin again from the latent."""
 
-from mmcache.registry import register
-from mmcache.transformer import transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import transformer
 
 register(
     transformer(

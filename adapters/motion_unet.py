@@ -1,8 +1,8 @@
 """Image U-Nets with motion modules: AnimateDiff, PIA (arXiv 2307.04725)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.unet import branches, cut
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.skip_unet import branches, cut
 
 register(
     Adapter(

@@ -1,8 +1,8 @@
 """Stable Cascade: the U-Nets of its stages C (prior) and B (decoder)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.level_unet import LevelUNet
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.level_unet import LevelUNet
 
 layout = LevelUNet(
     down="down_blocks",

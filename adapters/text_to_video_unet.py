@@ -1,8 +1,8 @@
 """U-Nets with temporal convolutions and attentions behind the spatial ones: ModelScope, Zeroscope."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.unet import branches, cut
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.skip_unet import branches, cut
 
 register(
     Adapter(

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from mmcache.adapter import SideAdapter
-from mmcache.cuts.side_stack import SideStack
-from mmcache.registry import register
+from mmcache.architectures.adapter import SideAdapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.side_stack import SideStack
 
 PAIRS_AND_SINGLES = ("transformer_blocks", "single_transformer_blocks")
 

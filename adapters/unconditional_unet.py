@@ -1,8 +1,8 @@
 """U-Nets without text: DDPM, DDIM, LDM and score-SDE models of class `UNet2DModel`."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.unet import branches, cut
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.skip_unet import branches, cut
 
 register(
     Adapter(

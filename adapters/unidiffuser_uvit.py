@@ -1,8 +1,8 @@
 """UniDiffuser: a U-ViT, transformer layers with long skip connections (arXiv 2303.06555)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.level_unet import LevelUNet
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.level_unet import LevelUNet
 
 layout = LevelUNet(
     within="transformer",

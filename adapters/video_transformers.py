@@ -1,7 +1,7 @@
-"""Transformers that make video, with or without sound, and that one rule describes: `mmcache.transformer`."""
+"""Transformers that make video, with or without sound, and that one rule describes."""
 
-from mmcache.registry import register
-from mmcache.transformer import transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import transformer
 
 PLAIN = (
     *("WanTransformer3DModel", "ChronoEditTransformer3DModel", "SkyReelsV2Transformer3DModel"),
@@ -16,4 +16,4 @@ LOOKING = (
 )
 
 register(transformer("video transformer", *PLAIN))
-register(transformer("video transformer that looks at its text", *LOOKING, looks_at_data=True))
+register(transformer("video transformer that looks at its text", *LOOKING, data_dependent=True))

@@ -1,7 +1,7 @@
 """Wan Animate: Wan, with a face's motion added behind every fifth block (arXiv 2509.14055)."""
 
-from mmcache.registry import register
-from mmcache.transformer import transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import transformer
 
 register(
     transformer(

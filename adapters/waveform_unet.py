@@ -1,8 +1,8 @@
 """U-Nets over one dimension: Dance Diffusion (waveforms) and the planners of Diffuser (trajectories)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.level_unet import LevelUNet
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.level_unet import LevelUNet
 
 layout = LevelUNet(down="down_blocks", middle="mid_block", up="up_blocks")
 

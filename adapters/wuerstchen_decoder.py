@@ -1,8 +1,8 @@
 """Würstchen's stage B: a U-Net with one skip connection per level (arXiv 2306.00637)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.level_unet import LevelUNet
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.level_unet import LevelUNet
 
 layout = LevelUNet(down="down_blocks", up="up_blocks", entrance="embedding", both_ways="effnet_mappers")
 

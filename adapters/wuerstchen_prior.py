@@ -1,8 +1,8 @@
 """Würstchen's stage C: a stack of residual blocks without skip connections (arXiv 2306.00637)."""
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.block_stack import BlockStack
-from mmcache.registry import register
+from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.registry import register
+from mmcache.layouts.block_stack import BlockStack
 
 # A layer is a convolution, a timestep and an attention block.
 layout = BlockStack(("blocks",), entrance="projection", streams={"blocks": ("x",)}, group=3)

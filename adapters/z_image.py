@@ -1,8 +1,8 @@
 """Z-Image: text and picture in one stream, latents in a list (arXiv 2511.22699)."""
 
-from mmcache.cuts.residuals import Residuals, by_number
-from mmcache.registry import register
-from mmcache.transformer import IMAGE_TRANSFORMER, transformer
+from mmcache.architectures.registry import register
+from mmcache.architectures.transformer import IMAGE_TRANSFORMER, transformer
+from mmcache.layouts.residuals import Residuals, by_number
 
 register(
     transformer(

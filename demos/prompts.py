@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mmcache.measuring.quality import Figure
+from mmcache.tools.quality.quality import Figure
 
 PORTRAITS = ("text-to-image", "transformer")
 CLIPS = "text-to-video"
@@ -26,12 +26,12 @@ def prompts_for(miniature: str, count: int, fallback: str) -> Asked:
             again (each time from other noise).
     """
     if miniature in PORTRAITS:
-        from mmcache.demos.portraits.attribute_accuracy import accuracy_figure, fresh_captions
+        from mmcache_demos.portraits.attribute_accuracy import accuracy_figure, fresh_captions
 
         asked = fresh_captions(count)
         return Asked([one.caption.text for one in asked], [accuracy_figure(asked)])
     if miniature == CLIPS:
-        from mmcache.demos.portraits.motion.clips import clips
+        from mmcache_demos.portraits.motion.clips import clips
 
         return Asked([clip.text for clip in clips("trade-off", count)])
     return Asked([fallback] * count)

@@ -11,28 +11,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmcache.acceleration import accelerate, restore
-    from mmcache.adapter import Adapter
+    from mmcache.api.accelerate import accelerate, restore
+    from mmcache.api.session import Session
+    from mmcache.architectures.adapter import Adapter
+    from mmcache.architectures.inference import general_adapter
+    from mmcache.architectures.registry import register
     from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
-    from mmcache.general import general_adapter
-    from mmcache.measuring.compare import compare
     from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
     from mmcache.plans.plan import Plan
     from mmcache.plans.plan_file import load_plan, save_plan
     from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
     from mmcache.plans.presets import presets
-    from mmcache.registry import register
-    from mmcache.session import Session
-    from mmcache.sweeping.sweep import sweep
-    from mmcache.tuning.tune import tune
+    from mmcache.tools.comparison.compare import compare
+    from mmcache.tools.sweeping.sweep import sweep
+    from mmcache.tools.tuning.tune import tune
 
 # Where each public name lives. Imported when first used: torch and diffusers take seconds to import, and
 # `mmcache --help` should not.
 _HOME = {
-    "accelerate": "acceleration",
-    "restore": "acceleration",
-    "Adapter": "adapter",
-    "general_adapter": "general",
+    "accelerate": "api.accelerate",
+    "restore": "api.accelerate",
+    "Adapter": "architectures.adapter",
+    "general_adapter": "architectures.inference",
     "MissingExtraError": "errors",
     "PlanFileError": "errors",
     "UnsupportedPipelineError": "errors",
@@ -40,8 +40,8 @@ _HOME = {
     "Forecast": "plans.forecast",
     "Hold": "plans.forecast",
     "Taylor": "plans.forecast",
-    "compare": "measuring.compare",
-    "sweep": "sweeping.sweep",
+    "compare": "tools.comparison.compare",
+    "sweep": "tools.sweeping.sweep",
     "Plan": "plans.plan",
     "load_plan": "plans.plan_file",
     "presets": "plans.presets",
@@ -51,9 +51,9 @@ _HOME = {
     "Policy": "plans.policy",
     "StepMask": "plans.policy",
     "Uniform": "plans.policy",
-    "register": "registry",
-    "Session": "session",
-    "tune": "tuning.tune",
+    "register": "architectures.registry",
+    "Session": "api.session",
+    "tune": "tools.tuning.tune",
 }
 
 __all__ = [

@@ -8,7 +8,7 @@ from diffusers import EulerDiscreteScheduler
 
 import mmcache
 from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, UnsupportedPipelineError, accelerate
-from mmcache.engine.shadow import shadows
+from mmcache.patching.forward_patch import forward_patches
 from mmcache.testing.probes import anatomy
 from tests import tiny, tiny_prompted
 from tests.zoo.transformers import pixart, wan
@@ -57,18 +57,18 @@ def test_accelerating_again_replaces_the_plan_and_says_so():
     assert tiny.steps_of(second) == "F0000F0000"
     assert "replaces the plan Uniform(interval=2)" in str(second.report())
     assert not first.active
-    assert len(shadows(pipe.unet)) == 1
+    assert len(forward_patches(pipe.unet)) == 1
     first.restore()  # a session that was replaced has nothing left to undo
     assert second.active
     second.restore()
-    assert not shadows(pipe.unet)
+    assert not forward_patches(pipe.unet)
 
 
 def test_context_manager_restores_also_after_an_error():
     pipe = tiny.stable_diffusion()
     with pytest.raises(RuntimeError), accelerate(pipe):
         raise RuntimeError
-    assert not shadows(pipe.unet)
+    assert not forward_patches(pipe.unet)
 
 
 def test_paused_session_runs_in_full():

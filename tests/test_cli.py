@@ -12,13 +12,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import mmcache
-import mmcache.demos
+import mmcache_demos
 from mmcache.cli import app
-from mmcache.cli.asked import Asked
-from mmcache.measuring.clip_comparison import CLIP_FILES
-from mmcache.measuring.comparison import FILES
-from mmcache.measuring.ffmpeg import check_decodes
+from mmcache.cli.request import Asked
 from mmcache.testing.probes import failing_denoiser
+from mmcache.tools.comparison.comparison import FILES
+from mmcache.tools.comparison.video_comparison import CLIP_FILES
+from mmcache.tools.media.ffmpeg import check_decodes
 from tests.tiny import ddpm
 from tests.tiny_prompted import controlled, controlnet, inpainting, motion_adapter, moving, prompted
 
@@ -46,7 +46,7 @@ def loaded(monkeypatch):
     def load(pipe):
         calls = []
         pipe.unet.register_forward_hook(lambda *_: calls.append(1))
-        monkeypatch.setattr(mmcache.demos, "load_miniature", lambda _: pipe)
+        monkeypatch.setattr(mmcache_demos, "load_miniature", lambda _: pipe)
         return calls
 
     return load

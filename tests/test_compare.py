@@ -13,17 +13,17 @@ from rich.console import Console
 
 import mmcache
 from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
-from mmcache.measuring.clip_comparison import CLIP_FILES, ClipComparison
-from mmcache.measuring.compare import compare
-from mmcache.measuring.comparison import FILES
-from mmcache.measuring.comparison_table import comparison_table
-from mmcache.measuring.metrics import Likeness, likeness
-from mmcache.measuring.output_folder import check_output, write_files
-from mmcache.measuring.peak_memory import watch_memory
-from mmcache.measuring.pictures import Panel, amplified_difference, as_images, side_by_side
-from mmcache.measuring.sampling import Sampling, together
-from mmcache.measuring.video_files import read_video
 from mmcache.testing.probes import anatomy, failing_denoiser
+from mmcache.tools.comparison.compare import compare
+from mmcache.tools.comparison.comparison import FILES
+from mmcache.tools.comparison.comparison_table import comparison_table
+from mmcache.tools.comparison.peak_memory import watch_memory
+from mmcache.tools.comparison.sampling import Sampling, together
+from mmcache.tools.comparison.video_comparison import CLIP_FILES, ClipComparison
+from mmcache.tools.media.output_folder import check_output, write_files
+from mmcache.tools.media.side_by_side import Panel, amplified_difference, as_images, side_by_side
+from mmcache.tools.media.video_files import read_video
+from mmcache.tools.quality.metrics import Likeness, likeness
 from tests.tiny import ddpm
 from tests.tiny_prompted import controlled, inpainting, moving, prompted
 

@@ -7,8 +7,8 @@ import torch
 from diffusers import MultiControlNetModel
 
 from mmcache import Adaptive, Plan, Taylor, Uniform, accelerate
-from mmcache.engine.deferred import Deferred, computed
-from mmcache.registry import side_adapter_for
+from mmcache.architectures.registry import side_adapter_for
+from mmcache.engine.lazy_tensor import LazyTensor, materialize
 from mmcache.testing import LawBroken, check_side_networks
 from tests import tiny
 from tests.zoo import controlnet
@@ -43,7 +43,7 @@ def test_a_step_at_which_it_is_switched_is_full(change):
     run(pipe, **change)
     steps = session.report().denoisers[0].steps
     assert [step.step for step in steps if step.branch is None] == [0, 3]
-    assert steps[3].unplanned
+    assert steps[3].cache_miss
 
 
 def halve_guidance(pipe, step, timestep, kwargs):
@@ -66,7 +66,7 @@ def test_residuals_that_were_left_out_are_computed_if_the_denoiser_has_to_run_wh
     session = accelerate(pipe, PLAN)
     assert torch.equal(run(pipe, **call), run(whole, **call))
     steps = session.report().side_networks[0].steps
-    again = [step.step for step in steps if step.unplanned]
+    again = [step.step for step in steps if step.cache_miss]
     assert again == [2], "the ControlNet was to be run again at the step where the U-Net's batch halved"
 
 
@@ -74,7 +74,8 @@ def test_a_cut_that_leaves_out_too_much_is_found(monkeypatch):
     adapter = side_adapter_for(controlnet.one().controlnet)
     one_fewer = dataclasses.replace(adapter, cut=lambda model, residuals: adapter.cut(model, residuals - 1))
     monkeypatch.setattr(
-        "mmcache.parts.side_adapter_for", lambda model: one_fewer if side_adapter_for(model) else None
+        "mmcache.api.resolved_pipeline.side_adapter_for",
+        lambda model: one_fewer if side_adapter_for(model) else None,
     )
     with pytest.raises(LawBroken, match="law 9"):
         check_side_networks(controlnet.one, run, PLAN)
@@ -158,7 +159,7 @@ def test_beside_another_session_nothing_is_computed_twice():
     assert residuals_of(session) == "F22F22"
 
 
-# Deferred tensors
+# LazyTensor tensors
 
 
 def deferred(value):
@@ -168,7 +169,7 @@ def deferred(value):
         calls.append(value)
         return value
 
-    return Deferred(value.to("meta"), value.device, compute), calls
+    return LazyTensor(value.to("meta"), value.device, compute), calls
 
 
 def test_operations_are_noted_not_done():
@@ -179,7 +180,7 @@ def test_operations_are_noted_not_done():
     assert together.shape == (4, 3)
     assert not calls
     wanted = torch.cat([torch.zeros_like(value), value * 2]) + 1
-    assert torch.equal(computed([together])[0], wanted)
+    assert torch.equal(materialize([together])[0], wanted)
     assert calls
 
 
@@ -195,7 +196,7 @@ def test_what_is_written_to_a_part_stays():
     late, _ = deferred(torch.zeros(2, 2))
     late[0] = 5.0
     late[:, 1] *= 2
-    assert torch.equal(computed(late), torch.tensor([[5.0, 10.0], [0.0, 0.0]]))
+    assert torch.equal(materialize(late), torch.tensor([[5.0, 10.0], [0.0, 0.0]]))
 
 
 def test_operands_are_those_of_the_operation_also_if_they_change_later():
@@ -203,7 +204,7 @@ def test_operands_are_those_of_the_operation_also_if_they_change_later():
     other = torch.ones(2)
     both = late + other
     other.zero_()
-    assert torch.equal(computed(both), torch.full((2,), 2.0))
+    assert torch.equal(materialize(both), torch.full((2,), 2.0))
 
 
 def test_a_number_needs_the_tensor():

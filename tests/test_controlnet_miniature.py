@@ -5,16 +5,16 @@ import pytest
 import torch
 from diffusers import StableDiffusionControlNetPipeline
 
-from mmcache.demos import load_miniature, miniature
-from mmcache.demos.portraits.attributes import random_portrait
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.controlnet.edges import agreement, edge_pictures, edges
-from mmcache.demos.portraits.controlnet.evaluate import draw_along
-from mmcache.demos.portraits.controlnet.train import edge_controlnet
-from mmcache.demos.portraits.dataset import seeds
-from mmcache.demos.portraits.drawing import draw
-from mmcache.demos.portraits.evaluate import draw_captions
-from mmcache.demos.portraits.fine_tuning import shipped_parts
+from mmcache_demos import load_miniature, miniature
+from mmcache_demos.portraits.attributes import random_portrait
+from mmcache_demos.portraits.captions import caption
+from mmcache_demos.portraits.controlnet.edges import agreement, edge_pictures, edges
+from mmcache_demos.portraits.controlnet.evaluate import draw_along
+from mmcache_demos.portraits.controlnet.train import edge_controlnet
+from mmcache_demos.portraits.dataset import seeds
+from mmcache_demos.portraits.drawing import draw
+from mmcache_demos.portraits.evaluate import draw_captions
+from mmcache_demos.portraits.fine_tuning import shipped_parts
 
 MEBIBYTE = 2**20
 STEPS = 8

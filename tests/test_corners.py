@@ -26,7 +26,7 @@ from peft import LoraConfig
 import mmcache
 from mmcache import NonUniform, Plan, Taylor, Uniform, accelerate
 from mmcache.clocks.scheduler_clock import SchedulerClock
-from mmcache.engine.shadow import shadows
+from mmcache.patching.forward_patch import forward_patches
 from mmcache.testing import check_fresh, check_interval_one, check_restore, check_same_input
 from tests import tiny
 
@@ -88,13 +88,13 @@ def test_denoising_end_is_the_end_of_the_run():
 
 
 @pytest.mark.parametrize(
-    ("after", "steps", "unplanned"),
+    ("after", "steps", "cache_miss"),
     [
         (4, "F000FF00F0", [5]),  # step 5 cannot use what a batch of two left
         (3, "F000F000F0", []),  # step 4 is full anyway, and must not extrapolate over the change
     ],
 )
-def test_guidance_switched_off_midway(after, steps, unplanned):
+def test_guidance_switched_off_midway(after, steps, cache_miss):
     def off(pipe, step, timestep, tensors):
         if step == after:
             pipe._guidance_scale = 1.0
@@ -110,7 +110,7 @@ def test_guidance_switched_off_midway(after, steps, unplanned):
     session = accelerate(pipe, interval=4, forecast=Taylor(1))
     run(pipe)
     assert tiny.steps_of(session) == steps
-    assert [step.step for step in session.report().denoisers[0].steps if step.unplanned] == unplanned
+    assert [step.step for step in session.report().denoisers[0].steps if step.cache_miss] == cache_miss
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_copies_of_an_accelerated_pipe_are_plain():
     session = accelerate(pipe, PLAN)
     wanted = tiny.sample(pipe)
     unet = copy.deepcopy(pipe.unet)
-    assert not shadows(unet)
+    assert not forward_patches(unet)
     assert torch.equal(tiny.sample(copy.deepcopy(pipe)), plain)
     assert torch.equal(tiny.sample(pipe), wanted)
     assert session.active
@@ -207,7 +207,7 @@ def test_unet_replaced_after_accelerate():
     pipe.unet = tiny.unet()
     assert "unet was replaced" in str(session.report())
     assert torch.equal(tiny.sample(pipe), cached())  # noticed when the run starts
-    assert not shadows(old)
+    assert not forward_patches(old)
     pipe.unet = tiny.unet()
     again = accelerate(pipe, interval=5)
     tiny.sample(pipe)
@@ -463,7 +463,7 @@ def test_offload(offload, when):
     session.restore()
     assert torch.equal(tiny.sample(pipe), plain)
     pipe.remove_all_hooks()
-    assert not shadows(pipe.unet)
+    assert not forward_patches(pipe.unet)
     assert torch.equal(tiny.sample(pipe), plain)
 
 

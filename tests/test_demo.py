@@ -16,29 +16,29 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import mmcache
+from mmcache.api.session import session_of
 from mmcache.cli import app
-from mmcache.demos import load_miniature
-from mmcache.demos.app import painting
-from mmcache.demos.app.board import Board
-from mmcache.demos.app.demo_tabs import DRAWING_TABS
-from mmcache.demos.app.figures import MEANINGS, figures_of
-from mmcache.demos.app.gallery import gallery_markup
-from mmcache.demos.app.limits import LimitError, Limits
-from mmcache.demos.app.link import query_of, read_query
-from mmcache.demos.app.models import ModelRefusedError, Models, Offer
-from mmcache.demos.app.plan_choice import FORECASTS, OWN, POLICIES, PlanChoice, named_plans
-from mmcache.demos.app.plan_preview import planned
-from mmcache.demos.app.progress import Seen
-from mmcache.demos.app.runs import Order, run_both
-from mmcache.demos.app.service import Service
-from mmcache.demos.app.settings import MINIATURE, SHIPPED_AS, Settings, read_settings
-from mmcache.demos.app.similarity import SimilarityMaps
-from mmcache.demos.app.uploads import read_upload
-from mmcache.demos.app.visits import Past, Visits
-from mmcache.demos.app.watching import Progress, Stopped
-from mmcache.measuring.picture_files import PictureFileError
-from mmcache.measuring.tasks import find_task
-from mmcache.session import session_of
+from mmcache.tools.comparison.tasks import find_task
+from mmcache.tools.media.image_files import PictureFileError
+from mmcache_demos import load_miniature
+from mmcache_demos.app import painting
+from mmcache_demos.app.board import Board
+from mmcache_demos.app.demo_tabs import DRAWING_TABS
+from mmcache_demos.app.figures import MEANINGS, figures_of
+from mmcache_demos.app.gallery import gallery_markup
+from mmcache_demos.app.limits import LimitError, Limits
+from mmcache_demos.app.link import query_of, read_query
+from mmcache_demos.app.models import ModelRefusedError, Models, Offer
+from mmcache_demos.app.plan_choice import FORECASTS, OWN, POLICIES, PlanChoice, named_plans
+from mmcache_demos.app.plan_preview import planned
+from mmcache_demos.app.progress import Seen
+from mmcache_demos.app.runs import Order, run_both
+from mmcache_demos.app.service import Service
+from mmcache_demos.app.settings import MINIATURE, SHIPPED_AS, Settings, read_settings
+from mmcache_demos.app.similarity import SimilarityMaps
+from mmcache_demos.app.uploads import read_upload
+from mmcache_demos.app.visits import Past, Visits
+from mmcache_demos.app.watching import Progress, Stopped
 from tests.tiny_prompted import controlled, inpainting, moving, prompted
 
 pytest.importorskip("gradio")
@@ -58,7 +58,7 @@ PIPES = {
 @pytest.fixture
 def service(tmp_path, monkeypatch):
     """A server whose miniatures are tiny random pipelines."""
-    monkeypatch.setattr("mmcache.demos.app.models.load_miniature", lambda name, **options: PIPES[name]())
+    monkeypatch.setattr("mmcache_demos.app.models.load_miniature", lambda name, **options: PIPES[name]())
     return Service(Offer(), named_plans({}), LIMITS, tmp_path)
 
 
@@ -546,7 +546,7 @@ def test_a_visitor_chooses_among_what_is_offered_and_never_a_folder(tmp_path, mo
 
 
 def test_a_refused_model_is_not_loaded(service, monkeypatch):
-    monkeypatch.setattr("mmcache.demos.app.models.load_for", lambda *_: pytest.fail("was loaded"))
+    monkeypatch.setattr("mmcache_demos.app.models.load_for", lambda *_: pytest.fail("was loaded"))
     with pytest.raises(ModelRefusedError):
         news_of(service, asked(model="/etc"))
 
@@ -564,7 +564,7 @@ def test_the_pipeline_that_was_not_used_for_longest_makes_room(monkeypatch):
         loaded.append(name)
         return PIPES[name]()
 
-    monkeypatch.setattr("mmcache.demos.app.models.load_miniature", load)
+    monkeypatch.setattr("mmcache_demos.app.models.load_miniature", load)
     models = Models(Offer(), most=2)
     first, second, third, _ = (tab.task for tab in DRAWING_TABS)
     for task in (first, second, first, third, first, second):
@@ -580,14 +580,14 @@ def run(*arguments):
 
 
 def test_the_map_of_similar_features_is_measured_once_and_without_a_picture(service, monkeypatch):
-    monkeypatch.setattr("mmcache.demos.app.similarity.STEPS", 4)
+    monkeypatch.setattr("mmcache_demos.app.similarity.STEPS", 4)
     maps, name = SimilarityMaps(service.models), "miniature: text-to-image"
     assert "has not been measured" in maps.known(name)
     measured = maps.measured(name)
     assert "data:image/png" in measured
     assert "to the next step" in measured
     monkeypatch.setattr(
-        "mmcache.demos.app.similarity.feature_similarity", lambda *_, **__: pytest.fail("again")
+        "mmcache_demos.app.similarity.feature_similarity", lambda *_, **__: pytest.fail("again")
     )
     assert maps.measured(name) == maps.known(name) == measured
     with pytest.raises(ModelRefusedError, match="mmcache inspect inpainting --similarity"):
@@ -600,7 +600,7 @@ def test_the_map_of_similar_features_is_measured_once_and_without_a_picture(serv
 def launched(monkeypatch):
     """What would be served."""
     found = []
-    monkeypatch.setattr("mmcache.demos.app.server.launch", found.append)
+    monkeypatch.setattr("mmcache_demos.app.server.launch", found.append)
     return found
 
 

@@ -7,10 +7,10 @@ import re
 import pytest
 from PIL import Image
 
-from mmcache.demos.app.browser import browser, why_no_browser
-from mmcache.demos.app.demo_tabs import DRAWING_TABS
-from mmcache.demos.app.screenshots import open_tab
-from mmcache.demos.app.server import Server, serving
+from mmcache_demos.app.browser import browser, why_no_browser
+from mmcache_demos.app.demo_tabs import DRAWING_TABS
+from mmcache_demos.app.screenshots import open_tab
+from mmcache_demos.app.server import Server, serving
 
 pytest.importorskip("gradio")
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())

@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from mmcache.demos import load_miniature
-from mmcache.demos.app.demo_tabs import DRAWING_TABS
-from mmcache.demos.app.limits import Limits
-from mmcache.demos.app.server import Server, serving
-from mmcache.demos.app.settings import MINIATURE, NAMES
+from mmcache_demos import load_miniature
+from mmcache_demos.app.demo_tabs import DRAWING_TABS
+from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.server import Server, serving
+from mmcache_demos.app.settings import MINIATURE, NAMES
 
 pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")

@@ -5,7 +5,7 @@ import torch
 
 from mmcache import Hold, Taylor
 from mmcache.clocks.clock import StepClock
-from mmcache.engine.history import Lane
+from mmcache.engine.run import Lane
 from mmcache.plans.forecast import Observation
 
 

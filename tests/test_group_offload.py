@@ -12,7 +12,7 @@ from diffusers.hooks import group_offloading
 from diffusers.hooks.group_offloading import GroupOffloadingConfig, GroupOffloadingType, ModuleGroup
 
 from mmcache import Plan, Taylor, Uniform, accelerate
-from mmcache.engine.proof import Proof
+from mmcache.engine.verification import Proof
 from tests import tiny
 from tests.zoo import controlnet
 from tests.zoo.transformers import flux, sana, wan

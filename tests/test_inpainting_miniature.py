@@ -5,15 +5,15 @@ import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline
 
-from mmcache.demos import load_miniature, miniature
-from mmcache.demos.portraits.attributes import random_portrait
-from mmcache.demos.portraits.classifier import load_classifier
-from mmcache.demos.portraits.drawing import draw
-from mmcache.demos.portraits.fine_tuning import shipped_parts
-from mmcache.demos.portraits.inpainting.edits import EDITED, changed_pixels, editable, random_edit
-from mmcache.demos.portraits.inpainting.evaluate import as_asked, cases, fill, kept, outside, overlay
-from mmcache.demos.portraits.inpainting.masks import SHAPES, grown, random_mask
-from mmcache.demos.portraits.inpainting.train import inpainting_unet, mask_channels
+from mmcache_demos import load_miniature, miniature
+from mmcache_demos.portraits.attributes import random_portrait
+from mmcache_demos.portraits.classifier import load_classifier
+from mmcache_demos.portraits.drawing import draw
+from mmcache_demos.portraits.fine_tuning import shipped_parts
+from mmcache_demos.portraits.inpainting.edits import EDITED, changed_pixels, editable, random_edit
+from mmcache_demos.portraits.inpainting.evaluate import as_asked, cases, fill, kept, outside, overlay
+from mmcache_demos.portraits.inpainting.masks import SHAPES, grown, random_mask
+from mmcache_demos.portraits.inpainting.train import inpainting_unet, mask_channels
 
 MEBIBYTE = 2**20
 STEPS = 8

@@ -14,16 +14,16 @@ from diffusers import (
 from PIL import Image
 from typer.testing import CliRunner
 
+from mmcache.architectures.registry import adapter_for
 from mmcache.cli import app
 from mmcache.errors import MissingExtraError
-from mmcache.inspecting.example_call import example_call
-from mmcache.inspecting.from_config import denoisers_from_config
-from mmcache.inspecting.inspection import inspect
-from mmcache.inspecting.pictures import save_picture
-from mmcache.inspecting.size import Size
-from mmcache.loading import ModelNotFoundError
-from mmcache.macs import count_macs, shapes_of, skip_branch
-from mmcache.registry import adapter_for
+from mmcache.macs.count import count_macs, shapes_of, skip_branch
+from mmcache.tools.inspecting.example_call import example_call
+from mmcache.tools.inspecting.from_config import denoisers_from_config
+from mmcache.tools.inspecting.inspection import inspect
+from mmcache.tools.inspecting.pictures import save_picture
+from mmcache.tools.inspecting.size import Size
+from mmcache.tools.loading import ModelNotFoundError
 from tests import tiny
 from tests.tiny_prompted import SMALL, controlled, moving
 
@@ -115,7 +115,7 @@ def test_a_pipeline_is_inspected_as_it_is_and_left_alone():
 
 
 def test_without_a_known_call_the_layers_are_still_said(monkeypatch):
-    monkeypatch.setattr("mmcache.inspecting.example_call.ARGUMENTS", {})
+    monkeypatch.setattr("mmcache.tools.inspecting.example_call.ARGUMENTS", {})
     (found,) = inspect(tiny.unet())
     assert "does not know the arguments of a UNet2DConditionModel" in found.note
     assert found.branches[0].layers == "conv_in | up 2: layer 2, conv_out"

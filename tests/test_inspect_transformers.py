@@ -16,15 +16,15 @@ from diffusers import (
 from PIL import Image
 from typer.testing import CliRunner
 
+from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.architectures.registry import adapter_for
 from mmcache.cli import app
-from mmcache.engine.shadow import own_model
-from mmcache.inspecting.example_call import TRANSFORMERS, example_call
-from mmcache.inspecting.inspection import inspect, inspect_denoiser
-from mmcache.inspecting.pictures import save_picture
-from mmcache.inspecting.size import Size
-from mmcache.macs import count_macs, shapes_of, skip_branch
-from mmcache.parts import find_denoisers
-from mmcache.registry import adapter_for
+from mmcache.macs.count import count_macs, shapes_of, skip_branch
+from mmcache.patching.forward_patch import unwrap_compiled
+from mmcache.tools.inspecting.example_call import TRANSFORMERS, example_call
+from mmcache.tools.inspecting.inspection import inspect, inspect_denoiser
+from mmcache.tools.inspecting.pictures import save_picture
+from mmcache.tools.inspecting.size import Size
 from tests import zoo
 from tests.zoo.transformers import flux, pixart
 
@@ -120,7 +120,7 @@ def first_of_each_class():
 @pytest.mark.parametrize("case", list(first_of_each_class()))
 def test_the_arguments_are_those_that_the_pipeline_gives(case):
     pipe = case.make()
-    model = next(own_model(part.model) for part in find_denoisers(pipe).values())
+    model = next(unwrap_compiled(part.model) for part in find_denoisers(pipe).values())
     given = {}
 
     def see(module, args, kwargs):
@@ -157,8 +157,8 @@ def test_what_looks_at_contents_is_said_in_one_sentence(monkeypatch):
     def looks(*args, **kwargs):
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
 
-    monkeypatch.setattr("mmcache.inspecting.inspection.skeleton", looks)
-    adapter = replace(adapter_for(model), looks_at_data=True)
+    monkeypatch.setattr("mmcache.tools.inspecting.inspection.skeleton", looks)
+    adapter = replace(adapter_for(model), data_dependent=True)
     found = inspect_denoiser("transformer", model, adapter, SMALL)
     assert "looks at the contents of its tensors, and a config has none" in found.note
     assert "meta tensor" not in found.note

@@ -6,9 +6,9 @@ import diffusers
 import pytest
 
 from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, accelerate
-from mmcache.cuts.unet import cut
-from mmcache.engine.history import Run
-from mmcache.registry import adapter_for
+from mmcache.architectures.registry import adapter_for
+from mmcache.engine.run import Run
+from mmcache.layouts.skip_unet import cut
 from mmcache.testing import (
     LawBroken,
     check_adapter,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import mmcache
-from mmcache.sweeping.last_output import repeating_last_output
+from mmcache.tools.sweeping.last_output import repeating_last_output
 from tests import tiny
 from tests.zoo.transformers import z_image
 

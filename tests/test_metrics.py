@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
-from mmcache.measuring.clip_score import clip_score_figure, image_processor
-from mmcache.measuring.confidence import mean_of
-from mmcache.measuring.latent_error import latent_error
-from mmcache.measuring.metrics import likeness, ms_ssim
-from mmcache.measuring.perceptual import lpips_figure
-from mmcache.measuring.quality import MOST_PSNR, MS_SSIM, PSNR, SSIM, VMAF, NotMeasuredError
+from mmcache.tools.quality.clip_score import clip_score_figure, image_processor
+from mmcache.tools.quality.confidence import mean_of
+from mmcache.tools.quality.latent_error import latent_error
+from mmcache.tools.quality.lpips import lpips_figure
+from mmcache.tools.quality.metrics import likeness, ms_ssim
+from mmcache.tools.quality.quality import MOST_PSNR, MS_SSIM, PSNR, SSIM, VMAF, NotMeasuredError
 from tests.tiny_prompted import tokenizer
 
 

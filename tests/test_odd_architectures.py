@@ -6,9 +6,9 @@ from diffusers import UNet1DModel
 from diffusers.pipelines.deprecated.wuerstchen import WuerstchenPrior
 from torch import nn
 
-from mmcache.cuts.block_stack import BlockStack
-from mmcache.cuts.cut import cached, tapped
-from mmcache.registry import adapter_for
+from mmcache.architectures.registry import adapter_for
+from mmcache.layouts.block_stack import BlockStack
+from mmcache.layouts.cut import cached, tapped
 from mmcache.testing import check_cheaper, check_same_input
 from tests.zoo.versatile import text_unet
 

@@ -10,13 +10,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 from typer.testing import CliRunner
 
 import mmcache
+from mmcache.architectures.registry import adapter_for
 from mmcache.cli import app
-from mmcache.counting import EVERYTHING, PAPER, paper_convention
-from mmcache.macs import count_macs, shapes_of, skip_branch
-from mmcache.measuring.call_counter import CallCounter
-from mmcache.measuring.components import macs_by_component, noted_calls
-from mmcache.paper.printed_figures import PRINTED_RUNS
-from mmcache.paper.published_models import (
+from mmcache.macs.conventions import EVERYTHING, PAPER, paper_convention
+from mmcache.macs.count import count_macs, shapes_of, skip_branch
+from mmcache.tools.comparison.call_counter import CallCounter
+from mmcache.tools.comparison.components import macs_by_component, noted_calls
+from mmcache_demos.paper.printed_figures import PRINTED_RUNS
+from mmcache_demos.paper.published_models import (
     DDPM_CIFAR_10,
     DDPM_LSUN,
     LDM_4_G,
@@ -24,8 +25,7 @@ from mmcache.paper.published_models import (
     STABLE_DIFFUSION_XL,
     STABLE_VIDEO_DIFFUSION_XT,
 )
-from mmcache.paper.reproduction import CountedRun, count_steps
-from mmcache.registry import adapter_for
+from mmcache_demos.paper.reproduction import CountedRun, count_steps
 from tests import tiny
 from tests.tiny_prompted import controlled, inpainting, prompted
 
@@ -211,7 +211,7 @@ def test_the_command(monkeypatch):
     """On the two quickest models."""
     for name in ("PRINTED_RUNS", "BY_BRANCH"):
         few = PRINTED_RUNS[-9:] if name == "PRINTED_RUNS" else (DDPM_CIFAR_10,)
-        monkeypatch.setattr(f"mmcache.paper.reproduction.{name}", few)
+        monkeypatch.setattr(f"mmcache_demos.paper.reproduction.{name}", few)
     table = CliRunner().invoke(app, ["paper"], env={"COLUMNS": "140"})
     assert table.exit_code == 0, table.output
     for words in ("paper prints", "DDPM, LSUN", "190.8G", "equal", "branch 5", "everything"):

@@ -20,11 +20,11 @@ from mmcache import (
     presets,
     save_plan,
 )
-from mmcache.plans.made_for import MadeFor
+from mmcache.architectures.registry import adapters
+from mmcache.plans.calibrated_for import MadeFor
 from mmcache.plans.plan_file import plan_as_dict
 from mmcache.plans.plan_schema import plan_schema
 from mmcache.plans.presets import USUAL, families, find_plan
-from mmcache.registry import adapters
 
 PLANS = [
     Plan(Uniform(3)),

@@ -6,15 +6,15 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import nn
 
-from mmcache.demos import MINIATURES, miniature
-from mmcache.demos.portraits.attributes import VALUES, random_portrait
-from mmcache.demos.portraits.autoencoder import standardize
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.classifier import load_classifier, shown
-from mmcache.demos.portraits.dataset import Pictures, seeds
-from mmcache.demos.portraits.drawing import draw
-from mmcache.demos.portraits.models import autoencoder, tokenizer
-from mmcache.demos.portraits.training import Recipe, train
+from mmcache_demos import MINIATURES, miniature
+from mmcache_demos.portraits.attributes import VALUES, random_portrait
+from mmcache_demos.portraits.autoencoder import standardize
+from mmcache_demos.portraits.captions import caption
+from mmcache_demos.portraits.classifier import load_classifier, shown
+from mmcache_demos.portraits.dataset import Pictures, seeds
+from mmcache_demos.portraits.drawing import draw
+from mmcache_demos.portraits.models import autoencoder, tokenizer
+from mmcache_demos.portraits.training import Recipe, train
 
 MEBIBYTE = 2**20
 

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 import mmcache
 from mmcache.cli import app
-from mmcache.inspecting.similarity import Similarity, feature_similarity, spread
-from mmcache.inspecting.similarity_drawing import draw_similarity
 from mmcache.testing.probes import anatomy
+from mmcache.tools.inspecting.similarity import Similarity, feature_similarity, spread
+from mmcache.tools.inspecting.similarity_drawing import draw_similarity
 from tests.tiny_prompted import prompted
 
 STEPS = 6

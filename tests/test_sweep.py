@@ -14,23 +14,23 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import mmcache
-import mmcache.demos
+import mmcache_demos
 from mmcache.cli import app
-from mmcache.demos.portraits import trade_off
 from mmcache.errors import MissingExtraError, UnsupportedPipelineError
-from mmcache.measuring.quality import PSNR, Figure
-from mmcache.sweeping import drawing
-from mmcache.sweeping.grid import fewer_steps, grid, policy_of
-from mmcache.sweeping.last_output import repeating_last_output
-from mmcache.sweeping.lines import Cached, Full, short
-from mmcache.sweeping.page import page, page_data
-from mmcache.sweeping.plot import pareto_png
-from mmcache.sweeping.points import Point, front, points
-from mmcache.sweeping.result import LineResult
-from mmcache.sweeping.samplers import SAMPLERS, use_sampler
-from mmcache.sweeping.sweep import FILES
-from mmcache.sweeping.table import markdown
 from mmcache.testing.probes import anatomy, failing_denoiser
+from mmcache.tools.quality.quality import PSNR, Figure
+from mmcache.tools.sweeping import drawing
+from mmcache.tools.sweeping.grid import fewer_steps, grid, policy_of
+from mmcache.tools.sweeping.last_output import repeating_last_output
+from mmcache.tools.sweeping.lines import Cached, Full, short
+from mmcache.tools.sweeping.page import page, page_data
+from mmcache.tools.sweeping.plot import pareto_png
+from mmcache.tools.sweeping.points import Point, front, points
+from mmcache.tools.sweeping.result import LineResult
+from mmcache.tools.sweeping.samplers import SAMPLERS, use_sampler
+from mmcache.tools.sweeping.sweep import FILES
+from mmcache.tools.sweeping.table import markdown
+from mmcache_demos.portraits import trade_off
 from tests import tiny
 from tests.tiny_prompted import SMALL as SMALL_UNET
 from tests.tiny_prompted import controlled, inpainting, moving, prompted, with_words
@@ -435,7 +435,7 @@ def shipped(monkeypatch, tmp_path):
     """A tiny pipe in the place of every miniature; `calls` counts its denoiser's."""
     monkeypatch.chdir(tmp_path)
     pipe = prompted()
-    monkeypatch.setattr(mmcache.demos, "load_miniature", lambda _: pipe)
+    monkeypatch.setattr(mmcache_demos, "load_miniature", lambda _: pipe)
     return SimpleNamespace(folder=tmp_path, calls=counted(pipe))
 
 
@@ -473,7 +473,7 @@ def test_a_stop_at_the_command_line_says_how_to_go_on(shipped, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmcache.sweeping.sweep.draw", interrupt)
+    monkeypatch.setattr("mmcache.tools.sweeping.sweep.draw", interrupt)
     ran = run("--count", "2", *FEW)
     assert ran.exit_code == 130
     assert "the same command goes on" in ran.stderr

@@ -7,12 +7,12 @@ import torch
 from diffusers import FluxPipeline
 
 import mmcache
-from mmcache.demos.transformers import against_caches, intervals_and_branches
-from mmcache.demos.transformers.bench import THRESHOLDS, Bench, bisected, nearest
-from mmcache.demos.transformers.left_out import CallWatch, Price
-from mmcache.demos.transformers.methods import METHODS, around, taylorseer_full_steps
-from mmcache.demos.transformers.overhead import PairTimer, without
-from mmcache.demos.transformers.subjects import FLUX, SUBJECTS_BY_NAME, Subject
+from mmcache_demos.transformers import against_caches, intervals_and_branches
+from mmcache_demos.transformers.bench import THRESHOLDS, Bench, bisected, nearest
+from mmcache_demos.transformers.left_out import CallWatch, Price
+from mmcache_demos.transformers.methods import METHODS, around, taylorseer_full_steps
+from mmcache_demos.transformers.overhead import PairTimer, without
+from mmcache_demos.transformers.subjects import FLUX, SUBJECTS_BY_NAME, Subject
 from tests.zoo.transformers import flux
 
 STEPS = 9

@@ -8,12 +8,13 @@ import torch
 from diffusers import FluxTransformer2DModel, WanVACETransformer3DModel
 
 from mmcache import Plan, Taylor, Uniform, accelerate
-from mmcache.cuts.cut import Given, swap_child, swapped
-from mmcache.engine.shadow import own_model
-from mmcache.measuring.controlnet_blocks import rows
-from mmcache.parts import find_denoisers
-from mmcache.registry import adapter_for, side_adapter_for
+from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.architectures.registry import adapter_for, side_adapter_for
+from mmcache.layouts.cut import Given
+from mmcache.patching.forward_patch import unwrap_compiled
+from mmcache.patching.swap import swap_child, swapped
 from mmcache.testing import LawBroken, check_side_networks
+from mmcache_demos.benchmarks.controlnet_blocks import rows
 from tests.test_pipelines import sampler
 from tests.zoo import TRANSFORMERS
 from tests.zoo.transformers import flux, sd3, wan, z_image
@@ -51,7 +52,7 @@ def residuals_of(report):
 def branches_of(case):
     """Of the pipeline's denoiser that has the fewest."""
     models = find_denoisers(case.make()).values()
-    return min(part.adapter.branches(own_model(part.model)) for part in models)
+    return min(part.adapter.branches(unwrap_compiled(part.model)) for part in models)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_every_branch_gives_what_running_the_whole_network_gives(case):
         (cut, report), (whole, other) = run(case, branch), run(case, branch, cut=False)
         assert torch.equal(cut, whole), f"branch {branch}"
         assert report.macs <= other.macs
-        assert not any(call.unplanned for part in report.side_networks for call in part.steps)
+        assert not any(call.cache_miss for part in report.side_networks for call in part.steps)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_step_at_which_it_is_switched_is_full(change):
     assert torch.equal(torch.as_tensor(sample(pipe)), torch.as_tensor(sample(whole)))
     steps = session.report().denoisers[0].steps
     assert [step.step for step in steps if step.branch is None] == [0, 3]
-    assert steps[3].unplanned
+    assert steps[3].cache_miss
 
 
 def test_a_cut_that_leaves_out_too_much_is_found(monkeypatch):
@@ -110,7 +111,8 @@ def test_a_cut_that_leaves_out_too_much_is_found(monkeypatch):
 
     broken = dataclasses.replace(adapter, cut=cut)
     monkeypatch.setattr(
-        "mmcache.parts.side_adapter_for", lambda model: broken if side_adapter_for(model) else None
+        "mmcache.api.resolved_pipeline.side_adapter_for",
+        lambda model: broken if side_adapter_for(model) else None,
     )
     with pytest.raises(LawBroken, match="law 9"):
         check_side_networks(SANA.make, sampler(SANA, True), plan_at(1))
@@ -135,7 +137,7 @@ def test_residuals_that_were_left_out_are_computed_if_the_transformer_has_to_run
 
     (cut, report), (whole, _) = forgetful(True), forgetful(False)
     assert torch.equal(cut, whole)
-    again = [step.step for step in report.side_networks[0].steps if step.unplanned]
+    again = [step.step for step in report.side_networks[0].steps if step.cache_miss]
     assert again == [2]
 
 

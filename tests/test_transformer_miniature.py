@@ -5,15 +5,15 @@ import pytest
 import torch
 
 import mmcache
-from mmcache.demos import GUIDANCE_SCALE, SHIPPED, load_miniature, miniature
-from mmcache.demos.portraits.attribute_accuracy import AVERAGED, as_asked, fresh_captions
-from mmcache.demos.portraits.classifier import load_classifier
-from mmcache.demos.portraits.evaluate import draw_captions
-from mmcache.demos.portraits.fine_tuning import TrainingData, shipped_parts
-from mmcache.demos.portraits.models import tokenize
-from mmcache.demos.portraits.training import Recipe, train
-from mmcache.demos.portraits.transformer.models import caption_mask, text_encoder, transformer
-from mmcache.demos.portraits.transformer.train import Conditioned, transformer_loss
+from mmcache_demos import GUIDANCE_SCALE, SHIPPED, load_miniature, miniature
+from mmcache_demos.portraits.attribute_accuracy import AVERAGED, as_asked, fresh_captions
+from mmcache_demos.portraits.classifier import load_classifier
+from mmcache_demos.portraits.evaluate import draw_captions
+from mmcache_demos.portraits.fine_tuning import TrainingData, shipped_parts
+from mmcache_demos.portraits.models import tokenize
+from mmcache_demos.portraits.training import Recipe, train
+from mmcache_demos.portraits.transformer.models import caption_mask, text_encoder, transformer
+from mmcache_demos.portraits.transformer.train import Conditioned, transformer_loss
 
 MEGABYTE = 10**6
 CAPTIONS = ["a person with long red hair and round glasses, on a yellow background", "a bald person", ""]

@@ -22,13 +22,13 @@ from mmcache import (
     register,
     registry,
 )
-from mmcache.cuts.block_stack import branches_of_stack, kept_at_either_end
-from mmcache.cuts.block_streams import streams_of
-from mmcache.cuts.cut import swapped
-from mmcache.cuts.stand_ins import Enter, PassThrough, RejoinBefore
-from mmcache.inspecting.inspection import inspect
-from mmcache.registry import adapter_for
+from mmcache.architectures.registry import adapter_for
+from mmcache.layouts.block_stack import branches_of_stack, kept_at_either_end
+from mmcache.layouts.block_streams import streams_of
+from mmcache.layouts.stand_ins import Enter, PassThrough, RejoinBefore
+from mmcache.patching.swap import swapped
 from mmcache.testing import check_cheaper, check_same_input
+from mmcache.tools.inspecting.inspection import inspect
 from tests import tiny
 from tests.zoo.transformers import flux, wan
 

@@ -11,17 +11,17 @@ from typer.testing import CliRunner
 
 import mmcache
 from mmcache import Fitted, Plan, StepMask, Taylor, UnsupportedPipelineError, accelerate, tune
+from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.api.session import session_of
 from mmcache.cli import app
-from mmcache.measuring.batches import wanted_pictures
-from mmcache.parts import find_denoisers
 from mmcache.plans.forecast import Observation
-from mmcache.session import session_of
-from mmcache.tuning.candidates import METHODS, Candidate
-from mmcache.tuning.error_model import ErrorModel
-from mmcache.tuning.recording import record
-from mmcache.tuning.runs import Trials
-from mmcache.tuning.schedule import FULL, Prices, full_steps, sources, with_full
-from mmcache.tuning.search import best_spacing, evenly_spaced, improved
+from mmcache.tools.comparison.batches import wanted_pictures
+from mmcache.tools.tuning.candidates import METHODS, Candidate
+from mmcache.tools.tuning.error_model import ErrorModel
+from mmcache.tools.tuning.recording import record
+from mmcache.tools.tuning.runs import Trials
+from mmcache.tools.tuning.schedule import FULL, Prices, full_steps, sources, with_full
+from mmcache.tools.tuning.search import best_spacing, evenly_spaced, improved
 from tests import tiny
 from tests.tiny_prompted import prompted
 
@@ -241,7 +241,9 @@ def test_bad_input_is_refused_and_the_pipe_untouched(pipe, wrong, message):
 
 def test_several_denoisers_are_refused(pipe, monkeypatch):
     found = find_denoisers(pipe)
-    monkeypatch.setattr("mmcache.tuning.tune.find_denoisers", lambda pipe: found | {"prior": found["unet"]})
+    monkeypatch.setattr(
+        "mmcache.tools.tuning.tune.find_denoisers", lambda pipe: found | {"prior": found["unet"]}
+    )
     with pytest.raises(UnsupportedPipelineError, match="unet, prior"):
         tune(pipe, PROMPTS, speedup=2.0)
 
@@ -279,7 +281,7 @@ def test_the_command_writes_a_plan_file_and_prints_its_figures(folder, tmp_path)
 )
 def test_the_command_refuses_before_anything_is_loaded(wrong, message, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mmcache.measuring.tasks.load_for", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("mmcache.tools.comparison.tasks.load_for", lambda *_: pytest.fail("loaded"))
     done = command("--model", folder, *wrong)
     assert done.exit_code == 2
     assert message in done.stderr
@@ -287,7 +289,7 @@ def test_the_command_refuses_before_anything_is_loaded(wrong, message, folder, t
 
 
 def test_without_a_model_it_is_the_shipped_miniature(pipe, monkeypatch, tmp_path):
-    monkeypatch.setattr("mmcache.demos.load_miniature", lambda _: pipe)
+    monkeypatch.setattr("mmcache_demos.load_miniature", lambda _: pipe)
     done = command("--speedup", 1.5, "--steps", 6, "--runs", 1, "--out", tmp_path / "plan.yaml", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)

@@ -7,16 +7,16 @@ import pytest
 from PIL import Image
 
 from mmcache.errors import MissingExtraError
-from mmcache.measuring.ffmpeg import require_ffmpeg
-from mmcache.measuring.picture_files import PictureFileError, read_mask, read_picture
-from mmcache.measuring.video_files import (
+from mmcache.tools.media.ffmpeg import require_ffmpeg
+from mmcache.tools.media.image_files import PictureFileError, read_mask, read_picture
+from mmcache.tools.media.video_files import (
     Limits,
     VideoFileError,
     read_video,
     video_bytes,
     write_video,
 )
-from mmcache.measuring.vmaf import VmafUnavailableError, vmaf
+from mmcache.tools.quality.vmaf import VmafUnavailableError, vmaf
 
 QUIET = ("-nostdin", "-v", "error")
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, message, frames, fps):
 
 def test_a_failing_encoder_leaves_the_old_file(tmp_path, monkeypatch):
     (tmp_path / "clip.mp4").write_bytes(b"old")
-    monkeypatch.setattr("mmcache.measuring.video_files.PLAYABLE", {"codec": "no-such-codec"})
+    monkeypatch.setattr("mmcache.tools.media.video_files.PLAYABLE", {"codec": "no-such-codec"})
     with pytest.raises(VideoFileError, match="could not write"):
         write_video(tmp_path / "clip.mp4", np.zeros((4, 64, 64, 3), np.uint8))
     assert (tmp_path / "clip.mp4").read_bytes() == b"old"

@@ -6,17 +6,17 @@ import torch
 from diffusers import AnimateDiffPipeline, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
-from mmcache.demos import load_miniature, miniature, miniature_folder
-from mmcache.demos.portraits.classifier import load_classifier
-from mmcache.demos.portraits.models import TEXT_LENGTH
-from mmcache.demos.portraits.motion.animation import at_places, tokens_for_frames
-from mmcache.demos.portraits.motion.clips import Clip, clips
-from mmcache.demos.portraits.motion.direction import pose_over_clip, shown_motion
-from mmcache.demos.portraits.motion.drawn_clips import draw_clip
-from mmcache.demos.portraits.motion.evaluate import sample_clips
-from mmcache.demos.portraits.motion.models import motion_adapter, with_motion
-from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, OPPOSITES, SHIFT, ZOOM
-from mmcache.demos.portraits.motion.words import frame_directions, pose_directions
+from mmcache_demos import load_miniature, miniature, miniature_folder
+from mmcache_demos.portraits.classifier import load_classifier
+from mmcache_demos.portraits.models import TEXT_LENGTH
+from mmcache_demos.portraits.motion.animation import at_places, tokens_for_frames
+from mmcache_demos.portraits.motion.clips import Clip, clips
+from mmcache_demos.portraits.motion.direction import pose_over_clip, shown_motion
+from mmcache_demos.portraits.motion.drawn_clips import draw_clip
+from mmcache_demos.portraits.motion.evaluate import sample_clips
+from mmcache_demos.portraits.motion.models import motion_adapter, with_motion
+from mmcache_demos.portraits.motion.motions import FRAMES, MOTIONS, OPPOSITES, SHIFT, ZOOM
+from mmcache_demos.portraits.motion.words import frame_directions, pose_directions
 
 MEBIBYTE = 2**20
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmcache.demos.app.curve import curve
-from mmcache.demos.app.markup import address, join, text
-from mmcache.measuring.clip_comparison import CACHED, FULL, SHEET, ClipComparison
+from mmcache.tools.comparison.video_comparison import CACHED, FULL, SHEET, ClipComparison
+from mmcache_demos.app.curve import curve
+from mmcache_demos.app.markup import address, join, text
 
 FRAMES = "Frames from left to right: full, cached, and their amplified difference."
 CURVE = "How close each frame is to the full clip's: PSNR, higher is closer"

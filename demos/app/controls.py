@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from mmcache.demos.app.limits import Limits
-from mmcache.demos.app.models import Offer
-from mmcache.demos.app.plan_controls import plan_controls
-from mmcache.demos.app.settings import MINIATURE, MOST_GUIDANCE, OWN_SAMPLER, SHIPPED_AS, Settings
-from mmcache.measuring.tasks import Task
-from mmcache.sweeping.samplers import SAMPLERS
+from mmcache.tools.comparison.tasks import Task
+from mmcache.tools.sweeping.samplers import SAMPLERS
+from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.models import Offer
+from mmcache_demos.app.plan_controls import plan_controls
+from mmcache_demos.app.settings import MINIATURE, MOST_GUIDANCE, OWN_SAMPLER, SHIPPED_AS, Settings
 
 Components = dict[str, gr.components.Component]
 DICE = "() => Math.floor(Math.random() * 2147483648)"

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from mmcache.demos.app.markup import join, text
-from mmcache.measuring.metrics import Likeness
+from mmcache.tools.quality.metrics import Likeness
+from mmcache_demos.app.markup import join, text
 
 WIDTH, HEIGHT = 480, 140
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 14, 26  # room for the words

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mmcache.demos import GUIDANCE_SCALE
-from mmcache.demos.app.settings import Settings
-from mmcache.measuring.tasks import Task, find_task
+from mmcache.tools.comparison.tasks import Task, find_task
+from mmcache_demos import GUIDANCE_SCALE
+from mmcache_demos.app.settings import Settings
 
 
 class Example(NamedTuple):

@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 from torch import nn
 
-from mmcache.demos import SHIPPED, load_miniature
-from mmcache.demos.app.markup import join, text
-from mmcache.demos.app.models import ModelRefusedError, Offer
-from mmcache.demos.app.settings import SHIPPED_AS
-from mmcache.engine.shadow import own_model
-from mmcache.inspecting.drawing import draw
-from mmcache.inspecting.from_config import denoisers_from_config
-from mmcache.inspecting.inspection import Branch, Inspection, inspect
-from mmcache.inspecting.inspection_table import figures, notes
-from mmcache.parts import find_denoisers
-from mmcache.report import giga
+from mmcache.api.report import format_macs
+from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.patching.forward_patch import unwrap_compiled
+from mmcache.tools.inspecting.drawing import draw
+from mmcache.tools.inspecting.from_config import denoisers_from_config
+from mmcache.tools.inspecting.inspection import Branch, Inspection, inspect
+from mmcache.tools.inspecting.inspection_table import figures, notes
+from mmcache_demos import SHIPPED, load_miniature
+from mmcache_demos.app.markup import join, text
+from mmcache_demos.app.models import ModelRefusedError, Offer
+from mmcache_demos.app.settings import SHIPPED_AS
 
 KEPT_MODELS = 4
 MARKED = ' aria-current="true"'
@@ -87,7 +87,7 @@ def denoisers_of(name: str) -> dict[str, nn.Module]:
     if not name.startswith(SHIPPED_AS):
         return dict(denoisers_from_config(name))
     pipe = load_miniature(name.removeprefix(SHIPPED_AS))
-    return {part: own_model(denoiser.model) for part, denoiser in find_denoisers(pipe).items()}
+    return {part: unwrap_compiled(denoiser.model) for part, denoiser in find_denoisers(pipe).items()}
 
 
 def section(one: Explored, branch: int) -> str:
@@ -112,7 +112,7 @@ def section(one: Explored, branch: int) -> str:
 def table(found: Inspection, chosen: int) -> str:
     """The branches, the chosen one marked."""
     rows = join(row(one, MARKED if one.branch == chosen else "") for one in found.branches)
-    full = f"; a full step takes {giga(found.full_macs)}" if found.full_macs else ""
+    full = f"; a full step takes {format_macs(found.full_macs)}" if found.full_macs else ""
     heads = join(
         f"<th scope='col'>{head}</th>"
         for head in ("branch", "layers that stay", "multiply-adds", "of a full step", "cache")

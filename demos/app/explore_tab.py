@@ -4,13 +4,13 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.demos.app.explore import Explorer
-from mmcache.demos.app.messages import told_to_visitor
-from mmcache.demos.app.plan_controls import plan_controls
-from mmcache.demos.app.plan_preview import plan_preview, sentence
-from mmcache.demos.app.service import Service
-from mmcache.demos.app.settings import read_settings
-from mmcache.demos.app.similarity import SimilarityMaps
+from mmcache_demos.app.explore import Explorer
+from mmcache_demos.app.messages import told_to_visitor
+from mmcache_demos.app.plan_controls import plan_controls
+from mmcache_demos.app.plan_preview import plan_preview, sentence
+from mmcache_demos.app.service import Service
+from mmcache_demos.app.settings import read_settings
+from mmcache_demos.app.similarity import SimilarityMaps
 
 BEGINS_WITH = "balanced"
 

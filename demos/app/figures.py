@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from mmcache.demos.app.markup import join, text
-from mmcache.measuring.comparison import Comparison
-from mmcache.report import giga, mebi
+from mmcache.api.report import format_bytes, format_macs
+from mmcache.tools.comparison.comparison import Comparison
+from mmcache_demos.app.markup import join, text
 
 MEANINGS = {
     "time": "Wall time of the whole call: text, denoising and decoding. On a machine that is busy with other "
@@ -54,7 +54,7 @@ def figures_of(found: Comparison, full_was_kept: bool) -> list[Figure]:
                 "MACs",
                 "fewer multiply-adds",
                 f"{found.full_macs / found.macs:.2f}x",
-                f"{giga(found.full_macs)} to {giga(found.macs)} MACs",
+                f"{format_macs(found.full_macs)} to {format_macs(found.macs)} MACs",
             )
         )
     figures.append(
@@ -69,7 +69,7 @@ def figures_of(found: Comparison, full_was_kept: bool) -> list[Figure]:
         Figure(label.split()[0], label, value.removesuffix(" (identical)"))
         for label, value in found.likeness_rows()
     ]
-    figures.append(Figure("cache", "cache", mebi(found.bytes_held), "at most"))
+    figures.append(Figure("cache", "cache", format_bytes(found.bytes_held), "at most"))
     return figures
 
 

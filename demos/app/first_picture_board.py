@@ -5,13 +5,13 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from mmcache.demos.app.board import ANSWERED, Board
-from mmcache.demos.app.limits import Limits
-from mmcache.demos.app.markup import inline
-from mmcache.demos.app.messages import told_to_visitor
-from mmcache.demos.app.runs import takes
-from mmcache.demos.app.uploads import read_upload
-from mmcache.measuring.task_inputs import size_like
+from mmcache.tools.comparison.task_inputs import size_like
+from mmcache_demos.app.board import ANSWERED, Board
+from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.markup import inline
+from mmcache_demos.app.messages import told_to_visitor
+from mmcache_demos.app.runs import takes
+from mmcache_demos.app.uploads import read_upload
 
 SHOWN = 96  # pixels of the longer side
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from mmcache.demos.app.markup import address, join, text
-from mmcache.demos.app.visits import Past
-from mmcache.measuring.comparison import SHEET
+from mmcache.tools.comparison.comparison import SHEET
+from mmcache_demos.app.markup import address, join, text
+from mmcache_demos.app.visits import Past
 
 EMPTY = (
     '<p class="mm-empty">Nothing yet. What you compare on the other tabs is kept here until you leave.</p>'

@@ -5,14 +5,14 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from mmcache.demos.app import painting
-from mmcache.demos.app.board import ANSWERED, BRUSH, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
-from mmcache.demos.app.limits import Limits
-from mmcache.demos.app.messages import told_to_visitor
-from mmcache.demos.app.uploads import read_upload
-from mmcache.measuring.picture_files import read_mask, read_picture
-from mmcache.measuring.task_inputs import size_like
-from mmcache.measuring.tasks import Task
+from mmcache.tools.comparison.task_inputs import size_like
+from mmcache.tools.comparison.tasks import Task
+from mmcache.tools.media.image_files import read_mask, read_picture
+from mmcache_demos.app import painting
+from mmcache_demos.app.board import ANSWERED, BRUSH, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
+from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.messages import told_to_visitor
+from mmcache_demos.app.uploads import read_upload
 
 PAINT = (214, 51, 108)  # as `given_pictures.DRAWN_ANEW`: portraits do not have it
 PAINT_OPACITY = 170  # of 255; what was there shows through

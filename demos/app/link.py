@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from mmcache.demos.app.limits import Limits
-from mmcache.demos.app.settings import NAMES, Settings, read_settings
 from mmcache.errors import unknown_name
+from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.settings import NAMES, Settings, read_settings
 
 TAB = "tab"
 GRADIOS_OWN = ("__theme", "view", "deep_link")

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import gradio as gr
 
-from mmcache.demos.app.markup import text
 from mmcache.errors import MissingExtraError
+from mmcache_demos.app.markup import text
 
 SECONDS = 20  # that a message stays
 OUT_OF_MEMORY = "The server has not enough memory for this: take a smaller size, or fewer frames."

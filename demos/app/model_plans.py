@@ -2,15 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from mmcache.acceleration import family_of
-from mmcache.adapter import Adapter
-from mmcache.demos import SHIPPED
-from mmcache.demos.app.models import Models, miniature_of
-from mmcache.measuring.tasks import Task
-from mmcache.parts import find_denoisers
+from mmcache.api.accelerate import family_of
+from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.architectures.adapter import Adapter, default_plan
+from mmcache.architectures.registry import adapters
 from mmcache.plans.plan import Plan
-from mmcache.plans.presets import IMAGE, default_plan
-from mmcache.registry import adapters
+from mmcache.plans.presets import IMAGE
+from mmcache.tools.comparison.tasks import Task
+from mmcache_demos import SHIPPED
+from mmcache_demos.app.models import Models, miniature_of
 
 DENOISERS = ("unet", "transformer")
 USUAL_DENOISER = "UNet2DConditionModel"  # of the miniatures that bring none of their own

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmcache.demos import SHIPPED, load_miniature
-from mmcache.demos.app.settings import MINIATURE, SHIPPED_AS
-from mmcache.loading import find_device, find_dtype
-from mmcache.measuring.tasks import Task, load_for
+from mmcache.tools.comparison.tasks import Task, load_for
+from mmcache.tools.loading import find_device, find_dtype
+from mmcache_demos import SHIPPED, load_miniature
+from mmcache_demos.app.settings import MINIATURE, SHIPPED_AS
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 

@@ -4,16 +4,16 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.demos.app.controls import label
-from mmcache.demos.app.demo_tabs import DRAWING_TABS
-from mmcache.demos.app.explore_tab import build_explore_tab
-from mmcache.demos.app.gallery import EMPTY
-from mmcache.demos.app.link import read_query
-from mmcache.demos.app.markup import text
-from mmcache.demos.app.messages import warn_visitor
-from mmcache.demos.app.server import SWEEP
-from mmcache.demos.app.service import Service
-from mmcache.demos.app.tab import build_tab
+from mmcache_demos.app.controls import label
+from mmcache_demos.app.demo_tabs import DRAWING_TABS
+from mmcache_demos.app.explore_tab import build_explore_tab
+from mmcache_demos.app.gallery import EMPTY
+from mmcache_demos.app.link import read_query
+from mmcache_demos.app.markup import text
+from mmcache_demos.app.messages import warn_visitor
+from mmcache_demos.app.server import SWEEP
+from mmcache_demos.app.service import Service
+from mmcache_demos.app.tab import build_tab
 
 TITLE = "mmcache: cached and full, side by side"
 HEADING = """<header class="mm-head"><h1>Cached and full, side by side</h1>

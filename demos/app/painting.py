@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops
 
-from mmcache.demos.portraits.controlnet.edges import edge_pictures
-from mmcache.measuring.pictures import enlarged
+from mmcache.tools.media.side_by_side import enlarged
+from mmcache_demos.portraits.controlnet.edges import edge_pictures
 
 HALF = 128  # of 255
 

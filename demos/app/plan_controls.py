@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.demos.app.board import QUIET
-from mmcache.demos.app.plan_choice import OWN, RECOMMENDED, PlanChoice
+from mmcache_demos.app.board import QUIET
+from mmcache_demos.app.plan_choice import OWN, RECOMMENDED, PlanChoice
 
 DEEPEST = 11  # Stable Diffusion's U-Net has branches 0 to 11; what a model does not have, it refuses
 

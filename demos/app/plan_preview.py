@@ -1,9 +1,9 @@
 """Which steps a plan will run in full, before anything is run: said by its policy."""
 
 from mmcache.clocks.clock import StepClock
-from mmcache.demos.app.markup import text
-from mmcache.demos.app.strip import Bar, bar, strip
 from mmcache.plans.plan import Plan
+from mmcache_demos.app.markup import text
+from mmcache_demos.app.strip import Bar, bar, strip
 
 
 class Since:

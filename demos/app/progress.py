@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from mmcache.demos.app.markup import inline, join, text
-from mmcache.demos.app.strip import bar, strip
-from mmcache.demos.app.watching import Progress
+from mmcache_demos.app.markup import inline, join, text
+from mmcache_demos.app.strip import bar, strip
+from mmcache_demos.app.watching import Progress
 
 SIDES = {"full": "Full", "cached": "Cached"}
 

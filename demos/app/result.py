@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmcache.demos.app.clips import clips_markup
-from mmcache.demos.app.figures import figures_markup, figures_of
-from mmcache.demos.app.markup import address, join, text
-from mmcache.demos.app.stills import further_files, stills_markup
-from mmcache.demos.app.strip import Bar, bar, bars_of, strip
-from mmcache.measuring import clip_comparison as clip
-from mmcache.measuring import comparison as still
-from mmcache.measuring.clip_comparison import ClipComparison
-from mmcache.measuring.comparison import Comparison
-from mmcache.measuring.comparison_table import notes_of
 from mmcache.plans.plan_file import plan_text
+from mmcache.tools.comparison import comparison as still
+from mmcache.tools.comparison import video_comparison as clip
+from mmcache.tools.comparison.comparison import Comparison
+from mmcache.tools.comparison.comparison_table import notes_of
+from mmcache.tools.comparison.video_comparison import ClipComparison
+from mmcache_demos.app.clips import clips_markup
+from mmcache_demos.app.figures import figures_markup, figures_of
+from mmcache_demos.app.markup import address, join, text
+from mmcache_demos.app.stills import further_files, stills_markup
+from mmcache_demos.app.strip import Bar, bar, bars_of, strip
 
 PLAN = "plan.yaml"
 DOWNLOADS = {  # by name, in the order in which they are offered

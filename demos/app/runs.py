@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from PIL import Image
 
-from mmcache.acceleration import accelerate
-from mmcache.demos.app.settings import OWN_SAMPLER
-from mmcache.demos.app.watching import Progress, Stopped, Watcher, preview_of
-from mmcache.measuring.compare import compared, one_call, own_progress_bar, timed_models
-from mmcache.measuring.comparison import Comparison
-from mmcache.measuring.components import macs_by_component, noted_calls
-from mmcache.measuring.denoiser_timer import timed
-from mmcache.measuring.sampling import Sampling
-from mmcache.measuring.sampling_settings import settings_of
+from mmcache.api.accelerate import accelerate
 from mmcache.plans.plan import Plan
-from mmcache.sweeping.samplers import use_sampler
+from mmcache.tools.comparison.compare import compared, one_call, own_progress_bar, timed_models
+from mmcache.tools.comparison.comparison import Comparison
+from mmcache.tools.comparison.components import macs_by_component, noted_calls
+from mmcache.tools.comparison.denoiser_timer import timed
+from mmcache.tools.comparison.sampling import Sampling
+from mmcache.tools.comparison.sampling_settings import settings_of
+from mmcache.tools.sweeping.samplers import use_sampler
+from mmcache_demos.app.settings import OWN_SAMPLER
+from mmcache_demos.app.watching import Progress, Stopped, Watcher, preview_of
 
 FULL, CACHED = "full", "cached"
 WATCHED = "callback_on_step_end"

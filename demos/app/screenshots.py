@@ -1,6 +1,6 @@
 """Screenshots of the page, at a desk and on a phone, in light and dark, to be looked at.
 
-python -m mmcache.demos.app.screenshots --out docs/demo
+python -m mmcache_demos.app.screenshots --out docs/demo
 """
 
 import argparse
@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from mmcache.demos.app.browser import browser
-from mmcache.demos.app.demo_tabs import DRAWING_TABS
-from mmcache.demos.app.server import Server, serving
+from mmcache_demos.app.browser import browser
+from mmcache_demos.app.demo_tabs import DRAWING_TABS
+from mmcache_demos.app.server import Server, serving
 
 PATIENCE = 300_000  # ms: a clip takes a while on a busy machine
 COLOURS = 128  # of a file: screenshots of flat colours lose nothing that is seen

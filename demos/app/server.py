@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcache.demos.app.limits import Limits
 from mmcache.errors import MissingExtraError
+from mmcache_demos.app.limits import Limits
 
 if TYPE_CHECKING:
     import gradio
 
-    from mmcache.demos.app.models import Offer
-    from mmcache.demos.app.service import Service
-    from mmcache.demos.app.visits import Visits
+    from mmcache_demos.app.models import Offer
+    from mmcache_demos.app.service import Service
+    from mmcache_demos.app.visits import Visits
 
 LOOPBACK = "127.0.0.1"
 HERE = Path(__file__).parent
@@ -56,8 +56,8 @@ def require_gradio() -> None:
     Raises:
         MissingExtraError: a package is missing.
     """
-    from mmcache.measuring.ffmpeg import require_ffmpeg
-    from mmcache.measuring.metrics import require_torchmetrics
+    from mmcache.tools.media.ffmpeg import require_ffmpeg
+    from mmcache.tools.quality.metrics import require_torchmetrics
 
     try:
         import gradio  # noqa: F401
@@ -78,16 +78,16 @@ def page_of(server: Server, folder: Path | None = None) -> "gradio.Blocks":
     """
     from gradio.utils import get_upload_folder
 
-    from mmcache.demos.app.page import build
+    from mmcache_demos.app.page import build
 
     return build(service_of(server, folder or Path(get_upload_folder()) / "visits"))
 
 
 def service_of(server: Server, folder: Path) -> "Service":
     """What the page of a server asks."""
-    from mmcache.demos.app.models import Offer
-    from mmcache.demos.app.plan_choice import named_plans
-    from mmcache.demos.app.service import Service
+    from mmcache_demos.app.models import Offer
+    from mmcache_demos.app.plan_choice import named_plans
+    from mmcache_demos.app.service import Service
 
     return Service(server.offer or Offer(), named_plans(server.plans), server.limits, folder)
 
@@ -123,7 +123,7 @@ def serving(server: Server) -> Iterator[str]:
     require_gradio()
     import torch
 
-    from mmcache.demos.app.page import build
+    from mmcache_demos.app.page import build
 
     if server.threads is not None:
         torch.set_num_threads(server.threads)
@@ -144,7 +144,7 @@ def serving(server: Server) -> Iterator[str]:
 
 def how_to_launch(server: Server) -> dict[str, Any]:
     """What gradio's `launch` is told; whatever it would open or send of its own accord is off."""
-    from mmcache.demos.app.theme import theme
+    from mmcache_demos.app.theme import theme
 
     return {
         "server_name": server.host,

@@ -8,20 +8,20 @@ from typing import Any
 
 from PIL import Image
 
-from mmcache.demos.app.background import Done, news_of
-from mmcache.demos.app.board import Board
-from mmcache.demos.app.demo_tabs import DrawingTab
-from mmcache.demos.app.limits import LimitError, Limits
-from mmcache.demos.app.model_plans import family_for
-from mmcache.demos.app.models import Models, Offer, needed_call
-from mmcache.demos.app.plan_choice import PlanChoice
-from mmcache.demos.app.result import files_of, result_markup
-from mmcache.demos.app.runs import Order, run_both, takes
-from mmcache.demos.app.settings import Settings
-from mmcache.demos.app.visits import Past, Visit, Visits
-from mmcache.demos.app.watching import Progress, Stopped
-from mmcache.measuring.comparison import Comparison
-from mmcache.sweeping.settings import content_mark
+from mmcache.tools.comparison.comparison import Comparison
+from mmcache.tools.sweeping.settings import content_mark
+from mmcache_demos.app.background import Done, news_of
+from mmcache_demos.app.board import Board
+from mmcache_demos.app.demo_tabs import DrawingTab
+from mmcache_demos.app.limits import LimitError, Limits
+from mmcache_demos.app.model_plans import family_for
+from mmcache_demos.app.models import Models, Offer, needed_call
+from mmcache_demos.app.plan_choice import PlanChoice
+from mmcache_demos.app.result import files_of, result_markup
+from mmcache_demos.app.runs import Order, run_both, takes
+from mmcache_demos.app.settings import Settings
+from mmcache_demos.app.visits import Past, Visit, Visits
+from mmcache_demos.app.watching import Progress, Stopped
 
 
 class Service:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from mmcache.demos.app.limits import Limits
-from mmcache.demos.app.plan_choice import PlanChoice
 from mmcache.errors import unknown_name
-from mmcache.measuring.sampling_settings import check_counts, check_prompt
-from mmcache.sweeping.samplers import find_sampler
+from mmcache.tools.comparison.sampling_settings import check_counts, check_prompt
+from mmcache.tools.sweeping.samplers import find_sampler
+from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.plan_choice import PlanChoice
 
 OWN_SAMPLER = "own"  # the one that the model came with
 MINIATURE = "miniature"  # the name of the model that is shipped for each task

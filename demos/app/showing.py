@@ -6,11 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.demos.app.gallery import gallery_markup
-from mmcache.demos.app.messages import told_to_visitor
-from mmcache.demos.app.progress import Seen
-from mmcache.demos.app.visits import Past, Visit
-from mmcache.demos.app.watching import Progress, Stopped
+from mmcache_demos.app.gallery import gallery_markup
+from mmcache_demos.app.messages import told_to_visitor
+from mmcache_demos.app.progress import Seen
+from mmcache_demos.app.visits import Past, Visit
+from mmcache_demos.app.watching import Progress, Stopped
 
 News = Generator[Progress | str | Past, None, None]
 STOPPED = "Stopped. The next run is not touched by it."

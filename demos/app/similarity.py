@@ -3,13 +3,13 @@
 import threading
 from base64 import b64encode
 
-from mmcache.demos import SHIPPED
-from mmcache.demos.app.markup import join, text
-from mmcache.demos.app.models import ModelRefusedError, Models, needed_call
-from mmcache.demos.app.settings import MINIATURE, SHIPPED_AS
-from mmcache.inspecting.similarity import ALIKE, Similarity, feature_similarity
-from mmcache.inspecting.similarity_drawing import draw_similarity
-from mmcache.measuring.tasks import Task, find_task, task_of
+from mmcache.tools.comparison.tasks import Task, find_task, task_of
+from mmcache.tools.inspecting.similarity import ALIKE, Similarity, feature_similarity
+from mmcache.tools.inspecting.similarity_drawing import draw_similarity
+from mmcache_demos import SHIPPED
+from mmcache_demos.app.markup import join, text
+from mmcache_demos.app.models import ModelRefusedError, Models, needed_call
+from mmcache_demos.app.settings import MINIATURE, SHIPPED_AS
 
 STEPS = 50
 NOT_MEASURED = (

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmcache.demos.app.markup import address, join, text
-from mmcache.measuring.comparison import CACHED, FULL, Comparison, png
-from mmcache.measuring.pictures import enlarged
+from mmcache.tools.comparison.comparison import CACHED, FULL, Comparison, png
+from mmcache.tools.media.side_by_side import enlarged
+from mmcache_demos.app.markup import address, join, text
 
 DIFFERENCE, GIVEN = "difference.png", "input.png"
 LARGE = 256  # pixels: smaller pictures are shown pixel for pixel, not smoothed

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mmcache.demos.app.markup import join, text
-from mmcache.report import DenoiserReport
+from mmcache.api.report import DenoiserReport
+from mmcache_demos.app.markup import join, text
 
 USUAL_SHARE = 0.15  # of a full step's work: how tall a cached step is where its share is not known
 

@@ -7,20 +7,20 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.demos.app.board import ANSWERED, QUIET, Board, no_board
-from mmcache.demos.app.controlnet_board import controlnet_board
-from mmcache.demos.app.controls import Components, caching_controls, prompt_control, sampling_controls
-from mmcache.demos.app.demo_tabs import DrawingTab
-from mmcache.demos.app.first_picture_board import first_picture_board
-from mmcache.demos.app.inpainting_board import inpainting_board
-from mmcache.demos.app.link import query_of
-from mmcache.demos.app.messages import told_to_visitor
-from mmcache.demos.app.model_plans import family_for, recommended_plan
-from mmcache.demos.app.plan_preview import plan_preview, sentence
-from mmcache.demos.app.progress import Seen
-from mmcache.demos.app.service import Service
-from mmcache.demos.app.settings import Settings, read_settings
-from mmcache.demos.app.showing import shown
+from mmcache_demos.app.board import ANSWERED, QUIET, Board, no_board
+from mmcache_demos.app.controlnet_board import controlnet_board
+from mmcache_demos.app.controls import Components, caching_controls, prompt_control, sampling_controls
+from mmcache_demos.app.demo_tabs import DrawingTab
+from mmcache_demos.app.first_picture_board import first_picture_board
+from mmcache_demos.app.inpainting_board import inpainting_board
+from mmcache_demos.app.link import query_of
+from mmcache_demos.app.messages import told_to_visitor
+from mmcache_demos.app.model_plans import family_for, recommended_plan
+from mmcache_demos.app.plan_preview import plan_preview, sentence
+from mmcache_demos.app.progress import Seen
+from mmcache_demos.app.service import Service
+from mmcache_demos.app.settings import Settings, read_settings
+from mmcache_demos.app.showing import shown
 
 IDLE = (
     '<div class="mm-idle"><p>Nothing compared yet. Press <b>Compare</b>: the prompt is drawn in full, then '

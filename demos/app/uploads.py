@@ -4,9 +4,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from mmcache.demos.app.limits import Limits
-from mmcache.measuring.picture_files import PictureFileError, read_picture
-from mmcache.measuring.task_inputs import check_shape
+from mmcache.tools.comparison.task_inputs import check_shape
+from mmcache.tools.media.image_files import PictureFileError, read_picture
+from mmcache_demos.app.limits import Limits
 
 # Pillow reads dozens of formats, some with the help of other programs; nobody uploads those by mistake.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")

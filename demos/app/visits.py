@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
-from mmcache.demos.app.limits import Limits
-from mmcache.demos.app.watching import Stopped
-from mmcache.measuring.output_folder import write_files
-from mmcache.measuring.sampling import Sampling
+from mmcache.tools.comparison.sampling import Sampling
+from mmcache.tools.media.output_folder import write_files
+from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.watching import Stopped
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from mmcache.api.session import Session
 from mmcache.engine.caching_scheduler import CachingScheduler
-from mmcache.measuring.pictures import as_images
-from mmcache.session import Session
+from mmcache.tools.media.side_by_side import as_images
 
 PREVIEWS = 6  # of a run
 PREVIEW_SIDE = 32  # the most latents along a side that are decoded: the price goes with their number

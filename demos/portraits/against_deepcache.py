@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.against_deepcache: DeepCache's package and mmcache, same pipeline.
+"""python -m mmcache_demos.portraits.against_deepcache: DeepCache's package and mmcache, same pipeline.
 
 Fresh captions are drawn in full, by `DeepCacheSDHelper` (pip install --no-deps DeepCache), by mmcache holding
 features as it does, extrapolating them, and by tuned plans that are no dearer; then in fewer steps without
@@ -17,18 +17,18 @@ from rich.console import Console
 from rich.progress import track
 
 from mmcache import Hold, Plan, Taylor, Uniform
-from mmcache.demos import GUIDANCE_SCALE, load_miniature
-from mmcache.demos.portraits.attributes import random_portrait
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.dataset import seeds
-from mmcache.demos.portraits.motion.clips import clips
-from mmcache.demos.portraits.motion.motions import FRAMES
+from mmcache.api.report import Report
 from mmcache.errors import unknown_name
-from mmcache.measuring.batches import wanted_pictures
-from mmcache.measuring.confidence import Mean, mean_of
 from mmcache.plans.plan_file import load_plan
-from mmcache.report import Report
-from mmcache.tuning.runs import Trials
+from mmcache.tools.comparison.batches import wanted_pictures
+from mmcache.tools.quality.confidence import Mean, mean_of
+from mmcache.tools.tuning.runs import Trials
+from mmcache_demos import GUIDANCE_SCALE, load_miniature
+from mmcache_demos.portraits.attributes import random_portrait
+from mmcache_demos.portraits.captions import caption
+from mmcache_demos.portraits.dataset import seeds
+from mmcache_demos.portraits.motion.clips import clips
+from mmcache_demos.portraits.motion.motions import FRAMES
 
 # By miniature: DeepCache's intervals, and the tuned plans that are no dearer.
 TUNED: Mapping[str, Mapping[int, Sequence[str]]] = {

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmcache.demos.portraits.attributes import Portrait, random_portrait
-from mmcache.demos.portraits.captions import Caption, caption
-from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier
-from mmcache.demos.portraits.dataset import seeds
-from mmcache.measuring.pictures import eight_bits
-from mmcache.measuring.quality import Figure
+from mmcache.tools.media.side_by_side import eight_bits
+from mmcache.tools.quality.quality import Figure
+from mmcache_demos.portraits.attributes import Portrait, random_portrait
+from mmcache_demos.portraits.captions import Caption, caption
+from mmcache_demos.portraits.classifier import AttributeClassifier, load_classifier
+from mmcache_demos.portraits.dataset import seeds
 
 AVERAGED = ("glasses", "hat", "hair_color", "clothing_color")
 SPLIT = "trade-off"

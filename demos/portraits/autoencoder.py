@@ -7,7 +7,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch.nn import functional as F
 
-from mmcache.demos.portraits import workers
+from mmcache_demos.portraits import workers
 
 KL_WEIGHT = 1e-5
 # Most of the training sees quarters of pictures: more and cheaper iterations for the same pixels.

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from mmcache.demos.portraits.attributes import Portrait
+from mmcache_demos.portraits.attributes import Portrait
 
 HAIR_PHRASES = {
     "bald": "a bald head",

@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.classifier: trains a small network that names a picture's attributes."""
+"""python -m mmcache_demos.portraits.classifier: trains a small network that names a picture's attributes."""
 
 import json
 from itertools import pairwise
@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from mmcache.demos import miniature_folder
-from mmcache.demos.portraits.attributes import VALUES, Portrait
-from mmcache.demos.portraits.autoencoder import to_tensor
-from mmcache.demos.portraits.dataset import Pictures, pictures
-from mmcache.demos.portraits.training import Recipe, train
+from mmcache_demos import miniature_folder
+from mmcache_demos.portraits.attributes import VALUES, Portrait
+from mmcache_demos.portraits.autoencoder import to_tensor
+from mmcache_demos.portraits.dataset import Pictures, pictures
+from mmcache_demos.portraits.training import Recipe, train
 
 NOT_SHOWN = -100  # cross_entropy's own sign for "do not count"
 WEIGHTS = "model.safetensors"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mmcache.demos.portraits.attributes import Portrait, random_portrait
+from mmcache_demos.portraits.attributes import Portrait, random_portrait
 
 # Portraits of different splits never share a seed.
 SPLIT_OFFSETS = {
@@ -38,7 +38,7 @@ def pictures(split: str, count: int, folder: Path) -> Pictures:
     stored = folder / f"{split}-{count}.npy"
     if not stored.exists():
         # Here, since whoever only judges pictures needs nothing to draw them with.
-        from mmcache.demos.portraits.drawing import SIZE, draw
+        from mmcache_demos.portraits.drawing import SIZE, draw
 
         folder.mkdir(parents=True, exist_ok=True)
         pixels = np.empty((count, SIZE, SIZE, 3), np.uint8)

@@ -7,10 +7,10 @@ from diffusers import DDIMScheduler
 from torch import nn
 from transformers import CLIPTokenizer
 
-from mmcache.demos.portraits import workers
-from mmcache.demos.portraits.attributes import Portrait
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.models import tokenize
+from mmcache_demos.portraits import workers
+from mmcache_demos.portraits.attributes import Portrait
+from mmcache_demos.portraits.captions import caption
+from mmcache_demos.portraits.models import tokenize
 
 BATCH = 16
 CAPTIONS_EACH = 4  # ways in which each picture is described

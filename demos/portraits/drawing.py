@@ -7,7 +7,7 @@ import python_avatars as parts
 import resvg_py
 from PIL import Image
 
-from mmcache.demos.portraits.attributes import (
+from mmcache_demos.portraits.attributes import (
     BACKGROUNDS,
     CLOTHING,
     EXPRESSIONS,

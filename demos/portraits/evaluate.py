@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.evaluate: does the miniature draw what the caption asks for?
+"""python -m mmcache_demos.portraits.evaluate: does the miniature draw what the caption asks for?
 
 Fresh captions are drawn, and the attribute classifier names what it sees. An attribute counts where
 the caption names it: glasses and hat by their kind (naming hair asks for no hat), colours by their name.
@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from mmcache.demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
-from mmcache.demos.portraits.attribute_accuracy import AVERAGED, Asked, as_asked
-from mmcache.demos.portraits.attributes import VALUES, random_portrait
-from mmcache.demos.portraits.captions import Caption, caption
-from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier
-from mmcache.demos.portraits.dataset import seeds
+from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
+from mmcache_demos.portraits.attribute_accuracy import AVERAGED, Asked, as_asked
+from mmcache_demos.portraits.attributes import VALUES, random_portrait
+from mmcache_demos.portraits.captions import Caption, caption
+from mmcache_demos.portraits.classifier import AttributeClassifier, load_classifier
+from mmcache_demos.portraits.dataset import seeds
 
 BATCH = 32
 

@@ -9,12 +9,12 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from mmcache.demos import miniature
-from mmcache.demos.portraits import autoencoder
-from mmcache.demos.portraits.attributes import Portrait
-from mmcache.demos.portraits.dataset import pictures
-from mmcache.demos.portraits.denoiser import random_captions, tokenized_captions
-from mmcache.demos.portraits.models import tokenize
+from mmcache_demos import miniature
+from mmcache_demos.portraits import autoencoder
+from mmcache_demos.portraits.attributes import Portrait
+from mmcache_demos.portraits.dataset import pictures
+from mmcache_demos.portraits.denoiser import random_captions, tokenized_captions
+from mmcache_demos.portraits.models import tokenize
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from mmcache.demos.portraits.drawing import SIZE
+from mmcache_demos.portraits.drawing import SIZE
 
 LATENT_SIZE = SIZE // 4
 LATENT_CHANNELS = 4

@@ -11,11 +11,11 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel
 
-from mmcache.demos.portraits import workers
-from mmcache.demos.portraits.attributes import VALUES, random_portrait
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.dataset import seeds
-from mmcache.demos.portraits.models import tokenize
+from mmcache_demos.portraits import workers
+from mmcache_demos.portraits.attributes import VALUES, random_portrait
+from mmcache_demos.portraits.captions import caption
+from mmcache_demos.portraits.dataset import seeds
+from mmcache_demos.portraits.models import tokenize
 
 BATCH = 64
 

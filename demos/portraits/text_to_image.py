@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from mmcache.demos.portraits import autoencoder, denoiser, models, workers
-from mmcache.demos.portraits.attributes import random_portrait
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.dataset import Pictures, pictures, seeds
-from mmcache.demos.portraits.reading import Reader, reading_loss
-from mmcache.demos.portraits.training import Recipe, averaged_weights, train
+from mmcache_demos.portraits import autoencoder, denoiser, models, workers
+from mmcache_demos.portraits.attributes import random_portrait
+from mmcache_demos.portraits.captions import caption
+from mmcache_demos.portraits.dataset import Pictures, pictures, seeds
+from mmcache_demos.portraits.reading import Reader, reading_loss
+from mmcache_demos.portraits.training import Recipe, averaged_weights, train
 
 HELD_OUT = 256  # pictures that only measure the autoencoder
 

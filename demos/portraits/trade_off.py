@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.trade_off: what caching the miniature saves, and what it costs.
+"""python -m mmcache_demos.portraits.trade_off: what caching the miniature saves, and what it costs.
 
 Fresh captions are drawn in full and under many plans, from the same noise, by the same means as `mmcache
 sweep`. The control line is fewer steps without caching. The table stands in the miniature's model card.
@@ -12,9 +12,9 @@ from diffusers import DiffusionPipeline
 from rich.console import Console
 
 import mmcache
-from mmcache.demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
-from mmcache.demos.portraits.attribute_accuracy import accuracy_figure, fresh_captions
-from mmcache.sweeping.table import markdown
+from mmcache.tools.sweeping.table import markdown
+from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
+from mmcache_demos.portraits.attribute_accuracy import accuracy_figure, fresh_captions
 
 INTERVALS = (2, 3, 5)
 LONG_INTERVAL = 8

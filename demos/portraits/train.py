@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.train: draws pictures, trains the text-to-image miniature and exports it.
+"""python -m mmcache_demos.portraits.train: draws pictures, trains the text-to-image miniature and exports it.
 
 Run it again after it was stopped: every stage goes on from its last checkpoint.
 """
@@ -10,8 +10,8 @@ from typing import Annotated
 import torch
 import typer
 
-from mmcache.demos.portraits import text_to_image, workers
-from mmcache.demos.portraits.training import Recipe
+from mmcache_demos.portraits import text_to_image, workers
+from mmcache_demos.portraits.training import Recipe
 
 
 def main(

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from mmcache.demos.portraits import workers
+from mmcache_demos.portraits import workers
 
 Model = TypeVar("Model", bound=nn.Module)
 

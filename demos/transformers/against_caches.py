@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.transformers.against_caches: mmcache beside other caches for transformers.
+"""python -m mmcache_demos.transformers.against_caches: mmcache beside other caches for transformers.
 
 The same pipelines, from the same noise, in one process: cache-dit (pip install --no-deps cache-dit), and the
 FirstBlockCache and TaylorSeer of diffusers. Each is set so that its run takes as many multiply-adds as a
@@ -17,12 +17,12 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from mmcache.demos.transformers.bench import Bench, Ran, nearest
-from mmcache.demos.transformers.methods import METHODS, Method
-from mmcache.demos.transformers.overhead import Overhead, PairTimer, overhead_of, without
-from mmcache.demos.transformers.subjects import SUBJECTS_BY_NAME
+from mmcache.api.report import format_bytes
 from mmcache.errors import unknown_name
-from mmcache.report import mebi
+from mmcache_demos.transformers.bench import Bench, Ran, nearest
+from mmcache_demos.transformers.methods import METHODS, Method
+from mmcache_demos.transformers.overhead import Overhead, PairTimer, overhead_of, without
+from mmcache_demos.transformers.subjects import SUBJECTS_BY_NAME
 
 SUBJECTS = ("portraits", "flux", "wan")
 INTERVALS = (2, 3, 5)
@@ -72,7 +72,9 @@ class Line:
         start = f"| {self.subject} | {self.interval} | {self.way} |"
         if self.failed:
             return f"{start} {self.failed} | | | | | |"
-        figures = f" {self.setting} | {self.fewer_macs:.2f}x | {self.error:.2e} | {mebi(self.bytes_held)} |"
+        figures = (
+            f" {self.setting} | {self.fewer_macs:.2f}x | {self.error:.2e} | {format_bytes(self.bytes_held)} |"
+        )
         cost = f" {self.overhead.call:.1f} | {self.overhead} |" if self.overhead else " | |"
         return start + figures + cost
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from mmcache.demos.transformers.left_out import CallWatch, LeftOut, Price, hooked
-from mmcache.demos.transformers.methods import Method
-from mmcache.demos.transformers.subjects import Subject
-from mmcache.measuring.latent_error import latent_error
+from mmcache.tools.quality.latent_error import latent_error
+from mmcache_demos.transformers.left_out import CallWatch, LeftOut, Price, hooked
+from mmcache_demos.transformers.methods import Method
+from mmcache_demos.transformers.subjects import Subject
 
 THRESHOLDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 HALVINGS = 4

@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.transformers.intervals_and_branches: what plans of transformers save, and cost.
+"""python -m mmcache_demos.transformers.intervals_and_branches: what plans of transformers save, and cost.
 
 An image, a video and an audio transformer are run in full and at every interval and branch, from the same
 noise. The multiply-adds of a run are told by the report, which asks the cut, and counted from the layers that
@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.progress import track
 
 import mmcache
-from mmcache.demos.transformers.bench import Bench
-from mmcache.demos.transformers.left_out import CallWatch
-from mmcache.demos.transformers.subjects import AUDIO, PORTRAITS, WAN
-from mmcache.measuring.latent_error import latent_error
-from mmcache.measuring.plots import empty_canvas, png_bytes, require_matplotlib
+from mmcache.tools.media.plots import empty_canvas, png_bytes, require_matplotlib
+from mmcache.tools.quality.latent_error import latent_error
+from mmcache_demos.transformers.bench import Bench
+from mmcache_demos.transformers.left_out import CallWatch
+from mmcache_demos.transformers.subjects import AUDIO, PORTRAITS, WAN
 
 SUBJECTS = (PORTRAITS, WAN, AUDIO)
 INTERVALS = (2, 3, 5, 8)

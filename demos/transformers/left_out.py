@@ -10,8 +10,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmcache.inspecting.inspection import by_module
-from mmcache.macs import shapes_of, skeleton
+from mmcache.macs.count import shapes_of, skeleton
+from mmcache.tools.inspecting.inspection import by_module
 
 WEIGHING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LeftOut = frozenset[str]

@@ -16,8 +16,8 @@ from diffusers.hooks import HookRegistry, apply_first_block_cache, apply_taylors
 from diffusers.hooks.hooks import CacheContext, StateManager, _set_cache_context
 
 import mmcache
-from mmcache.demos.transformers.subjects import Subject
 from mmcache.testing.probes import bytes_reachable
+from mmcache_demos.transformers.subjects import Subject
 
 Held = Callable[[], int]
 """The bytes of the tensors that a cache keeps alive at this moment."""

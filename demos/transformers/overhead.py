@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mmcache.demos.transformers.left_out import LeftOut, hooked
+from mmcache_demos.transformers.left_out import LeftOut, hooked
 
 
 class Given(nn.Module):

@@ -22,7 +22,7 @@ from diffusers import (
     WanTransformer3DModel,
 )
 
-from mmcache.demos import GUIDANCE_SCALE, SHIPPED, load_miniature
+from mmcache_demos import GUIDANCE_SCALE, SHIPPED, load_miniature
 
 CAPTIONS = 4
 TOKENS = 32  # of a prompt
@@ -85,7 +85,7 @@ def seeded(build: Callable[[], Any]) -> Any:
 
 
 def portraits_call() -> dict[str, Any]:
-    from mmcache.demos.portraits.attribute_accuracy import fresh_captions
+    from mmcache_demos.portraits.attribute_accuracy import fresh_captions
 
     return {
         "prompt": [one.caption.text for one in fresh_captions(CAPTIONS)],

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from mmcache.cli.catalog import adapters, presets
 from mmcache.cli.compare import compare
 from mmcache.cli.demo import demo
 from mmcache.cli.generate import generate
 from mmcache.cli.inspect import inspect
-from mmcache.cli.lists import adapters, presets
 from mmcache.cli.paper import paper
 from mmcache.cli.sweep import sweep
 from mmcache.cli.tune import tune

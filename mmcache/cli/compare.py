@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.asked import Asked
+from mmcache.cli.request import Asked
 from mmcache.cli.shared_options import takes
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
@@ -31,13 +31,13 @@ def compare(
     The times leave out a short warm-up run of each kind.
     """
     with plain_errors(), quiet_libraries():
-        from mmcache.measuring.compare import compare as run_both
-        from mmcache.measuring.comparison_table import comparison_table
-        from mmcache.measuring.ffmpeg import require_ffmpeg
-        from mmcache.measuring.metrics import require_torchmetrics
-        from mmcache.measuring.output_folder import check_output
-        from mmcache.measuring.sampling_settings import check_counts, check_prompt
         from mmcache.plans.presets import find_plan
+        from mmcache.tools.comparison.compare import compare as run_both
+        from mmcache.tools.comparison.comparison_table import comparison_table
+        from mmcache.tools.comparison.sampling_settings import check_counts, check_prompt
+        from mmcache.tools.media.ffmpeg import require_ffmpeg
+        from mmcache.tools.media.output_folder import check_output
+        from mmcache.tools.quality.metrics import require_torchmetrics
 
         # Whatever can be wrong without the model is found before it is loaded.
         task = asked.chosen

@@ -70,11 +70,11 @@ def demo(
     Visitors' files are deleted when it ends (Ctrl-C).
     """
     with plain_errors(), quiet_libraries():
-        from mmcache.demos.app.limits import Limits
-        from mmcache.demos.app.server import Server, launch, require_gradio
+        from mmcache_demos.app.limits import Limits
+        from mmcache_demos.app.server import Server, launch, require_gradio
 
         require_gradio()
-        from mmcache.demos.app.models import Offer
+        from mmcache_demos.app.models import Offer
 
         parts = {"controlnet": controlnet, "text-to-video": motion_adapter}
         launch(

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.asked import Asked
+from mmcache.cli.request import Asked
 from mmcache.cli.shared_options import takes
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mmcache.report import Report
+    from mmcache.api.report import Report
 
 
 @takes(Asked, "asked")
@@ -39,14 +39,14 @@ def generate(
         import json
         import time
 
-        from mmcache.acceleration import accelerate
-        from mmcache.measuring.batches import arguments_for, wanted_pictures
-        from mmcache.measuring.clip_comparison import fps_of
-        from mmcache.measuring.compare import pictures_of
-        from mmcache.measuring.ffmpeg import require_ffmpeg
-        from mmcache.measuring.output_folder import check_output, write_files
-        from mmcache.measuring.sampling_settings import check_counts, check_prompt, settings_of
+        from mmcache.api.accelerate import accelerate
         from mmcache.plans.presets import find_plan
+        from mmcache.tools.comparison.batches import arguments_for, wanted_pictures
+        from mmcache.tools.comparison.compare import pictures_of
+        from mmcache.tools.comparison.sampling_settings import check_counts, check_prompt, settings_of
+        from mmcache.tools.comparison.video_comparison import fps_of
+        from mmcache.tools.media.ffmpeg import require_ffmpeg
+        from mmcache.tools.media.output_folder import check_output, write_files
 
         # Whatever can be wrong without the model is found before it is loaded.
         task = asked.chosen
@@ -87,9 +87,9 @@ def generate(
 
 def file_of(pictures: "np.ndarray", fps: float) -> bytes:
     """A picture (1, H, W, C) as PNG, a clip (1, F, H, W, C) as mp4; in [0, 1]."""
-    from mmcache.measuring.comparison import png
-    from mmcache.measuring.pictures import as_images, eight_bits
-    from mmcache.measuring.video_files import video_bytes
+    from mmcache.tools.comparison.comparison import png
+    from mmcache.tools.media.side_by_side import as_images, eight_bits
+    from mmcache.tools.media.video_files import video_bytes
 
     drawn = pictures[0]
     return video_bytes(eight_bits(drawn), fps) if drawn.ndim > 3 else png(as_images(pictures)[0])
@@ -97,13 +97,13 @@ def file_of(pictures: "np.ndarray", fps: float) -> bytes:
 
 def summary(done: "Report", seconds: float, count: int) -> str:
     """What was saved, in one line a part; the multiply-adds are those of one run."""
-    from mmcache.report import giga
+    from mmcache.api.report import format_macs
 
     lines = [f"{seconds:.2f} s for {count}"]
     for part in done.parts:
         ran = f"{part.full_steps} full, {part.cached_steps} cached steps"
         if part.macs and part.full_macs:
             times = part.full_macs / part.macs
-            ran += f", {giga(part.macs)} of {giga(part.full_macs)} MACs ({times:.2f}x fewer)"
+            ran += f", {format_macs(part.macs)} of {format_macs(part.full_macs)} MACs ({times:.2f}x fewer)"
         lines.append(f"{part.name}: {ran}; {part.plan}")
     return "\n".join([*lines, *(f"note: {note}" for note in done.notes)])

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.asked import Asked
+from mmcache.cli.request import Asked
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
-from mmcache.inspecting.size import Size
+from mmcache.tools.inspecting.size import Size
 
 USUAL = "usual for the model"
 SAMPLING = "With --similarity, which samples once"  # the heading of these options in the help
@@ -69,9 +69,9 @@ def show_branches(model: str | None, plot: Path | None, branch: int, size: Size,
     """The table of branches, and the drawing of one."""
     import json
 
-    from mmcache.inspecting.inspection import inspect as inspect_all
-    from mmcache.inspecting.inspection_table import inspection_table
-    from mmcache.inspecting.pictures import check_picture, save_picture
+    from mmcache.tools.inspecting.inspection import inspect as inspect_all
+    from mmcache.tools.inspecting.inspection_table import inspection_table
+    from mmcache.tools.inspecting.pictures import check_picture, save_picture
 
     if plot is not None:
         check_picture(plot)
@@ -90,14 +90,14 @@ def show_branches(model: str | None, plot: Path | None, branch: int, size: Size,
 
 def find_models(model: str | None) -> dict[str, Any]:
     """The denoisers of a model by name, those of a shipped miniature too."""
-    from mmcache.demos import WHOLE, is_shipped, load_miniature
-    from mmcache.engine.shadow import own_model
-    from mmcache.inspecting.from_config import denoisers_from_config
-    from mmcache.parts import find_denoisers
+    from mmcache.api.resolved_pipeline import find_denoisers
+    from mmcache.patching.forward_patch import unwrap_compiled
+    from mmcache.tools.inspecting.from_config import denoisers_from_config
+    from mmcache_demos import WHOLE, is_shipped, load_miniature
 
     if model is None or is_shipped(model):
         pipe = load_miniature(model or WHOLE)
-        return {name: own_model(part.model) for name, part in find_denoisers(pipe).items()}
+        return {name: unwrap_compiled(part.model) for name, part in find_denoisers(pipe).items()}
     return dict(denoisers_from_config(model))
 
 
@@ -109,8 +109,8 @@ def show_similarity(
 
     from rich.table import Table
 
-    from mmcache.inspecting.pictures import check_picture, save_similarity
-    from mmcache.inspecting.similarity import ALIKE, feature_similarity
+    from mmcache.tools.inspecting.pictures import check_picture, save_similarity
+    from mmcache.tools.inspecting.similarity import ALIKE, feature_similarity
 
     check_picture(file)
     pipe, call = asked.load(asked.read_inputs())
@@ -131,15 +131,15 @@ def show_similarity(
 
 def asked_of(model: str | None, task: str | None) -> Asked:
     """A miniature for its own task, another pipeline for the one that is named."""
-    from mmcache.demos import is_shipped
-    from mmcache.measuring.tasks import task_of
+    from mmcache.tools.comparison.tasks import task_of
+    from mmcache_demos import is_shipped
 
     if model is None or not is_shipped(model):
         asked = Asked(task=task or "text-to-image", model=model)
         if model is not None and asked.chosen.needed:
             raise ValueError(
                 f"--task {task} is given a picture, which this command does not take: use "
-                f"mmcache.inspecting.similarity.feature_similarity(pipe, prompt, image=..., ...)"
+                f"mmcache.tools.inspecting.similarity.feature_similarity(pipe, prompt, image=..., ...)"
             )
         return asked
     own = task_of(model).name

@@ -17,8 +17,8 @@ def paper(
     with plain_errors(), quiet_libraries():
         import json
 
-        from mmcache.paper.reproduction import count_paper
-        from mmcache.paper.tables import paper_tables
+        from mmcache_demos.paper.reproduction import count_paper
+        from mmcache_demos.paper.tables import paper_tables
 
         found = count_paper()
         if as_json:

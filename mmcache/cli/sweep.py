@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.asked import Asked
+from mmcache.cli.parsing import find_judges, find_prompts, forecast_of, policy_of, whole, words_of
+from mmcache.cli.request import Asked
 from mmcache.cli.shared_options import takes
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
-from mmcache.cli.typed import find_judges, find_prompts, forecast_of, policy_of, whole, words_of
 
 
 @takes(Asked, "asked")
@@ -61,17 +61,17 @@ def sweep(
     A sweep that was stopped goes on when the same command is given again.
     """
     with plain_errors(), quiet_libraries():
-        from mmcache.measuring.ffmpeg import require_ffmpeg
-        from mmcache.measuring.metrics import require_torchmetrics
-        from mmcache.measuring.output_folder import check_output
-        from mmcache.measuring.plots import require_matplotlib
-        from mmcache.measuring.sampling_settings import check_count, check_counts, takes_prompt
         from mmcache.plans.presets import find_plan
-        from mmcache.sweeping.grid import grid
-        from mmcache.sweeping.samplers import find_sampler, use_sampler
-        from mmcache.sweeping.sweep import FILES
-        from mmcache.sweeping.sweep import sweep as run
-        from mmcache.sweeping.table import terminal
+        from mmcache.tools.comparison.sampling_settings import check_count, check_counts, takes_prompt
+        from mmcache.tools.media.ffmpeg import require_ffmpeg
+        from mmcache.tools.media.output_folder import check_output
+        from mmcache.tools.media.plots import require_matplotlib
+        from mmcache.tools.quality.metrics import require_torchmetrics
+        from mmcache.tools.sweeping.grid import grid
+        from mmcache.tools.sweeping.samplers import find_sampler, use_sampler
+        from mmcache.tools.sweeping.sweep import FILES
+        from mmcache.tools.sweeping.sweep import sweep as run
+        from mmcache.tools.sweeping.table import terminal
 
         # Whatever can be wrong without the model is found before it is loaded.
         require_torchmetrics()

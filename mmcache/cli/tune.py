@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.asked import Asked
+from mmcache.cli.request import Asked
 from mmcache.cli.shared_options import takes
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
@@ -44,11 +44,11 @@ def tune(
     Use the file with `mmcache compare --plan FILE` or `mmcache.accelerate(pipe, FILE)`.
     """
     with plain_errors(), quiet_libraries():
-        from mmcache.cli.typed import find_prompts, whole, words_of
-        from mmcache.measuring.output_folder import check_output
-        from mmcache.tuning.tune import check_target
-        from mmcache.tuning.tune import tune as find_plan
-        from mmcache.tuning.tuned_table import tuned_table
+        from mmcache.cli.parsing import find_prompts, whole, words_of
+        from mmcache.tools.media.output_folder import check_output
+        from mmcache.tools.tuning.tune import check_target
+        from mmcache.tools.tuning.tune import tune as find_plan
+        from mmcache.tools.tuning.tuned_table import tuned_table
 
         # Whatever can be wrong without the model is found before it is loaded.
         check_target(speedup, psnr)

@@ -11,10 +11,10 @@ from typing import Any
 
 from diffusers import DiffusionPipeline
 
-from mmcache.caller import calling_pipelines
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.scheduler_clock import SchedulerClock
-from mmcache.clocks.watched_scheduler import is_scheduler
+from mmcache.compat.calling_pipeline import calling_pipelines
+from mmcache.patching.scheduler_patch import is_scheduler
 
 
 def own_schedulers(owner: Any) -> list[Any]:

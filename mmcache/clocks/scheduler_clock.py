@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mmcache.clocks.clock import StepClock
-from mmcache.clocks.watched_scheduler import Listener, watch
+from mmcache.patching.scheduler_patch import Listener, watch
 
 
 def index_in_table(timestep: Any, table: torch.Tensor) -> int | None:

@@ -13,20 +13,21 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mmcache.adapter import Adapter
+from mmcache.architectures.adapter import Adapter
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.cuts.cut import Cut, Feature, Given, cached, tapped
-from mmcache.engine.attention_readers import attention_readers
+from mmcache.compat.attention_readers import attention_readers
+from mmcache.compat.group_offload import learns_order
+from mmcache.compat.other_caches import other_cache
 from mmcache.engine.call_macs import CallMacs
-from mmcache.engine.deferred import computed
-from mmcache.engine.group_offload import learns_order
-from mmcache.engine.history import DenoiserChange, Lane, Run, first_tensor, signature
-from mmcache.engine.other_caches import other_cache
-from mmcache.engine.proof import Proof
+from mmcache.engine.lazy_tensor import materialize
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.shadow import below, is_compiled, own_model
+from mmcache.engine.run import DenoiserChange, Lane, Run, first_tensor, signature
+from mmcache.engine.verification import Proof
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.macs import shapes_of
+from mmcache.layouts.cut import Cut, Given, cached, tapped
+from mmcache.macs.count import shapes_of
+from mmcache.patching.forward_patch import below, is_compiled, unwrap_compiled
+from mmcache.plans.forecast import Feature
 from mmcache.plans.plan import Plan
 
 FEW_STEPS = 8
@@ -63,7 +64,7 @@ class CachingScheduler:
     """
 
     def __init__(self, model: nn.Module, adapter: Adapter, plan: Plan, clock: Clock) -> None:
-        self.model = own_model(model)
+        self.model = unwrap_compiled(model)
         self.entrance = model
         self.compiled = is_compiled(model)
         self.adapter = adapter
@@ -87,7 +88,7 @@ class CachingScheduler:
         if clock is None:
             if below(forward, CachingScheduler) is not forward:  # another session may know the call
                 return forward(*args, **kwargs)
-            return forward(*computed(args), **computed(kwargs))
+            return forward(*materialize(args), **materialize(kwargs))
         forward = below(forward, CachingScheduler)
         run = self._run_of(clock)
         self._enter(run, clock)
@@ -146,7 +147,9 @@ class CachingScheduler:
         if not all(cut.same_layers(fresh[branch]) for branch, cut in self._cuts.items()):
             self._cuts = fresh
         self._macs.begin_run()
-        self.run = Run(clock.run, self._cuts, attention_readers(self.model, self._cuts.values()))
+        self.run = Run(
+            clock.run, self._cuts, attention_readers(self.model, [cut.shrink for cut in self._cuts.values()])
+        )
         return self.run
 
     def _warn_of_few_steps(self, total: int | None) -> None:
@@ -200,7 +203,7 @@ class CachingScheduler:
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(call)
         if branch is None:
-            call = computed(call)
+            call = materialize(call)
         unproved = branch is None and self.proof.missing(form)
         given = self.proof.begin(self.model, call) if unproved else call
         watch = Stopwatch(self._sample(call))
@@ -214,7 +217,7 @@ class CachingScheduler:
                 self._macs.counting(form, branch),
                 run.groups(self.model, cut).within(cached(cut, feature, taps)),
             ):
-                result = forward(**computed(cut.arguments(call)))
+                result = forward(**materialize(cut.arguments(call)))
         seconds = watch.stop()
 
         features = {cut: self._own(feature) for cut in taps if (feature := cut.tap.take(cut.tensors))}
@@ -230,8 +233,8 @@ class CachingScheduler:
             run.change.seen(branch is None, self._sample(call), first_tensor(result))
         if clock.is_last:  # nothing is held when the run is over
             lane.past, run.change = {}, DenoiserChange()
-        unplanned = branch is None and planned is not None
-        run.calls.append(CallRecord(clock, run.lane, branch, unplanned, form, seconds, run.bytes_held()))
+        cache_miss = branch is None and planned is not None
+        run.calls.append(CallRecord(clock, run.lane, branch, cache_miss, form, seconds, run.bytes_held()))
         return result
 
     def _own(self, feature: Feature) -> Feature:

@@ -6,16 +6,16 @@ from typing import Any
 
 from torch import nn
 
-from mmcache.adapter import Adapter
-from mmcache.counting import while_running
-from mmcache.engine.shadow import is_compiled
-from mmcache.macs import count_macs, skip_branch
+from mmcache.architectures.adapter import Adapter
+from mmcache.macs.conventions import while_running
+from mmcache.macs.count import count_macs, skip_branch
+from mmcache.patching.forward_patch import is_compiled
 
 
 class CallMacs:
     """What each kind of call takes, counted once.
 
-    Of an adapter that `looks_at_data` calls are counted while they run, since shapes alone do not tell. Not
+    Of an adapter that `data_dependent` calls are counted while they run, since shapes alone do not tell. Not
     where compiled graphs run in the model: to count operations one by one would keep them from being used.
 
     Args:
@@ -34,7 +34,7 @@ class CallMacs:
     def begin_run(self) -> None:
         """Look at the model once a run, as its cuts are made: it may have got LoRA, or been compiled."""
         compiled = self._compiled or any(is_compiled(module) for module in self.model.modules())
-        self.while_running = self.adapter.looks_at_data and not compiled
+        self.while_running = self.adapter.data_dependent and not compiled
         self._weights = weights_of(self.model) if self.while_running else None
 
     def of(self, signature: Hashable, shapes: dict[str, Any], branch: int | None) -> int | None:

@@ -47,7 +47,7 @@ class CallRecord:
         clock: its step.
         lane: which call of the step it was.
         branch: the skip branch that ran; None for a full call.
-        unplanned: full although the step was to be cached, since no feature fitted.
+        cache_miss: full although the step was to be cached, since no feature fitted.
         signature: what the call's tensors looked like.
         measured: returns the seconds.
         bytes_held: bytes of all kept features after the call.
@@ -57,7 +57,7 @@ class CallRecord:
     clock: StepClock
     lane: int
     branch: int | None
-    unplanned: bool
+    cache_miss: bool
     signature: Hashable
     measured: Callable[[], float]
     bytes_held: int

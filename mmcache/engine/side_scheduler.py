@@ -17,16 +17,16 @@ import torch
 from torch import nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
-from mmcache.adapter import SideAdapter
-from mmcache.cuts.cut import Swap, swapped
+from mmcache.architectures.adapter import SideAdapter
+from mmcache.compat.group_offload import KeptGroups, kept_groups, send_back
 from mmcache.engine.caching_scheduler import Ahead, CachingScheduler, wants_gradients
 from mmcache.engine.call_macs import weights_of
-from mmcache.engine.deferred import Deferred, on_meta
-from mmcache.engine.group_offload import KeptGroups, kept_groups, send_back
-from mmcache.engine.history import Run, first_tensor, signature
+from mmcache.engine.lazy_tensor import LazyTensor, on_meta
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.shadow import below, is_compiled, own_model
-from mmcache.macs import Smaller, count_macs, shapes_of
+from mmcache.engine.run import Run, first_tensor, signature
+from mmcache.macs.count import Smaller, count_macs, shapes_of
+from mmcache.patching.forward_patch import below, is_compiled, unwrap_compiled
+from mmcache.patching.swap import Swap, swapped
 
 
 class Returned(NamedTuple):
@@ -95,7 +95,7 @@ class SideScheduler:
         denoiser: Callable[[], CachingScheduler],
     ) -> None:
         self.name = name
-        self.model = own_model(model)
+        self.model = unwrap_compiled(model)
         self.entrance = model
         self.compiled = is_compiled(model)
         self.adapter = adapter
@@ -199,7 +199,7 @@ class SideScheduler:
         places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
         for number, index in enumerate(places):
             late = functools.partial(compute, index)
-            leaves[index] = kept[number] if number < len(kept) else Deferred(leaves[index], device, late)
+            leaves[index] = kept[number] if number < len(kept) else LazyTensor(leaves[index], device, late)
         return tree_unflatten(leaves, known.structure)
 
     def _run_whole(self, call: dict[str, Any], record: CallRecord) -> list[torch.Tensor]:
@@ -214,7 +214,7 @@ class SideScheduler:
         finally:
             self._whole = False
         if self.past is not None:
-            again = replace(record, branch=None, unplanned=True, measured=watch.stop(), again=True)
+            again = replace(record, branch=None, cache_miss=True, measured=watch.stop(), again=True)
             self.past.calls.append(again)
         return leaves
 

@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 import torch
 
-from mmcache.cuts.cut import Feature
 from mmcache.plans.policy import number, whole_number
+
+Feature = tuple[torch.Tensor, ...]
+"""What a cut keeps of a full step: the hidden state that enters the skip branch, first; then, where an
+architecture carries more than one stream across the cut, the others."""
 
 
 class Observation(NamedTuple):

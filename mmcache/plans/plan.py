@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
+from mmcache.plans.calibrated_for import MadeFor
 from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
-from mmcache.plans.made_for import MadeFor
 from mmcache.plans.policy import Policy, StepMask, whole_number
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from mmcache.errors import PlanFileError, unknown_name
 from mmcache.plans import forecast, policy
-from mmcache.plans.made_for import MadeFor
+from mmcache.plans.calibrated_for import MadeFor
 from mmcache.plans.plan import Plan
 
 POLICIES = {

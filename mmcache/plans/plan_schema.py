@@ -8,7 +8,7 @@ import inspect
 import json
 from typing import Any
 
-from mmcache.plans.made_for import MadeFor
+from mmcache.plans.calibrated_for import MadeFor
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import FORECASTS, POLICIES
 

@@ -7,7 +7,6 @@ same names.
 import importlib.resources
 from pathlib import Path
 
-from mmcache.adapter import Adapter
 from mmcache.errors import PlanFileError, unknown_name
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import load_plan
@@ -48,11 +47,6 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
             unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
         )
     return load_plan(path)
-
-
-def default_plan(adapter: Adapter, family: str) -> Plan:
-    """What `accelerate(pipe)` does: the balanced preset of the family, where there is one."""
-    return find_plan(USUAL, family) if family else adapter.default_plan
 
 
 def _folder() -> Path:

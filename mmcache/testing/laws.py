@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from mmcache.acceleration import accelerate
-from mmcache.cuts.cut import cached, tapped
-from mmcache.engine.history import first_tensor
-from mmcache.engine.shadow import own_model
+from mmcache.api.accelerate import accelerate
+from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
+from mmcache.engine.run import first_tensor
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.parts import find_denoisers, find_side_networks
+from mmcache.layouts.cut import cached, tapped
+from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
 from mmcache.testing.predicted_macs import dead_modules, macs_by_module, macs_of_call
@@ -54,7 +54,7 @@ def check_adapter(make_pipe: MakePipe, sample: Sample, plan: Plan | None = None)
     check_cheaper(make_pipe(), sample)
     check_interval_one(make_pipe, sample)
     denoisers = find_denoisers(make_pipe()).values()
-    for branch in range(min(adapter.branches(own_model(model)) for model, adapter in denoisers)):
+    for branch in range(min(adapter.branches(unwrap_compiled(model)) for model, adapter in denoisers)):
         at_branch = replace(plan, branch=branch)
         check_restore(make_pipe, sample, at_branch)
         check_fresh(make_pipe, sample, at_branch)
@@ -235,7 +235,7 @@ def check_refuse(pipe: Any) -> None:
     """Law 8: a branch that the model does not have, and a pipeline without it, are refused, untouched."""
     before = anatomy(pipe)
     for name, (model, adapter) in find_denoisers(pipe).items():
-        many = adapter.branches(own_model(model))
+        many = adapter.branches(unwrap_compiled(model))
         try:
             accelerate(pipe, interval=2, branch=many)
         except ValueError as error:

@@ -7,16 +7,17 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmcache.adapter import Adapter
-from mmcache.counting import while_running
-from mmcache.cuts.cut import Cut, cached, swapped, tapped
-from mmcache.macs import count_macs, shapes_of, skip_branch
+from mmcache.architectures.adapter import Adapter
+from mmcache.layouts.cut import Cut, cached, tapped
+from mmcache.macs.conventions import while_running
+from mmcache.macs.count import count_macs, shapes_of, skip_branch
+from mmcache.patching.swap import swapped
 from mmcache.testing.probes import copied
 
 
 def macs_of_call(model: nn.Module, adapter: Adapter, call: dict[str, Any], branch: int | None) -> int | None:
     """Multiply-adds of a call at a branch (None: full); None where they cannot be counted."""
-    if not adapter.looks_at_data:
+    if not adapter.data_dependent:
         smaller = None if branch is None else skip_branch(adapter.cut, branch)
         return count_macs(model, shapes_of(call), smaller)
     if branch is None:

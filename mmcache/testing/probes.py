@@ -12,14 +12,15 @@ from diffusers import DiffusionPipeline, SchedulerMixin
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from mmcache.adapter import Adapter
-from mmcache.cuts.cut import Cut, Slot, Swap, tapped
+from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.api.session import Session
+from mmcache.architectures.adapter import Adapter
 from mmcache.engine.caching_scheduler import wants_gradients
-from mmcache.engine.history import first_tensor, signature
-from mmcache.engine.shadow import own_model, shadow_forward
-from mmcache.macs import is_store
-from mmcache.parts import find_denoisers
-from mmcache.session import Session
+from mmcache.engine.run import first_tensor, signature
+from mmcache.layouts.cut import Cut, Slot, tapped
+from mmcache.macs.count import is_store
+from mmcache.patching.forward_patch import patch_forward, unwrap_compiled
+from mmcache.patching.swap import Swap
 
 
 class LawBroken(AssertionError):
@@ -54,7 +55,7 @@ Calls = Iterator[tuple[str, nn.Module, Adapter, list[dict[str, Any]]]]
 def kinds_of_calls(pipe: Any, sample: Any) -> Calls:
     """Each denoiser of a pipeline, and its calls in a run (arguments by name), of each kind the first."""
     for name, (model, adapter) in find_denoisers(pipe).items():
-        model = own_model(model)
+        model = unwrap_compiled(model)
         with recorded_calls(model) as calls:
             sample(pipe)
         require(bool(calls), f"{name}: the sampling run did not call it")
@@ -90,7 +91,7 @@ def recorded_calls(model: nn.Module) -> Iterator[list[dict[str, Any]]]:
             calls.append(copied(call))
         return forward(*args, **kwargs)
 
-    undo = shadow_forward(model, note)
+    undo = patch_forward(model, note)
     try:
         yield calls
     finally:
@@ -114,8 +115,8 @@ def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[
                 raise error
             done[-1] = module
 
-        inside = [module for module in own_model(model).modules() if not list(module.children())]
-        handles.append(own_model(model).register_forward_pre_hook(begin))
+        inside = [module for module in unwrap_compiled(model).modules() if not list(module.children())]
+        handles.append(unwrap_compiled(model).register_forward_pre_hook(begin))
         handles += [module.register_forward_hook(fail) for module in inside]
     try:
         yield

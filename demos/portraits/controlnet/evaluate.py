@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.controlnet.evaluate: do pictures follow edges, and still captions?
+"""python -m mmcache_demos.portraits.controlnet.evaluate: do pictures follow edges, and still captions?
 
 The edges of fresh portraits are asked for, with their captions, and the drawn pictures' edges are compared
 with them: F1 score with a tolerance of one pixel. Beside it stand the same captions and noise without the
@@ -20,15 +20,15 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from mmcache.demos import GUIDANCE_SCALE, load_miniature
-from mmcache.demos.portraits.attributes import VALUES, random_portrait
-from mmcache.demos.portraits.autoencoder import reconstruct
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.classifier import load_classifier
-from mmcache.demos.portraits.controlnet.edges import agreement, edge_pictures, edges
-from mmcache.demos.portraits.dataset import seeds
-from mmcache.demos.portraits.drawing import draw
-from mmcache.demos.portraits.evaluate import asked_and_named, contact_sheet, draw_captions
+from mmcache_demos import GUIDANCE_SCALE, load_miniature
+from mmcache_demos.portraits.attributes import VALUES, random_portrait
+from mmcache_demos.portraits.autoencoder import reconstruct
+from mmcache_demos.portraits.captions import caption
+from mmcache_demos.portraits.classifier import load_classifier
+from mmcache_demos.portraits.controlnet.edges import agreement, edge_pictures, edges
+from mmcache_demos.portraits.dataset import seeds
+from mmcache_demos.portraits.drawing import draw
+from mmcache_demos.portraits.evaluate import asked_and_named, contact_sheet, draw_captions
 
 BATCH = 16
 COLORS = ("background", "hair_color", "hat_color", "clothing_color")  # edges do not tell these

@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.controlnet.train: trains a ControlNet of edges for the shipped U-Net.
+"""python -m mmcache_demos.portraits.controlnet.train: trains a ControlNet of edges for the shipped U-Net.
 
 Run it again after it was stopped: it goes on from its last checkpoint.
 """
@@ -12,17 +12,17 @@ import torch
 import typer
 from diffusers import ControlNetModel, UNet2DConditionModel
 
-from mmcache.demos.portraits import workers
-from mmcache.demos.portraits.controlnet.edges import edge_pictures
-from mmcache.demos.portraits.denoiser import velocity_loss
-from mmcache.demos.portraits.fine_tuning import (
+from mmcache_demos.portraits import workers
+from mmcache_demos.portraits.controlnet.edges import edge_pictures
+from mmcache_demos.portraits.denoiser import velocity_loss
+from mmcache_demos.portraits.fine_tuning import (
     Shipped,
     TrainingData,
     random_prompts,
     shipped_parts,
     training_data,
 )
-from mmcache.demos.portraits.training import Recipe, train
+from mmcache_demos.portraits.training import Recipe, train
 
 # As many widths as halve 64 pixels to the 16 of the latent; the default halves three times.
 EMBEDDING_WIDTHS = (16, 32, 48)

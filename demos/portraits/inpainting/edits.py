@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mmcache.demos.portraits.attributes import VALUES, Portrait
-from mmcache.demos.portraits.drawing import draw
+from mmcache_demos.portraits.attributes import VALUES, Portrait
+from mmcache_demos.portraits.drawing import draw
 
 EDITED = ("hat", "hair_color", "clothing_color", "background", "glasses")
 # These change their shape with their value, and masks are not to give the shape away.

@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.inpainting.evaluate: does it change what it is asked to, and only that?
+"""python -m mmcache_demos.portraits.inpainting.evaluate: does it change what it is asked to, and only that?
 
 Each case edits one attribute of a fresh portrait: the mask covers what has to change, the caption asks for
 another value than the picture has, and the attribute classifier names what was drawn. Copying never succeeds.
@@ -22,16 +22,16 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from mmcache.demos import GUIDANCE_SCALE, load_miniature
-from mmcache.demos.portraits.attributes import VALUES, random_portrait
-from mmcache.demos.portraits.autoencoder import reconstruct
-from mmcache.demos.portraits.captions import caption
-from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier, shown
-from mmcache.demos.portraits.dataset import SPLIT_OFFSETS
-from mmcache.demos.portraits.drawing import draw
-from mmcache.demos.portraits.evaluate import contact_sheet
-from mmcache.demos.portraits.inpainting.edits import EDITED, Edit, changed_pixels, editable, random_edit
-from mmcache.demos.portraits.inpainting.masks import grown
+from mmcache_demos import GUIDANCE_SCALE, load_miniature
+from mmcache_demos.portraits.attributes import VALUES, random_portrait
+from mmcache_demos.portraits.autoencoder import reconstruct
+from mmcache_demos.portraits.captions import caption
+from mmcache_demos.portraits.classifier import AttributeClassifier, load_classifier, shown
+from mmcache_demos.portraits.dataset import SPLIT_OFFSETS
+from mmcache_demos.portraits.drawing import draw
+from mmcache_demos.portraits.evaluate import contact_sheet
+from mmcache_demos.portraits.inpainting.edits import EDITED, Edit, changed_pixels, editable, random_edit
+from mmcache_demos.portraits.inpainting.masks import grown
 
 BATCH = 20
 GROWTH = 3  # pixels by which masks are wider than what has to change

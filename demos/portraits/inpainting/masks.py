@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from mmcache.demos.portraits.drawing import SIZE
+from mmcache_demos.portraits.drawing import SIZE
 
 
 def between(low: float, high: float) -> float:

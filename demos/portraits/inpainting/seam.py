@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.inpainting.seam: what caching does to the picture where the mask ends.
+"""python -m mmcache_demos.portraits.inpainting.seam: what caching does to the picture where the mask ends.
 
 The cases of `evaluate` are filled in full and under several plans from the same noise, and compared within
 the mask, around its border and outside of it. The table is the evidence of the presets for inpainting.
@@ -15,9 +15,9 @@ from rich.progress import track
 from rich.table import Table
 
 import mmcache
-from mmcache.demos import GUIDANCE_SCALE, load_miniature
-from mmcache.demos.portraits.inpainting.evaluate import Case, cases
-from mmcache.demos.portraits.inpainting.masks import grown
+from mmcache_demos import GUIDANCE_SCALE, load_miniature
+from mmcache_demos.portraits.inpainting.evaluate import Case, cases
+from mmcache_demos.portraits.inpainting.masks import grown
 
 REACH = 3  # pixels on either side of the mask's border
 FEWER_STEPS = (2, 3)  # times

@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.inpainting.train: fine-tunes the shipped U-Net to fill masks.
+"""python -m mmcache_demos.portraits.inpainting.train: fine-tunes the shipped U-Net to fill masks.
 
 Run it again after it was stopped: it goes on from its last checkpoint.
 """
@@ -16,20 +16,20 @@ import typer
 from diffusers import UNet2DConditionModel
 from torch.nn import functional as F
 
-from mmcache.demos.portraits import workers
-from mmcache.demos.portraits.attributes import Portrait
-from mmcache.demos.portraits.autoencoder import to_tensor
-from mmcache.demos.portraits.denoiser import velocity_loss
-from mmcache.demos.portraits.fine_tuning import (
+from mmcache_demos.portraits import workers
+from mmcache_demos.portraits.attributes import Portrait
+from mmcache_demos.portraits.autoencoder import to_tensor
+from mmcache_demos.portraits.denoiser import velocity_loss
+from mmcache_demos.portraits.fine_tuning import (
     Shipped,
     TrainingData,
     random_prompts,
     shipped_parts,
     training_data,
 )
-from mmcache.demos.portraits.inpainting.edits import changed_pixels_of_a_random_edit
-from mmcache.demos.portraits.inpainting.masks import random_mask
-from mmcache.demos.portraits.training import Recipe, train
+from mmcache_demos.portraits.inpainting.edits import changed_pixels_of_a_random_edit
+from mmcache_demos.portraits.inpainting.masks import random_mask
+from mmcache_demos.portraits.training import Recipe, train
 
 
 def inpainting_unet(base: UNet2DConditionModel) -> UNet2DConditionModel:

@@ -8,8 +8,8 @@ from diffusers import DDIMScheduler, UNetMotionModel
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import nn
 
-from mmcache.demos.portraits.denoiser import NO_CAPTION_SHARE, loss_weights
-from mmcache.demos.portraits.motion.motions import FRAMES
+from mmcache_demos.portraits.denoiser import NO_CAPTION_SHARE, loss_weights
+from mmcache_demos.portraits.motion.motions import FRAMES
 
 BATCH_FRAMES = 16  # of all clips that one process sees in a step
 # Until which share of the iterations a step sees how many frames of each clip. Single frames come first:

@@ -3,9 +3,9 @@
 import itertools
 from dataclasses import dataclass
 
-from mmcache.demos.portraits.attributes import Portrait, random_portrait
-from mmcache.demos.portraits.captions import Caption, caption
-from mmcache.demos.portraits.motion.motions import MOTIONS
+from mmcache_demos.portraits.attributes import Portrait, random_portrait
+from mmcache_demos.portraits.captions import Caption, caption
+from mmcache_demos.portraits.motion.motions import MOTIONS
 
 # Apart from the seeds of every split in `dataset`, which begin at multiples of 10**9.
 FIRST_SEEDS = {

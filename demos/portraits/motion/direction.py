@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from mmcache.demos.portraits.autoencoder import to_tensor
-from mmcache.demos.portraits.drawing import SIZE
-from mmcache.demos.portraits.motion.motions import MOTIONS, SHIFT, ZOOM, Pose
+from mmcache_demos.portraits.autoencoder import to_tensor
+from mmcache_demos.portraits.drawing import SIZE
+from mmcache_demos.portraits.motion.motions import MOTIONS, SHIFT, ZOOM, Pose
 
 BLURS = (3.0, 1.5)  # pixels: the first finds large shifts, the second makes them exact
 ITERATIONS = 8  # for each blur

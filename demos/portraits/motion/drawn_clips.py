@@ -12,11 +12,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from mmcache.demos.portraits.attributes import BACKGROUNDS, Portrait
-from mmcache.demos.portraits.autoencoder import encode
-from mmcache.demos.portraits.drawing import SIZE, WHOLE_VIEW, _avatar
-from mmcache.demos.portraits.motion.clips import Clip, clips
-from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, Pose
+from mmcache_demos.portraits.attributes import BACKGROUNDS, Portrait
+from mmcache_demos.portraits.autoencoder import encode
+from mmcache_demos.portraits.drawing import SIZE, WHOLE_VIEW, _avatar
+from mmcache_demos.portraits.motion.clips import Clip, clips
+from mmcache_demos.portraits.motion.motions import FRAMES, MOTIONS, Pose
 
 # Twice the view of `drawing.CLOSE_VIEW` in each direction, at twice its resolution: poses look beyond it.
 WIDE_VIEW = 'width="256" height="256" viewBox="-114 -103 492 492"'

@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.motion.evaluate: do the miniature's clips move as the caption says?
+"""python -m mmcache_demos.portraits.motion.evaluate: do the miniature's clips move as the caption says?
 
 Fresh captions, every motion equally often, are drawn as clips; `direction` names the motion that each
 shows. The same is done with real held-out clips, which says how far the measure itself can be trusted.
@@ -20,14 +20,14 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from mmcache.demos import GUIDANCE_SCALE, miniature
-from mmcache.demos.portraits.classifier import AttributeClassifier, load_classifier
-from mmcache.demos.portraits.evaluate import AVERAGED, asked_and_named
-from mmcache.demos.portraits.motion.clips import clips
-from mmcache.demos.portraits.motion.direction import agreement, shown_motion
-from mmcache.demos.portraits.motion.drawn_clips import draw_clip, strip
-from mmcache.demos.portraits.motion.models import load_video_pipeline
-from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS
+from mmcache_demos import GUIDANCE_SCALE, miniature
+from mmcache_demos.portraits.classifier import AttributeClassifier, load_classifier
+from mmcache_demos.portraits.evaluate import AVERAGED, asked_and_named
+from mmcache_demos.portraits.motion.clips import clips
+from mmcache_demos.portraits.motion.direction import agreement, shown_motion
+from mmcache_demos.portraits.motion.drawn_clips import draw_clip, strip
+from mmcache_demos.portraits.motion.models import load_video_pipeline
+from mmcache_demos.portraits.motion.motions import FRAMES, MOTIONS
 
 BATCH = len(MOTIONS)
 

@@ -10,9 +10,9 @@ from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D
 from torch import nn
 from transformers import CLIPTextModel
 
-from mmcache.demos import miniature
-from mmcache.demos.portraits.models import load_as_float32
-from mmcache.demos.portraits.motion.motions import FRAMES
+from mmcache_demos import miniature
+from mmcache_demos.portraits.models import load_as_float32
+from mmcache_demos.portraits.motion.motions import FRAMES
 
 LONGEST = 16  # frames that the motion modules have a place for
 HEADS = 4

@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.motion.train: draws clips and trains the text-to-video miniature on them.
+"""python -m mmcache_demos.portraits.motion.train: draws clips and trains the text-to-video miniature on them.
 
 Run it again after it was stopped: every stage goes on from its last checkpoint.
 """
@@ -12,16 +12,16 @@ import typer
 from diffusers import AutoencoderKL, UNet2DConditionModel, UNetMotionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from mmcache.demos import miniature
-from mmcache.demos.portraits import workers
-from mmcache.demos.portraits.models import noise_scheduler, tokenize
-from mmcache.demos.portraits.motion.animation import animation_loss
-from mmcache.demos.portraits.motion.clips import clips
-from mmcache.demos.portraits.motion.drawn_clips import encoded_clips
-from mmcache.demos.portraits.motion.models import motion_adapter, save_video_parts, with_motion
-from mmcache.demos.portraits.motion.motions import MOTIONS
-from mmcache.demos.portraits.motion.words import pose_directions, words_loss
-from mmcache.demos.portraits.training import Recipe, train
+from mmcache_demos import miniature
+from mmcache_demos.portraits import workers
+from mmcache_demos.portraits.models import noise_scheduler, tokenize
+from mmcache_demos.portraits.motion.animation import animation_loss
+from mmcache_demos.portraits.motion.clips import clips
+from mmcache_demos.portraits.motion.drawn_clips import encoded_clips
+from mmcache_demos.portraits.motion.models import motion_adapter, save_video_parts, with_motion
+from mmcache_demos.portraits.motion.motions import MOTIONS
+from mmcache_demos.portraits.motion.words import pose_directions, words_loss
+from mmcache_demos.portraits.training import Recipe, train
 
 
 def taught_text_encoder(count: int, work: Path, seed: int) -> CLIPTextModel:

@@ -16,9 +16,9 @@ from collections.abc import Callable
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from mmcache.demos.portraits.models import tokenize
-from mmcache.demos.portraits.motion.clips import Clip
-from mmcache.demos.portraits.motion.motions import FRAMES, MOTIONS, SHIFT, ZOOM
+from mmcache_demos.portraits.models import tokenize
+from mmcache_demos.portraits.motion.clips import Clip
+from mmcache_demos.portraits.motion.motions import FRAMES, MOTIONS, SHIFT, ZOOM
 
 BATCH = 32
 NO_CAPTION = 2  # of the batch, which say nothing of any motion

@@ -8,7 +8,7 @@ from diffusers import PixArtTransformer2DModel
 from torch import nn
 from transformers import CLIPTokenizer, T5Config, T5EncoderModel
 
-from mmcache.demos.portraits.models import LATENT_CHANNELS, LATENT_SIZE, TEXT_WIDTH, load_as_float32
+from mmcache_demos.portraits.models import LATENT_CHANNELS, LATENT_SIZE, TEXT_WIDTH, load_as_float32
 
 HEADS, HEAD_WIDTH, BLOCKS = 5, 32, 16
 NO_SIZES = {"resolution": None, "aspect_ratio": None}  # what PixArt's transformer asks for and here ignores

@@ -1,4 +1,4 @@
-"""python -m mmcache.demos.portraits.transformer.train: trains a diffusion transformer on the portraits.
+"""python -m mmcache_demos.portraits.transformer.train: trains a diffusion transformer on the portraits.
 
 Pictures, latents, noise, loss and training loop are those of the U-Net; the autoencoder and the tokenizer are
 the shipped ones. Run it again after it was stopped: every stage goes on from its last checkpoint.
@@ -14,12 +14,12 @@ from diffusers import PixArtTransformer2DModel
 from torch import nn
 from transformers import T5EncoderModel
 
-from mmcache.demos.portraits import workers
-from mmcache.demos.portraits.denoiser import random_captions, velocity_loss
-from mmcache.demos.portraits.fine_tuning import Shipped, TrainingData, shipped_parts, training_data
-from mmcache.demos.portraits.reading import Reader, reading_loss
-from mmcache.demos.portraits.training import Recipe, averaged_weights, train
-from mmcache.demos.portraits.transformer import models
+from mmcache_demos.portraits import workers
+from mmcache_demos.portraits.denoiser import random_captions, velocity_loss
+from mmcache_demos.portraits.fine_tuning import Shipped, TrainingData, shipped_parts, training_data
+from mmcache_demos.portraits.reading import Reader, reading_loss
+from mmcache_demos.portraits.training import Recipe, averaged_weights, train
+from mmcache_demos.portraits.transformer import models
 
 
 class MaskedReader(Reader):

@@ -1,0 +1,1 @@
+"""Programs that measure mmcache itself; each prints a ratio from one run."""

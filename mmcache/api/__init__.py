@@ -1,0 +1,1 @@
+"""`accelerate`, the session that it returns, what it refuses, and the report."""

@@ -1,0 +1,185 @@
+"""The cut of a stack of blocks: head and tail run, the deep part does not.
+
+The lists of blocks keep their lengths (ControlNets index into them). Where the streams change within the
+stack (two are joined to one, say) there is a deep part on either side, so whatever the model does between
+them is done as ever.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
+from types import MappingProxyType
+from typing import Any
+
+from torch import nn
+
+from mmcache.layouts.block_streams import streams_of
+from mmcache.layouts.cut import Cut, Mark, Tap, check_branch
+from mmcache.layouts.deep_part import DeepPart, Placed
+from mmcache.layouts.residuals import Residuals, ResidualsRead
+from mmcache.layouts.stand_ins import MarkedBlock, NothingAdded, Slots
+from mmcache.patching.swap import Swap, swap_child
+
+BRANCHES = 4
+SHALLOWEST = 16  # branch 0 keeps a sixteenth of the blocks
+
+
+def kept_at_either_end(layers: int, branch: int, ends: int = 1) -> int:
+    """How many layers stay at the head, and as many at the tail.
+
+    Branch b keeps 2**b / 16 of all layers: 1/16, 1/8, 1/4 and 1/2 at branches 0 to 3, in every model, half of
+    them at either end. In a stack so short that this is less than a layer more than at the branch before, it
+    is that layer more.
+    """
+    return max(ends + branch, int(layers * 2**branch / (2 * SHALLOWEST) + 0.5))
+
+
+def branches_of_stack(layers: int, ends: int = 1) -> int:
+    """How many branches a stack has: four, fewer where fewer than nine layers leave no deep part."""
+    return max(0, min(BRANCHES, (layers - 1) // 2 - ends + 1))
+
+
+def numbers(blocks: Iterable[Placed]) -> dict[str, frozenset[int]]:
+    """The numbers of blocks, by list."""
+    found: dict[str, frozenset[int]] = {}
+    for placed in blocks:
+        found[placed.table] = found.get(placed.table, frozenset()) | {placed.number}
+    return found
+
+
+@dataclass(frozen=True)
+class BlockStack:
+    """Where a model class keeps its blocks, and what they hand on.
+
+    Attributes:
+        lists: the names of the lists, in the order in which the model runs them.
+        streams: by list, the arguments of a block that it hands on, in the order in which it returns them;
+            only for lists whose blocks' own forward does not show them (`mmcache.layouts.block_streams`).
+        entrance: a child that every call runs, with the hidden state as its first argument; "" for the first
+            block.
+        group: how many entries of a list make one layer.
+        ends: how many layers stay at either end at least; 0 where the model has layers before and behind.
+        together: the lists are walked at once: the first block of each, then the second of each, ...
+        apart: by list, the model's attribute that says how many of its last blocks have streams of their own.
+        beside: by list, the config's entry that says behind every how many'th block one of this list's
+            modules is run, and what it returns added.
+        residuals: those that a side network, or the model itself, makes for the blocks.
+    """
+
+    lists: tuple[str, ...]
+    streams: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    entrance: str = ""
+    group: int = 1
+    ends: int = 1
+    together: bool = False
+    apart: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    beside: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    residuals: tuple[Residuals, ...] = ()
+
+    def branches(self, model: nn.Module) -> int:
+        """How many branches the model has."""
+        return branches_of_stack(self._layers(model), self.ends)
+
+    def cut(self, model: nn.Module, branch: int) -> Cut:
+        """Cut at `branch`: 0 keeps the fewest layers, see `kept_at_either_end`.
+
+        Raises:
+            ValueError: the model has no such branch.
+            UnsupportedPipelineError: what its blocks hand on cannot be seen.
+        """
+        check_branch(model, branch, self.branches(model))
+        order = list(self._order(model))
+        kept = kept_at_either_end(self._layers(model), branch, self.ends) * self._unit
+        # Walked together, a layer leaves its streams in the shape in which they entered with its first block.
+        behind = len(order) - kept - (self._unit - 1 if self.together else 0)
+        parts = [DeepPart(tuple(blocks)) for _, blocks in groupby(order[kept:behind], self._chain)]
+        parts[-1] = replace(parts[-1], behind=self._where_it_goes_on(parts[-1], order[behind:]))
+        read = ResidualsRead(
+            model,
+            self.residuals,
+            numbers(order[kept:behind]),
+            numbers(placed for part in parts for placed in part.unseen),
+        )
+
+        tap = Tap(f"mmcache.branch{branch}")
+        listen: list[Swap] = []
+        for before, part in enumerate(parts):
+            listen += part.listen(tap, position=sum(other.tensors for other in parts[:before]))
+        slots = [part.slot for part in parts]
+        return Cut(
+            branch,
+            (
+                *self._shorter(model, parts),
+                *self._without(model, order[kept : behind - 1]),
+                *read.swaps(),
+            ),
+            slots[0] if len(slots) == 1 else Slots(slots),
+            tap,
+            tuple(listen),
+            self._mark(model),
+            read.arguments,
+            tuple(entry.block for entry in order),
+            residuals=read.needed if self.residuals else None,
+            tensors=sum(part.tensors for part in parts),
+        )
+
+    @property
+    def _unit(self) -> int:
+        """How many blocks make one layer."""
+        return len(self.lists) if self.together else self.group
+
+    def _layers(self, model: nn.Module) -> int:
+        return sum(len(getattr(model, name)) for name in self.lists) // self._unit
+
+    def _chain(self, placed: Placed) -> Hashable:
+        """Neighbours of one chain hand their streams to one another in the same shapes."""
+        return None if self.together else (placed.streams, placed.apart)
+
+    def _order(self, model: nn.Module) -> Iterator[Placed]:
+        """The blocks as the model runs them."""
+        tables = [list(self._placed(model, name)) for name in self.lists]
+        if self.together:
+            yield from (placed for layer in zip(*tables, strict=True) for placed in layer)
+            return
+        yield from chain(*tables)
+
+    def _placed(self, model: nn.Module, name: str) -> Iterator[Placed]:
+        blocks = list(getattr(model, name))
+        first_apart = len(blocks) - (getattr(model, self.apart[name]) if name in self.apart else 0)
+        for number, block in enumerate(blocks):
+            streams = self.streams.get(name) or streams_of(block)
+            yield Placed(name, number, block, streams, apart=number >= first_apart)
+
+    def _where_it_goes_on(self, part: DeepPart, tail: Sequence[Placed]) -> Placed | None:
+        """The next block, where residuals are added between a part and it."""
+        last = part.blocks[-1]
+        added = any(of.blocks == last.table and not of.inside for of in self.residuals)
+        goes_on = tail and tail[0].table == last.table and self._chain(tail[0]) == self._chain(last)
+        return tail[0] if added and goes_on else None
+
+    def _shorter(self, model: nn.Module, parts: Sequence[DeepPart]) -> Iterator[Swap]:
+        stand_ins = {place: module for part in parts for place, module in part.stand_ins().items()}
+        for name in dict.fromkeys(name for name, _ in stand_ins):
+            blocks = [
+                stand_ins.get((name, number), block) for number, block in enumerate(getattr(model, name))
+            ]
+            yield swap_child(model, name, nn.ModuleList(blocks))
+
+    def _without(self, model: nn.Module, deep: Sequence[Placed]) -> Iterator[Swap]:
+        """Without the modules that add something behind these blocks."""
+        numbers = {placed.number for placed in deep}
+        for name, setting in self.beside.items():
+            interval = model.config[setting]  # type: ignore[index, operator]
+            left = [
+                NothingAdded() if place * interval in numbers else module
+                for place, module in enumerate(getattr(model, name))
+            ]
+            yield swap_child(model, name, nn.ModuleList(left))
+
+    def _mark(self, model: nn.Module) -> tuple[Mark, Swap]:
+        if self.entrance:
+            mark = Mark(getattr(model, self.entrance))
+            return mark, swap_child(model, self.entrance, mark)
+        blocks: Any = getattr(model, self.lists[0])
+        mark = MarkedBlock(blocks[0])
+        return mark, swap_child(blocks, "0", mark)

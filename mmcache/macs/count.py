@@ -1,0 +1,123 @@
+"""Multiply-adds of a denoiser call, counted without computing anything.
+
+The call is repeated on torch's meta device (shapes only) by a copy of the model without weights and
+hooks. So the figure does not depend on device, precision, offload or compilation, nor on which kernel
+computes attention: on the meta device attention is made of matrix products, where the fused kernel of a CPU
+is not known to torch's flop counter. What counts is a convention (`mmcache.macs.conventions`).
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from mmcache.layouts.cut import Cut, cached, tapped
+from mmcache.macs.conventions import EVERYTHING, Convention
+
+# What accelerate, diffusers, torch.compile and mmcache itself put on a module instance.
+_ADDED = ("forward", "_old_forward", "_hf_hook", "_diffusers_hook", "_compiled_call_impl")
+
+
+def shapes_of(call: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call without their contents: on the meta device, floating point as float32."""
+    return tree_map(without_contents, call)
+
+
+def without_contents(leaf: Any) -> Any:
+    """A tensor on the meta device; of a pipeline's own store of tensors, a copy with such; else itself."""
+    if isinstance(leaf, torch.Tensor):
+        return on_meta(leaf)
+    if not is_store(leaf):
+        return leaf
+    return copy.deepcopy(leaf, {id(tensor): on_meta(tensor) for tensor in tensors_of(leaf)})
+
+
+def tensors_of(thing: Any, depth: int = 3) -> Iterator[torch.Tensor]:
+    """The tensors that an object has as attributes, or its attributes have.
+
+    Args:
+        depth: how deep attributes of attributes are looked into; objects may refer to themselves.
+    """
+    for leaf in tree_leaves(getattr(thing, "__dict__", None)):
+        if isinstance(leaf, torch.Tensor):
+            yield leaf
+        elif is_store(leaf) and depth > 1:
+            yield from tensors_of(leaf, depth - 1)
+
+
+def is_store(thing: Any) -> bool:
+    """Whether this is an object with attributes of its own, such as a store of keys and values."""
+    return hasattr(thing, "__dict__") and not isinstance(thing, type | torch.Tensor) and not callable(thing)
+
+
+def on_meta(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty(
+        tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype, device="meta"
+    )
+
+
+def skeleton(model: nn.Module) -> nn.Module:
+    """A copy of a model with its structure only: no weights, no hooks."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        memo |= {id(vars(module)[name]): None for name in _ADDED if name in vars(module)}
+        memo |= {id(t): nn.Parameter(on_meta(t), False) for t in module._parameters.values() if t is not None}
+        memo |= {id(tensor): on_meta(tensor) for tensor in module._buffers.values() if tensor is not None}
+    bare = copy.deepcopy(model, memo)
+    for module in bare.modules():
+        for name in _ADDED:
+            vars(module).pop(name, None)
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+    return bare
+
+
+Smaller = Callable[[nn.Module, dict[str, Any]], tuple[AbstractContextManager[None], dict[str, Any]]]
+"""From a copy of a model and the arguments of a call to what makes the model smaller, and its arguments."""
+
+
+def skip_branch(make_cut: Callable[[nn.Module, int], Cut], branch: int) -> Smaller:
+    """What a cached step runs of a denoiser."""
+
+    def smaller(
+        bare: nn.Module, shapes: dict[str, Any]
+    ) -> tuple[AbstractContextManager[None], dict[str, Any]]:
+        cut = make_cut(bare, branch)
+        with tapped([cut]):
+            bare(**shapes_of(shapes))
+        return cached(cut, cut.tap.take()), cut.arguments(shapes)
+
+    return smaller
+
+
+def count_macs(
+    model: nn.Module,
+    shapes: dict[str, Any],
+    smaller: Smaller | None = None,
+    convention: Convention = EVERYTHING,
+) -> int | None:
+    """Multiply-adds of one call.
+
+    Args:
+        model: the denoiser; nothing is done to it.
+        shapes: the arguments by name, from `shapes_of`.
+        smaller: what is left of the model; None counts all of it.
+        convention: what counts; attention's own products included, if nothing else is said.
+
+    Returns:
+        The count; None for a model that cannot run on the meta device, such as one with packed weights.
+    """
+    try:
+        bare = skeleton(model)
+        with torch.no_grad():
+            shapes = shapes_of(shapes)  # a copy: models take entries out of lists that they are given
+            left, arguments = (nullcontext(), shapes) if smaller is None else smaller(bare, shapes)
+            with left, convention.counting(bare) as total:
+                bare(**arguments)
+                return total()
+    except Exception:  # whatever a foreign layer raises: a report is worth more than one of its figures
+        return None

@@ -1,0 +1,1 @@
+"""What is placed on foreign objects, and how it is taken off: swaps, a forward patch, a scheduler patch."""

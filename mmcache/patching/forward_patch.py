@@ -1,0 +1,124 @@
+"""The one thing placed on a model: a shadow of `forward` on the instance.
+
+It goes in where the model's own `forward` stands, innermost: under the hooks of accelerate (CPU offload)
+and of diffusers (group offload, layerwise casting), which then see the whole model and may be removed and
+put back, as pipelines with CPU offload do after every call. A compiled model is the exception: there it
+goes around the compiled call, so that what it decides is not traced.
+"""
+
+import copy
+import functools
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
+
+import torch
+from torch import nn
+
+Around = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+"""Called in place of a model's forward, with that forward and the arguments of the call."""
+
+
+class ForwardPatch:
+    """Stands in for `inner`; `around` decides what becomes of a call, on behalf of `owner`."""
+
+    def __init__(
+        self, inner: Callable[..., Any], around: Around, owner: object = None, had_forward: bool = False
+    ) -> None:
+        functools.update_wrapper(self, inner, updated=())  # signature and name, as pipelines look for them
+        self.inner = inner
+        self.around = around
+        self.owner = owner
+        self.had_forward = had_forward
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A copy of the model (for an exponential moving average, say) is not accelerated."""
+        return copy.deepcopy(self.inner, memo)
+
+    # Compiled after it was shadowed, the model's own forward is what the compiler gets to see.
+    @functools.partial(torch.compiler.disable, recursive=False)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.around(self.inner, args, kwargs)
+
+
+def below(forward: Callable[..., Any], kind: type) -> Callable[..., Any]:
+    """The forward under the patches of this kind, other sessions' too: only one of them acts in a call."""
+    while isinstance(forward, ForwardPatch) and isinstance(forward.around, kind):
+        forward = forward.inner
+    return forward
+
+
+Place = tuple[MutableMapping[str, Any], str]
+
+
+def unwrap_compiled(model: nn.Module) -> nn.Module:
+    """The model itself, where `torch.compile(model)` has put a wrapper around it."""
+    return getattr(model, "_orig_mod", model)
+
+
+def compiled_place(model: nn.Module) -> Place | None:
+    """Where the compiled call of a model is kept; None if it is not compiled."""
+    if unwrap_compiled(model) is not model:  # torch.compile(model)
+        return model.__dict__, "forward"
+    if model._compiled_call_impl is not None:  # model.compile()
+        return model.__dict__, "_compiled_call_impl"
+    return None
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Whether calls of the model go through a compiled graph."""
+    return compiled_place(model) is not None
+
+
+def places(model: nn.Module) -> Iterator[Place]:
+    """Everywhere a forward of this model may be kept: the instance, hooks around it, other patches."""
+    for name in ("forward", "_old_forward", "_compiled_call_impl"):  # _old_forward: accelerate's hooks
+        if model.__dict__.get(name) is not None:
+            yield from _with_shadows((model.__dict__, name))
+    for reference in getattr(getattr(model, "_diffusers_hook", None), "_fn_refs", ()):
+        for name in ("forward", "original_forward"):
+            if reference.__dict__.get(name) is not None:
+                yield from _with_shadows((reference.__dict__, name))
+
+
+def _with_shadows(place: Place) -> Iterator[Place]:
+    yield place
+    table, name = place
+    if isinstance(table[name], ForwardPatch):
+        yield from _with_shadows((table[name].__dict__, "inner"))
+
+
+def is_own_forward(function: Any, model: nn.Module) -> bool:
+    """Whether this is the forward that the model's class defines."""
+    return getattr(function, "__self__", None) is model and function.__func__ is type(model).forward
+
+
+def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Callable[[], None]:
+    """Place a shadow; returns the undo, which finds it wherever it then stands."""
+    table, name = compiled_place(model) or next(
+        ((table, name) for table, name in places(model) if is_own_forward(table[name], model)),
+        (model.__dict__, "forward"),
+    )
+    outermost = model.__dict__.get("forward")
+    # Whether the instance has a forward of its own, left there by somebody else.
+    had_forward = outermost.had_forward if isinstance(outermost, ForwardPatch) else outermost is not None
+    shadow = ForwardPatch(table.get(name) or model.forward, around, owner, had_forward)
+    table[name] = shadow
+
+    def undo() -> None:
+        for table, name in places(model):
+            if table[name] is shadow:
+                table[name] = shadow.inner
+                stands_alone = table is model.__dict__ and name == "forward"
+                if stands_alone and not had_forward and is_own_forward(shadow.inner, model):
+                    del table[name]  # the class's own again
+                return
+
+    return undo
+
+
+def forward_patches(model: nn.Module) -> list[ForwardPatch]:
+    """The patches on a model, whosever they are."""
+    found = {
+        id(table[name]): table[name] for table, name in places(model) if isinstance(table[name], ForwardPatch)
+    }
+    return list(found.values())

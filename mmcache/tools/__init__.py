@@ -1,0 +1,1 @@
+"""What measures and chooses: comparison, sweep, tuning, inspection."""

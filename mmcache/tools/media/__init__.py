@@ -1,0 +1,1 @@
+"""Image and video files, and what is made of them."""

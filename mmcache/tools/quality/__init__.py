@@ -1,0 +1,1 @@
+"""How close a cached image or video is to the full one."""

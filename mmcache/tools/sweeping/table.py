@@ -1,0 +1,146 @@
+"""A sweep as tables: CSV for programs, Markdown for pages, and one for the terminal."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from mmcache.tools.comparison.comparison_table import file_lines
+from mmcache.tools.quality.confidence import Mean
+from mmcache.tools.sweeping.result import LineResult, Sweep
+
+NONE = "-"
+WIDE = 140  # letters: where every column fits with its margin
+
+
+def headings(sweep: Sweep) -> list[str]:
+    """Of the columns that people read."""
+    latents = ["latent error, last step"] if has_latents(sweep) else []
+    return ["line", "fewer MACs", "speed-up", *(figure.title for figure in sweep.shown_figures), *latents]
+
+
+def cells(sweep: Sweep, line: LineResult) -> list[str]:
+    """One row of the same."""
+    fewer = sweep.fewer_macs(line)
+    faster = f"{sweep.speed_up(line):.2f}x"
+    if sweep.clock_is_doubtful(line):
+        faster = f"({faster})"
+    row = [line.label, NONE if fewer is None else f"{fewer:.2f}x", faster]
+    row += [mean_text(line.figures.get(figure.name), figure.digits) for figure in sweep.shown_figures]
+    if has_latents(sweep):
+        row.append(mean_text(line.latent_error[-1] if line.latent_error else None, 4))
+    return row
+
+
+def has_latents(sweep: Sweep) -> bool:
+    return any(line.latent_error for line in sweep.lines)
+
+
+def mean_text(mean: Mean | None, digits: int) -> str:
+    """With the margin, where it is known: 58.2 ± 2.3."""
+    if mean is None:
+        return NONE
+    if mean.margin is None:
+        return f"{mean.value:.{digits}f}"
+    return f"{mean.value:.{digits}f} ± {mean.margin:.{digits}f}"
+
+
+def explanation(sweep: Sweep) -> list[str]:
+    """What the figures mean."""
+    settings = sweep.settings
+    where = f"{settings['environment']['dtype']} on {settings['environment']['device']}"
+    samplers = " and ".join(settings["schedulers"])
+    busy = any(sweep.clock_is_doubtful(line) for line in sweep.lines)
+    return [
+        f"{settings['pipeline']}, {samplers}, {settings['steps']} steps, {sweep.drawn}, {where}. "
+        f"Each line against the full run from the same noise; means with their 95 % confidence interval. "
+        f"Speed-up: wall time of whole calls, at most {settings['batch']} in one.",
+        *(
+            ["In brackets: more than the saved MACs explain, so the machine was busy elsewhere."]
+            if busy
+            else []
+        ),
+        *sweep.notes,
+    ]
+
+
+def markdown(sweep: Sweep) -> str:
+    """For a page."""
+    heads = headings(sweep)
+    rows = [heads, ["---", *["---:"] * (len(heads) - 1)]]
+    rows += [[*cells(sweep, line)] for line in sweep.lines]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n\n".join([table, *explanation(sweep)]) + "\n"
+
+
+def terminal(sweep: Sweep, width: int | None = None) -> Group:
+    """With the files below; in a narrow terminal without margins and latents.
+
+    Args:
+        sweep: what was measured.
+        width: of the terminal, in letters; None for the one that is there.
+    """
+    wide = (Console().width if width is None else width) >= WIDE
+    columns = len(headings(sweep)) - (has_latents(sweep) and not wide)
+    table = Table()
+    for index, head in enumerate(headings(sweep)[:columns]):
+        table.add_column(head, justify="right" if index else "left", no_wrap=not index)
+    kind = None
+    for line in sweep.lines:
+        if kind not in (None, line.kind):
+            table.add_section()
+        kind = line.kind
+        row = cells(sweep, line)[:columns]
+        table.add_row(*(row if wide else [cell.partition(" ± ")[0] for cell in row]))
+    below = [Text(text, style="dim") for text in explanation(sweep)]
+    return Group(table, *below, *file_lines(sweep.files))
+
+
+def csv_table(sweep: Sweep) -> str:
+    """One row per line: its means, margins and costs as plain numbers."""
+    figures = [figure.name for figure in sweep.figures]
+    heads = ["line", "kind", "policy", "forecast", "branch", "interval", "steps", "full_calls"]
+    heads += ["cached_calls", "macs", "fewer_macs", "seconds", "speed_up", "bytes_held"]
+    for name in (*figures, "latent_error", "latent_cosine"):
+        heads += [name, f"{name}_margin"]
+    return written(heads, [csv_row(sweep, line, figures) for line in sweep.lines])
+
+
+def csv_row(sweep: Sweep, line: LineResult, figures: Sequence[str]) -> list[Any]:
+    policy, forecast, branch = line.traits or ("", "", "")
+    row: list[Any] = [line.label, line.kind, policy, forecast, branch.removeprefix("branch "), line.interval]
+    row += [line.steps, line.full_calls, line.cached_calls, line.macs, sweep.fewer_macs(line)]
+    row += [line.seconds, sweep.speed_up(line), line.bytes_held]
+    for name in figures:
+        row += value_and_margin(line.figures.get(name))
+    for steps in (line.latent_error, line.latent_cosine):
+        row += value_and_margin(steps[-1] if steps else None)
+    return row
+
+
+def csv_latents(sweep: Sweep) -> str:
+    """One row per line and step: how far its latent is from the full run's. 0-based; -1 is the last one."""
+    heads = ["line", "step", "relative_error", "relative_error_margin", "cosine", "cosine_margin"]
+    rows = []
+    for line in sweep.lines:
+        steps = range(len(line.latent_error)) if len(line.latent_error) > 1 else [-1]
+        for step, error, cosine in zip(steps, line.latent_error, line.latent_cosine, strict=False):
+            rows.append([line.label, step, *value_and_margin(error), *value_and_margin(cosine)])
+    return written(heads, rows)
+
+
+def value_and_margin(mean: Mean | None) -> list[float | None]:
+    return [None, None] if mean is None else [mean.value, mean.margin]
+
+
+def written(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """An empty cell is a value that does not exist."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows(rows)
+    return text.getvalue()
