@@ -9,15 +9,14 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from types import MappingProxyType
-from typing import Any
 
 from torch import nn
 
 from mmcache.layouts.block_streams import streams_of
-from mmcache.layouts.cut import Cut, Mark, Tap, check_branch
+from mmcache.layouts.cut import Cut, Tap, check_branch
 from mmcache.layouts.deep_part import DeepPart, Placed
 from mmcache.layouts.residuals import Residuals, ResidualsRead
-from mmcache.layouts.stand_ins import MarkedBlock, NothingAdded, Slots
+from mmcache.layouts.stand_ins import NothingAdded, Slots
 from mmcache.patching.swap import Swap, swap_child
 
 BRANCHES = 4
@@ -55,8 +54,6 @@ class BlockStack:
         lists: the names of the lists, in the order in which the model runs them.
         streams: by list, the arguments of a block that it hands on, in the order in which it returns them;
             only for lists whose blocks' own forward does not show them (`mmcache.layouts.block_streams`).
-        entrance: a child that every call runs, with the hidden state as its first argument; "" for the first
-            block.
         group: how many entries of a list make one layer.
         ends: how many layers stay at either end at least; 0 where the model has layers before and behind.
         together: the lists are walked at once: the first block of each, then the second of each, ...
@@ -68,7 +65,6 @@ class BlockStack:
 
     lists: tuple[str, ...]
     streams: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    entrance: str = ""
     group: int = 1
     ends: int = 1
     together: bool = False
@@ -116,11 +112,10 @@ class BlockStack:
             slots[0] if len(slots) == 1 else Slots(slots),
             tap,
             tuple(listen),
-            self._mark(model),
             read.arguments,
-            tuple(entry.block for entry in order),
             residuals=read.needed if self.residuals else None,
             tensors=sum(part.tensors for part in parts),
+            blocks=tuple(entry.block for entry in order),
         )
 
     @property
@@ -175,11 +170,3 @@ class BlockStack:
                 for place, module in enumerate(getattr(model, name))
             ]
             yield swap_child(model, name, nn.ModuleList(left))
-
-    def _mark(self, model: nn.Module) -> tuple[Mark, Swap]:
-        if self.entrance:
-            mark = Mark(getattr(model, self.entrance))
-            return mark, swap_child(model, self.entrance, mark)
-        blocks: Any = getattr(model, self.lists[0])
-        mark = MarkedBlock(blocks[0])
-        return mark, swap_child(blocks, "0", mark)
