@@ -86,10 +86,12 @@ class SchedulerClock:
             if not run.points_at(timestep):  # somebody else's loop
                 return None
             run.thread = threading.get_ident()
-        if run.begins_again(timestep):
-            run = self.run = self._new_run(run.live, run.announced)
-            self.moved = run.number
-        return run.tick(timestep, declared)
+        step = run.tick(timestep, declared)
+        if not run.turned_back:
+            return step
+        self.run = self._new_run(run.live, run.announced)
+        self.moved = self.run.number
+        return self.run.tick(timestep, declared)
 
     def _refuse(self, run: SchedulerRun) -> None:
         """Both threads are told: their steps may have been mixed up already."""

@@ -91,13 +91,14 @@ class SchedulerRun:
 
     Attributes:
         mixed: another thread has sampled with the same scheduler meanwhile.
+        turned_back: a call was at an earlier step: someone's own loop begins again without `set_timesteps`.
     """
 
     def __init__(self, scheduler: Any, announced: Any, number: int, thread: int, live: bool) -> None:
         self.number = number
         self.thread = thread
         self.live = live
-        self.mixed = False
+        self.mixed = self.turned_back = False
         self._scheduler = scheduler
         self.announced = announced
         self._timetable: Timetable | None = None
@@ -126,11 +127,6 @@ class SchedulerRun:
             self._begin, self._first, self._index = self._begin + later, self._first + later, index
             self._total -= later
 
-    def begins_again(self, timestep: Any) -> bool:
-        """Whether someone's own loop begins again without `set_timesteps`: the step goes back."""
-        index = None if self._timetable is None else self._timetable.index_of(timestep)
-        return index is not None and index < self._index
-
     def tick(self, timestep: Any, declared: Any) -> StepClock | None:
         """The step of a denoiser call with this timestep; None if it is not of this run.
 
@@ -143,6 +139,9 @@ class SchedulerRun:
         index = self._locate(timestep)
         if index is None or self._timetable is None:  # the run is over, or another scheduler drives this call
             self.live = False
+            return None
+        if index < self._index:
+            self.turned_back = True
             return None
         if self._index < 0:
             left = len(self._timetable.times) - index

@@ -20,7 +20,12 @@ def modules_that_are_read(model: nn.Module) -> list[nn.Module]:
 
     A processor class of one's own that only computes can say so: `computes_only = True`.
     """
-    return [module for module in model.modules() if is_read(getattr(module, "processor", None))]
+    return [module for module in model.modules() if is_read(processor_of(module))]
+
+
+def processor_of(module: nn.Module) -> object:
+    """The attention processor of a layer, a plain attribute or a child; None where there is none."""
+    return module._modules.get("processor") or vars(module).get("processor")
 
 
 def attention_readers(suspects: Iterable[nn.Module], kept: Iterable[Set[nn.Module]]) -> tuple[str, ...]:
@@ -30,8 +35,8 @@ def attention_readers(suspects: Iterable[nn.Module], kept: Iterable[Set[nn.Modul
         suspects: the layers whose processors may be read.
         kept: the modules that a cached step runs, for each branch.
     """
-    found = {type(module.processor).__name__ for alive in kept for module in suspects if module not in alive}
-    return tuple(sorted(found))
+    dead = (module for alive in kept for module in suspects if module not in alive)
+    return tuple(sorted({type(processor_of(module)).__name__ for module in dead}))
 
 
 def is_read(processor: object) -> bool:

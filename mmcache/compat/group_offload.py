@@ -42,11 +42,8 @@ class KeptGroups:
 
 
 @contextmanager
-def within(groups: KeptGroups | None) -> Iterator[None]:
+def within(groups: KeptGroups) -> Iterator[None]:
     """Around a cached step: every group that stays is brought and sent back."""
-    if groups is None:
-        yield
-        return
     before = [(one, getattr(one.thing, one.name)) for one in groups.redirections]
     try:
         for one in groups.redirections:

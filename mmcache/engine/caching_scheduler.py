@@ -18,7 +18,7 @@ from torch import nn
 from mmcache.architectures.adapter import Adapter
 from mmcache.clocks.clock import Clock, StepClock
 from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
-from mmcache.compat.group_offload import learns_order, within
+from mmcache.compat.group_offload import learns_order
 from mmcache.compat.other_caches import other_cache
 from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
@@ -214,8 +214,8 @@ class CachingScheduler:
         smaller = run.views.cached(branch)
         cut = run.views.cuts[branch]
         feature = call.lane.forecast(branch, call.step.clock, self.plan.forecast)
-        with filled(cut.slot, feature), within(smaller.groups):
-            return smaller.call(forward)(**materialize(cut.arguments(arguments))), smaller.taps
+        with filled(cut.slot, feature):
+            return smaller.run(forward, materialize(cut.arguments(arguments))), smaller.taps
 
     def _keep(self, call: Call, cut: Cut) -> None:
         """Keep what a tap has seen."""

@@ -17,8 +17,10 @@ class FewSteps:
             return
         self._warned = True
         if total == 1:
+            message = "a run of one step has nothing to reuse: nothing is saved"
+        else:
             message = (
-                f"{total} steps leave little to reuse: neighbouring steps differ much, so cached steps change "
-                f"the image visibly. Take interval=2 or no cache to be safe."
+                f"{total} steps leave little to reuse: neighbouring steps differ much, so cached steps "
+                f"change the image visibly. Take interval=2 or no cache to be safe."
             )
         warnings.warn(message, stacklevel=3)

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from mmcache.architectures.adapter import Adapter
-from mmcache.compat.group_offload import KeptGroups, kept_groups
+from mmcache.compat.group_offload import KeptGroups, kept_groups, within
 from mmcache.layouts.cut import Cut, cached_view, full_view
 from mmcache.patching.foreign_forward import rebound
 from mmcache.patching.view import View
@@ -30,6 +30,14 @@ class Variant:
         if known is None:
             known = self._bound[id(forward)] = forward, rebound(forward, self.model, self.view.module)
         return known[1]
+
+    def run(self, forward: Forward, arguments: dict[str, Any]) -> Any:
+        """Call the view in place of the model, whose groups of offloaded blocks it has to look after."""
+        smaller = self.call(forward)
+        if self.groups is None:
+            return smaller(**arguments)
+        with within(self.groups):
+            return smaller(**arguments)
 
     @cached_property
     def groups(self) -> KeptGroups | None:

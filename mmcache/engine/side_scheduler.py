@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from mmcache.architectures.adapter import SideAdapter
-from mmcache.compat.group_offload import send_back, within
+from mmcache.compat.group_offload import send_back
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.call_macs import weights_of
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
@@ -147,9 +147,7 @@ class SideScheduler:
             result = forward(**call)
             past.outputs[form] = Returned(*tree_flatten(on_meta(result)))
         elif residuals:
-            view = past.view(self.model, self.adapter, residuals)
-            with within(view.groups):
-                result = view.call(forward)(**call)
+            result = past.view(self.model, self.adapter, residuals).run(forward, call)
         else:
             send_back(self.model)
         record = CallRecord(ahead.step.clock, past.lane, residuals, False, form, watch.stop(), 0)

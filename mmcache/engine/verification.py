@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from mmcache.compat.group_offload import bring_ahead, kept_groups, within
+from mmcache.compat.group_offload import bring_ahead
+from mmcache.engine.run_views import Variant
 from mmcache.layouts.cut import Cut, cached_view, filled
 from mmcache.macs.count import is_store
-from mmcache.patching.foreign_forward import rebound
 from mmcache.plans.forecast import Feature
 
 
@@ -100,10 +100,9 @@ def difference(
     """In what a cached step on the same input differs from a full one, in words; "" if in nothing."""
     try:
         bring_ahead(model)
-        view = cached_view(model, cut)
-        groups = kept_groups(model, set(view.remaining()))
-        with same_random_numbers(result), filled(cut.slot, feature), within(groups):
-            again = rebound(forward, model, view.module)(**cut.arguments(arguments))
+        smaller = Variant(model, cached_view(model, cut), ())
+        with same_random_numbers(result), filled(cut.slot, feature):
+            again = smaller.run(forward, cut.arguments(arguments))
         return compare(result, again)
     except torch.OutOfMemoryError:
         raise
