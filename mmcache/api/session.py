@@ -6,7 +6,7 @@ from weakref import WeakValueDictionary
 
 from mmcache.api.bindings import Bindings
 from mmcache.api.notes import Note
-from mmcache.api.report import DenoiserReport, Report, steps_of
+from mmcache.api.report import DenoiserReport, Report, Residuals, steps_of
 from mmcache.api.resolved_pipeline import part_of
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.side_scheduler import SideScheduler
@@ -97,9 +97,9 @@ class Session:
         return DenoiserReport(name, scheduler.part.adapter.name, str(self.plans[name]), steps)
 
     def _side_report(self, name: str, side: SideScheduler) -> DenoiserReport:
-        steps = steps_of(side.past.calls if side.past else [], side.macs)
+        steps = steps_of(side.past.calls if side.past else [], side.macs, Residuals)
         plan = f"only the residuals that {side.denoiser_name} uses"
-        return DenoiserReport(name, side.part.adapter.name, plan, steps, unit="residuals")
+        return DenoiserReport(name, side.part.adapter.name, plan, steps)
 
     def _notes_of_run(self) -> list[Note]:
         """What there is to say of the last run."""

@@ -16,6 +16,7 @@ from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import cached_view, filled, full_view
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
+from mmcache.testing.live_model_laws import check_shared, check_untouched
 from mmcache.testing.predicted_macs import dead_modules, macs_by_module, macs_of_call
 from mmcache.testing.probes import (
     LawBroken,
@@ -58,6 +59,8 @@ def check_adapter(make_pipe: MakePipe, sample: Sample, plan: Plan | None = None)
         check_fresh(make_pipe, sample, at_branch)
         check_independent(make_pipe, sample, at_branch)
         check_one_feature(make_pipe(), sample, at_branch)
+        check_untouched(make_pipe(), sample, at_branch)
+        check_shared(make_pipe, sample, [at_branch, None])
         if find_side_networks(make_pipe()):
             check_side_networks(make_pipe, sample, at_branch)
     check_refuse(make_pipe())
@@ -211,21 +214,21 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
 
 
 def check_side_networks(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
-    """Law 9: side networks that run no further than a step needs change nothing, and cost less."""
+    """Law 11: side networks that run no further than a step needs change nothing, and cost less."""
     pipe, whole = make_pipe(), make_pipe()
     session = accelerate(pipe, plan)
     given = sample(pipe)
     for side in accelerate(whole, plan).side_networks.values():
         side.enabled = False
-    must_equal("law 9: side networks cut and whole", given, sample(whole))
+    must_equal("law 11: side networks cut and whole", given, sample(whole))
     networks = session.report().side_networks
-    require(bool(networks), "law 9: the pipeline has no side network that mmcache knows")
+    require(bool(networks), "law 11: the pipeline has no side network that mmcache knows")
     for part in networks:
         cached = [step for step in part.steps if step.branch is not None]
-        require(bool(cached), f"law 9: {part.name} ran whole at every step")
+        require(bool(cached), f"law 11: {part.name} ran whole at every step")
         for step in cached:
             cheaper = step.macs is not None and step.full_macs is not None and step.macs < step.full_macs
-            require(cheaper, f"law 9: {part.name}, step {step.step}: {step.macs} of {step.full_macs} MACs")
+            require(cheaper, f"law 11: {part.name}, step {step.step}: {step.macs} of {step.full_macs} MACs")
 
 
 def check_refuse(pipe: Any) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
+from mmcache.patching.scheduler_patch import is_scheduler
 from mmcache.plans.plan import Plan
 from mmcache.testing.probes import LawBroken, Same, must_equal, require
 
@@ -60,9 +61,11 @@ def check_shared(
 
 
 def shared(pipe: Any, plan: Plan | None) -> Any:
-    """A pipeline of the same models with a scheduler of its own, accelerated by a plan, or plain."""
+    """A pipeline of the same models with schedulers of its own, accelerated by a plan, or plain."""
     other = copy(pipe)
-    other.scheduler = deepcopy(pipe.scheduler)
+    for name, value in list(vars(other).items()):
+        if is_scheduler(value):
+            setattr(other, name, deepcopy(value))
     if plan is not None:
         accelerate(other, plan)
     return other
