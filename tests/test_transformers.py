@@ -20,8 +20,8 @@ from mmcache import (
     accelerate,
     general_adapter,
     register,
-    registry,
 )
+from mmcache.architectures import registry
 from mmcache.architectures.registry import adapter_for
 from mmcache.layouts.block_stack import branches_of_stack, kept_at_either_end
 from mmcache.layouts.block_streams import streams_of
@@ -209,8 +209,7 @@ class Hiding(Crooked):
 
 @pytest.fixture(autouse=True)
 def registry_as_it_was(monkeypatch):
-    registry.adapters()  # loaded
-    monkeypatch.setattr(registry, "_by_denoiser", dict(registry._by_denoiser))
+    monkeypatch.setattr(registry, "_registered", registry._registered)
 
 
 def found(kind):
