@@ -9,11 +9,10 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
-from mmcache.layouts.block_streams import streams_of
 from mmcache.layouts.cut import Cut, Mark, Tap, check_branch
 from mmcache.layouts.deep_part import DeepPart, Placed
 from mmcache.layouts.residuals import Residuals, ResidualsRead
@@ -52,29 +51,32 @@ class BlockStack:
     """Where a model class keeps its blocks, and what they hand on.
 
     Attributes:
-        lists: the names of the lists, in the order in which the model runs them.
-        streams: by list, the arguments of a block that it hands on, in the order in which it returns them;
-            only for lists whose blocks' own forward does not show them (`mmcache.layouts.block_streams`).
-        entrance: a child that every call runs, with the hidden state as its first argument; "" for the first
+        streams: by list, in the order in which the model runs the lists, the arguments of a block that it
+            hands on, in the order in which it returns them. A list that a model lacks is passed over.
+        entry: a child that every call runs, with the hidden state as its first argument; "" for the first
             block.
         group: how many entries of a list make one layer.
         ends: how many layers stay at either end at least; 0 where the model has layers before and behind.
-        together: the lists are walked at once: the first block of each, then the second of each, ...
-        apart: by list, the model's attribute that says how many of its last blocks have streams of their own.
-        beside: by list, the config's entry that says behind every how many'th block one of this list's
+        interleaved: the lists are walked at once: the first block of each, then the second of each, ...
+        separate_tail: by list, the model's attribute that says how many of its last blocks have streams of
+            their own.
+        side_modules: by list, the config's entry that says behind every how many'th block one of this list's
             modules is run, and what it returns added.
         residuals: those that a side network, or the model itself, makes for the blocks.
     """
 
-    lists: tuple[str, ...]
-    streams: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    entrance: str = ""
+    streams: Mapping[str, tuple[str, ...]]
+    entry: str = ""
     group: int = 1
     ends: int = 1
-    together: bool = False
-    apart: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    beside: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    interleaved: bool = False
+    separate_tail: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    side_modules: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     residuals: tuple[Residuals, ...] = ()
+
+    refusal: ClassVar[str] = (
+        "has no deep part: with fewer than three blocks, the first and the last are all there is"
+    )
 
     def branches(self, model: nn.Module) -> int:
         """How many branches the model has."""
@@ -85,13 +87,14 @@ class BlockStack:
 
         Raises:
             ValueError: the model has no such branch.
-            UnsupportedPipelineError: what its blocks hand on cannot be seen.
+            UnsupportedPipelineError: a block has no argument of a stream's name.
         """
         check_branch(model, branch, self.branches(model))
         order = list(self._order(model))
-        kept = kept_at_either_end(self._layers(model), branch, self.ends) * self._unit
+        unit = self._unit(model)
+        kept = kept_at_either_end(self._layers(model), branch, self.ends) * unit
         # Walked together, a layer leaves its streams in the shape in which they entered with its first block.
-        behind = len(order) - kept - (self._unit - 1 if self.together else 0)
+        behind = len(order) - kept - (unit - 1 if self.interleaved else 0)
         parts = [DeepPart(tuple(blocks)) for _, blocks in groupby(order[kept:behind], self._chain)]
         parts[-1] = replace(parts[-1], behind=self._where_it_goes_on(parts[-1], order[behind:]))
         read = ResidualsRead(
@@ -123,32 +126,37 @@ class BlockStack:
             tensors=sum(part.tensors for part in parts),
         )
 
-    @property
-    def _unit(self) -> int:
+    def _lists(self, model: nn.Module) -> list[str]:
+        """The lists that the model has."""
+        return [name for name in self.streams if len(getattr(model, name, ())) > 0]
+
+    def _unit(self, model: nn.Module) -> int:
         """How many blocks make one layer."""
-        return len(self.lists) if self.together else self.group
+        return len(self._lists(model)) if self.interleaved else self.group
 
     def _layers(self, model: nn.Module) -> int:
-        return sum(len(getattr(model, name)) for name in self.lists) // self._unit
+        lists = self._lists(model)
+        return sum(len(getattr(model, name)) for name in lists) // self._unit(model) if lists else 0
 
     def _chain(self, placed: Placed) -> Hashable:
         """Neighbours of one chain hand their streams to one another in the same shapes."""
-        return None if self.together else (placed.streams, placed.apart)
+        return None if self.interleaved else (placed.streams, placed.separate)
 
     def _order(self, model: nn.Module) -> Iterator[Placed]:
         """The blocks as the model runs them."""
-        tables = [list(self._placed(model, name)) for name in self.lists]
-        if self.together:
+        tables = [list(self._placed(model, name)) for name in self._lists(model)]
+        if self.interleaved:
             yield from (placed for layer in zip(*tables, strict=True) for placed in layer)
             return
         yield from chain(*tables)
 
     def _placed(self, model: nn.Module, name: str) -> Iterator[Placed]:
         blocks = list(getattr(model, name))
-        first_apart = len(blocks) - (getattr(model, self.apart[name]) if name in self.apart else 0)
+        first_separate = len(blocks) - (
+            getattr(model, self.separate_tail[name]) if name in self.separate_tail else 0
+        )
         for number, block in enumerate(blocks):
-            streams = self.streams.get(name) or streams_of(block)
-            yield Placed(name, number, block, streams, apart=number >= first_apart)
+            yield Placed(name, number, block, self.streams[name], separate=number >= first_separate)
 
     def _where_it_goes_on(self, part: DeepPart, tail: Sequence[Placed]) -> Placed | None:
         """The next block, where residuals are added between a part and it."""
@@ -168,7 +176,7 @@ class BlockStack:
     def _without(self, model: nn.Module, deep: Sequence[Placed]) -> Iterator[Swap]:
         """Without the modules that add something behind these blocks."""
         numbers = {placed.number for placed in deep}
-        for name, setting in self.beside.items():
+        for name, setting in self.side_modules.items():
             interval = model.config[setting]  # type: ignore[index, operator]
             left = [
                 NothingAdded() if place * interval in numbers else module
@@ -177,9 +185,9 @@ class BlockStack:
             yield swap_child(model, name, nn.ModuleList(left))
 
     def _mark(self, model: nn.Module) -> tuple[Mark, Swap]:
-        if self.entrance:
-            mark = Mark(getattr(model, self.entrance))
-            return mark, swap_child(model, self.entrance, mark)
-        blocks: Any = getattr(model, self.lists[0])
+        if self.entry:
+            mark = Mark(getattr(model, self.entry))
+            return mark, swap_child(model, self.entry, mark)
+        blocks: Any = getattr(model, self._lists(model)[0])
         mark = MarkedBlock(blocks[0])
         return mark, swap_child(blocks, "0", mark)

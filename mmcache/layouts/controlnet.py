@@ -6,11 +6,13 @@ connections only (one of thirteen at branch 0 of Stable Diffusion), so the rest 
 out without any error.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from mmcache.layouts.cut import Given
 from mmcache.layouts.skip_unet import downsamplers, layers_of, shorten, skips
 from mmcache.patching.swap import Swap, swap_child
 
@@ -29,6 +31,23 @@ class NotComputed(nn.Module):
     def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         placeholder = hidden_states.new_zeros(1, 1, 1, 1)
         return placeholder if self.skips is None else (placeholder, (placeholder,) * self.skips)
+
+
+@dataclass(frozen=True)
+class SideUNet:
+    """The layout of ControlNets that are the down path of a U-Net."""
+
+    def given(self, model: nn.Module) -> Given:
+        """Residuals of which the denoiser takes as many as it has skip connections: it has no other rule."""
+        return Given(())
+
+    def cut(self, model: nn.Module, residuals: int) -> tuple[Swap, ...]:
+        """Leave only what the first `residuals` residuals need; the others become placeholders.
+
+        Raises:
+            ValueError: the model has fewer residuals.
+        """
+        return cut(model, residuals)
 
 
 def cut(model: nn.Module, residuals: int) -> tuple[Swap, ...]:

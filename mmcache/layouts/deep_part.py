@@ -24,14 +24,14 @@ class Placed:
         number: its place there.
         block: itself.
         streams: the arguments that it hands on, in the order in which it returns them.
-        apart: it has streams of its own, although its arguments have the names of those before.
+        separate: it has streams of its own, although its arguments have the names of those before.
     """
 
     table: str
     number: int
     block: nn.Module
     streams: tuple[str, ...]
-    apart: bool = False
+    separate: bool = False
 
 
 @dataclass(frozen=True, eq=False)

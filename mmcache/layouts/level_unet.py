@@ -8,11 +8,12 @@ section 3.2, with a level where Stable Diffusion has a layer).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
 from mmcache.layouts.cut import Cut, Mark, Slot, Tap, check_branch
+from mmcache.layouts.layout import NO_DEEP_PART
 from mmcache.patching.swap import Swap, swap_child
 
 
@@ -24,7 +25,7 @@ class LevelUNet:
         down: the down levels, outermost first.
         up: the up levels, innermost first.
         middle: the module between them; "" where the innermost up level follows the innermost down level.
-        entrance: a child that every call runs, with the hidden state as its first argument.
+        entry: a child that every call runs, with the hidden state as its first argument.
         within: the child of the model that has these lists; "" if it is the model itself.
         beside_down: further lists that are walked together with `down`.
         beside_up: further lists that are walked together with `up`; the last hands on what leaves a level.
@@ -34,11 +35,13 @@ class LevelUNet:
     down: str
     up: str
     middle: str = ""
-    entrance: str = ""
+    entry: str = ""
     within: str = ""
     beside_down: tuple[str, ...] = ()
     beside_up: tuple[str, ...] = ()
     both_ways: str = ""
+
+    refusal: ClassVar[str] = NO_DEEP_PART
 
     def branches(self, model: nn.Module) -> int:
         """How many branches the model has; without a middle, the slot takes the innermost level's place."""
@@ -55,16 +58,16 @@ class LevelUNet:
         slot, tap = Slot(), Tap(f"mmcache.branch{branch}")
         first_up = len(self._list(model, self.up)) - 1 - branch
         kept_down = len(self._list(model, self.down)) - first_up
-        entrance = self.middle or self.entrance
+        entry = self.middle or self.entry
         holder = self._holder(model) if self.middle else model
-        mark = Mark(getattr(holder, entrance))
+        mark = Mark(getattr(holder, entry))
         return Cut(
             branch,
             tuple(self._shrink(model, slot, kept_down, first_up)),
             slot,
             tap,
             tuple(tap.on_output(self._exit(model, first_up - 1))),
-            (mark, swap_child(holder, entrance, mark)),
+            (mark, swap_child(holder, entry, mark)),
             dict,
             tuple(self._layers(model)),
         )

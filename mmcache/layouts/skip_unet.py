@@ -10,12 +10,13 @@ is a slot (DeepCache, arXiv 2312.00858, section 3.2: the skip branch; b is 0-bas
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from mmcache.layouts.cut import Cut, Mark, Slot, Tap, check_branch
+from mmcache.layouts.layout import NO_DEEP_PART
 from mmcache.patching.swap import Swap, swap_child
 
 # The lists of a block that hold its layers, in the order in which a layer runs them. Blocks of ControlNet-XS
@@ -212,6 +213,40 @@ def cut(model: nn.Module, branch: int, make_slot: Callable[[], Slot] = Slot) -> 
         (*(module for layers in lists for layer in layers for module in layer), *middle),  # type: ignore[arg-type]
         residuals=lambda given: entry.skip + 1,
     )
+
+
+@dataclass(frozen=True)
+class SkipUNet:
+    """The layout of U-Nets made of diffusers' blocks, whose lists say where everything is.
+
+    Attributes:
+        two_nets: a second net goes down beside the U-Net, and the mid block returns the hidden states of both
+            (ControlNet-XS, Zavadski et al., arXiv 2312.06573). Only the U-Net goes up again, so one hidden
+            state crosses the cut, as in every other U-Net.
+    """
+
+    two_nets: bool = False
+
+    refusal: ClassVar[str] = NO_DEEP_PART
+
+    def branches(self, model: nn.Module) -> int:
+        """How many branches the model has: 12 for Stable Diffusion v1.5."""
+        return len(entries(model))
+
+    def cut(self, model: nn.Module, branch: int) -> Cut:
+        """Cut at `branch`: 0 keeps the outermost skip connection only.
+
+        Raises:
+            ValueError: the model has no such branch.
+        """
+        return cut(model, branch, SlotOfTwo if self.two_nets else Slot)
+
+
+class SlotOfTwo(Slot):
+    """Stands for a mid block that returns the hidden states of two nets; the second is not used."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        return super().forward(*args, **kwargs), None
 
 
 def residual_still_fits(block: nn.Module, skip: Skip) -> bool:
