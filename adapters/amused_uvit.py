@@ -8,7 +8,7 @@ from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
 
 # At branch 0 the convolutional blocks alone are what stays.
-layout = BlockStack(("transformer_layers",), entrance="project_to_hidden_norm", ends=0)
+layout = BlockStack(("transformer_layers",), ends=0)
 
 register(
     Adapter(

@@ -4,7 +4,7 @@ from mmcache.architectures.adapter import Adapter
 from mmcache.architectures.registry import register
 from mmcache.layouts.level_unet import LevelUNet
 
-layout = LevelUNet(down="down_blocks", up="up_blocks", entrance="conv_in")
+layout = LevelUNet(down="down_blocks", up="up_blocks")
 
 register(
     Adapter(

@@ -9,7 +9,6 @@ layout = LevelUNet(
     beside_down=("down_downscalers", "down_repeat_mappers"),
     up="up_blocks",
     beside_up=("up_repeat_mappers", "up_upscalers"),
-    entrance="embedding",
 )
 
 register(

@@ -4,7 +4,7 @@ from mmcache.architectures.adapter import Adapter
 from mmcache.architectures.registry import register
 from mmcache.layouts.level_unet import LevelUNet
 
-layout = LevelUNet(down="down_blocks", up="up_blocks", entrance="embedding", both_ways="effnet_mappers")
+layout = LevelUNet(down="down_blocks", up="up_blocks", both_ways="effnet_mappers")
 
 register(
     Adapter(

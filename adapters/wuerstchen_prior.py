@@ -5,7 +5,7 @@ from mmcache.architectures.registry import register
 from mmcache.layouts.block_stack import BlockStack
 
 # A layer is a convolution, a timestep and an attention block.
-layout = BlockStack(("blocks",), entrance="projection", streams={"blocks": ("x",)}, group=3)
+layout = BlockStack(("blocks",), streams={"blocks": ("x",)}, group=3)
 
 register(
     Adapter(

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from mmcache.architectures.adapter import Adapter
     from mmcache.architectures.inference import general_adapter
     from mmcache.architectures.registry import register
-    from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
+    from mmcache.errors import (
+        MissingExtraError,
+        PipelineInUseError,
+        PlanFileError,
+        UnsupportedPipelineError,
+    )
     from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
     from mmcache.plans.plan import Plan
     from mmcache.plans.plan_file import load_plan, save_plan
@@ -34,6 +39,7 @@ _HOME = {
     "Adapter": "architectures.adapter",
     "general_adapter": "architectures.inference",
     "MissingExtraError": "errors",
+    "PipelineInUseError": "errors",
     "PlanFileError": "errors",
     "UnsupportedPipelineError": "errors",
     "Fitted": "plans.forecast",
@@ -64,6 +70,7 @@ __all__ = [
     "Hold",
     "MissingExtraError",
     "NonUniform",
+    "PipelineInUseError",
     "Plan",
     "PlanFileError",
     "Policy",

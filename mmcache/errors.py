@@ -12,6 +12,10 @@ class PlanFileError(ValueError):
     """A plan file is missing, empty, unreadable, or says something that a plan does not know."""
 
 
+class PipelineInUseError(RuntimeError):
+    """Two threads sample with one pipeline at once; the message says how to make one for each."""
+
+
 class MissingExtraError(ImportError):
     """A package is missing that only an optional part of mmcache needs; the message says how to get it."""
 

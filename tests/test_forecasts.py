@@ -55,10 +55,10 @@ def test_half_precision_is_summed_in_single_precision():
 
 def test_a_repeated_time_replaces_the_older_observation():
     """Heun and PNDM evaluate twice at one timestep; between equal times there is no slope."""
-    lane = Lane()
+    lane = Lane(signature=None)
     for time, value in ((900.0, 1.0), (800.0, 2.0), (800.0, 3.0)):
         lane.keep(0, time, (torch.tensor([value]),), memory=2)
-    assert [seen.time for seen in lane.past[0]] == [900.0, 800.0]
+    assert [seen.time for seen in lane.observations[0]] == [900.0, 800.0]
     assert torch.equal(lane.forecast(0, StepClock(0, 3, 10, 700.0), Taylor(1))[0], torch.tensor([5.0]))
 
 

@@ -12,7 +12,7 @@ from diffusers.hooks import group_offloading
 from diffusers.hooks.group_offloading import GroupOffloadingConfig, GroupOffloadingType, ModuleGroup
 
 from mmcache import Plan, Taylor, Uniform, accelerate
-from mmcache.engine.verification import Proof
+from mmcache.engine.verification import CutVerification
 from tests import tiny
 from tests.zoo import controlnet
 from tests.zoo.transformers import flux, sana, wan
@@ -168,7 +168,7 @@ def test_blocks_that_do_not_run_are_not_brought(blocks, streams, expected, monke
     assert each[:4] == [own + expected[0]] * 2 + [own + expected[1]] * 2  # guidance takes two calls
 
 
-def test_a_proof_waits_until_diffusers_knows_the_order_of_layers(monkeypatch):
+def test_a_verification_waits_until_diffusers_knows_the_order_of_layers(monkeypatch):
     make, sample, name = a_wan()
     plan = Plan(Uniform(3), Taylor(1))
     pipe = make()
@@ -176,10 +176,10 @@ def test_a_proof_waits_until_diffusers_knows_the_order_of_layers(monkeypatch):
     elsewhere = Elsewhere(monkeypatch, model)
     offload(model, "block_level", streams=True)
     session = accelerate(pipe, plan)
-    session.denoisers[name].proof = Proof(needed=True)
+    session.denoisers[name].verification = CutVerification(needed=True)
     left_behind = []
     model.register_forward_hook(lambda *_: left_behind.extend(elsewhere.still_here()))
     assert torch.as_tensor(sample(pipe)).isfinite().all()
     assert not left_behind
-    assert session.denoisers[name].proof.shown
+    assert session.denoisers[name].verification.verified
     assert session.report().denoisers[0].cached_steps

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmcache.architectures.registry import adapter_for
 from mmcache.layouts.block_stack import BlockStack
-from mmcache.layouts.cut import cached, tapped
+from mmcache.layouts.cut import cached_view, filled, full_view
 from mmcache.testing import check_cheaper, check_same_input
 from tests.zoo.versatile import text_unet
 
@@ -59,11 +59,10 @@ def full_then_cached(model, layout, branch, call, next_call):
     """What a full step gives for `call`, and then a cached step for `next_call`."""
     cut = layout.cut(model, branch)
     with torch.no_grad():
-        with tapped([cut]):
-            full = model(**call)[0]
+        full = full_view(model, [cut]).module(**call)[0]
         feature = cut.tap.take()
-        with cached(cut, feature):
-            return full, model(**next_call)[0], feature
+        with filled(cut.slot, feature):
+            return full, cached_view(model, cut).module(**next_call)[0], feature
 
 
 @pytest.mark.parametrize("layers", [3, 4, 7])
@@ -96,12 +95,12 @@ def test_a_cached_step_follows_what_its_head_makes_of_a_new_input():
 def test_a_slot_holds_nothing_after_a_cached_step():
     model = two_streams()
     cut = TWO_STREAMS.cut(model, 0)
-    with torch.no_grad(), tapped([cut]):
-        model(**inputs())
-    with torch.no_grad(), cached(cut, cut.tap.take()):
-        model(**inputs())
-    assert cut.slot.feature == ()
-    assert cut.slot.moved == ()
+    with torch.no_grad():
+        full_view(model, [cut]).module(**inputs())
+        with filled(cut.slot, cut.tap.take()):
+            cached_view(model, cut).module(**inputs())
+    assert cut.slot.kept.feature == ()
+    assert cut.slot.kept.entered == ()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_a_slot_holds_nothing_after_a_cached_step():
 )
 def test_a_stack_has_four_branches_where_it_is_deep_enough(depth, ends, wanted):
     model = WuerstchenPrior(c_in=2, c=4, c_cond=4, c_r=4, depth=depth, nhead=1)
-    layout = BlockStack(("blocks",), {"blocks": ("x",)}, entrance="projection", group=3, ends=ends)
+    layout = BlockStack(("blocks",), {"blocks": ("x",)}, group=3, ends=ends)
     assert layout.branches(model) == wanted
     with pytest.raises(ValueError, match=f"branch={wanted}: this WuerstchenPrior has {wanted} branches"):
         layout.cut(model, wanted)

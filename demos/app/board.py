@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache import demos
+import mmcache_demos as demos
 
 EXAMPLES = Path(demos.__file__).parent / "inputs"
 CANVAS = (320, 320)  # pixels of the editor, before it takes the shape of a picture

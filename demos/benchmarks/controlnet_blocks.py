@@ -14,7 +14,6 @@ from torch import nn
 
 from mmcache.architectures.registry import adapter_for, side_adapter_for
 from mmcache.layouts.cut import Cut, Given
-from mmcache.patching.swap import swapped
 
 HEADS: dict[str, Any] = {"num_attention_heads": 2, "attention_head_dim": 16}  # narrow: only depth matters
 
@@ -144,8 +143,7 @@ def residuals_of(cut: Cut, controlnet: nn.Module) -> int:
 def still_there(denoiser: nn.Module, cut: Cut, name: str) -> int:
     """How many modules of a list run at a cached step."""
     before = set(getattr(denoiser, name))
-    with swapped(cut.shrink):
-        return sum(module in before for module in getattr(denoiser, name))
+    return len(before & cut.remaining(denoiser))
 
 
 if __name__ == "__main__":

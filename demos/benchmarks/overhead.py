@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.report import format_bytes
-from mmcache.layouts.cut import cached, tapped
+from mmcache.layouts.cut import cached_view, filled, full_view
 from mmcache.layouts.skip_unet import cut as cut_unet
 from mmcache.plans.forecast import Hold
 
@@ -41,14 +41,13 @@ def main(
 
     with torch.inference_mode():
         cut = cut_unet(unet, branch)
-        with tapped([cut]):
-            unet(timestep=first, **call)
-        feature = cut.tap.take()
+        full_view(unet, [cut]).module(timestep=first, **call)
+        smaller, feature = cached_view(unet, cut).module, cut.tap.take()
 
         def directly(timestep: torch.Tensor) -> float:
-            with cached(cut, feature):
+            with filled(cut.slot, feature):
                 started = time.perf_counter()
-                type(unet).forward(unet, timestep=timestep, **call)
+                smaller(timestep=timestep, **call)
                 return time.perf_counter() - started
 
         def through_mmcache(timestep: torch.Tensor) -> float:

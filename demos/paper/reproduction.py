@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from mmcache.architectures.registry import adapter_for
-from mmcache.layouts.cut import cached, tapped
+from mmcache.layouts.cut import cached_view, filled, full_view
 from mmcache.macs.conventions import EVERYTHING, PAPER, Convention, paper_convention
 from mmcache.macs.count import shapes_of, skeleton
 from mmcache_demos.paper.printed_figures import PRINTED_RUNS, PrintedRun
@@ -57,18 +58,17 @@ def count_steps(model: PublishedModel) -> StepMacs:
     cuts = [adapter.cut(bare, branch) for branch in range(BRANCHES)]
     as_in_paper = paper_convention(model.overlooked)
 
-    def macs(call: dict[str, Any]) -> Macs:
-        with torch.no_grad(), EVERYTHING.counting(bare) as products, as_in_paper.counting(bare) as layers:
-            bare(**shapes_of(call))
+    def macs(view: nn.Module, call: dict[str, Any]) -> Macs:
+        with torch.no_grad(), EVERYTHING.counting(view) as products, as_in_paper.counting(view) as layers:
+            view(**shapes_of(call))
             return {EVERYTHING.name: products(), PAPER.name: layers()}
 
     call = model.call()
-    with tapped(cuts):
-        full = macs(call)
+    full = macs(full_view(bare, cuts).module, call)
     small = []
     for cut in cuts:
-        with cached(cut, cut.tap.take()):
-            small.append(macs(cut.arguments(call)))
+        with filled(cut.slot, cut.tap.take()):
+            small.append(macs(cached_view(bare, cut).module, cut.arguments(call)))
     return StepMacs(full, tuple(small))
 
 

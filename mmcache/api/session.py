@@ -99,8 +99,8 @@ class Session:
     def drop_early_ones(self, run: int, last_step: int) -> None:
         """At the end of a run: denoisers that were not called in its last step hold nothing more either."""
         for scheduler in self.denoisers.values():
-            if scheduler.run.number == run and scheduler.run.step < last_step:
-                scheduler.run.drop()
+            if scheduler.run.number == run and scheduler.run.has_stopped_before(last_step):
+                scheduler.run.clear_features()
 
     @property
     def enabled(self) -> bool:
@@ -111,7 +111,7 @@ class Session:
     def enabled(self, value: bool) -> None:
         for scheduler in self.denoisers.values():
             scheduler.enabled = value
-            scheduler.run.drop()
+            scheduler.clear_features()
 
     @property
     def active(self) -> bool:
@@ -122,7 +122,7 @@ class Session:
         """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
         return Report(
             tuple(self._denoiser_report(name, scheduler) for name, scheduler in self.denoisers.items()),
-            (*self.notes, *self._replaced(), *self._read(), *self._proofs(), *self._whole()),
+            (*self.notes, *self._replaced(), *self._read(), *self._verified(), *self._whole()),
             tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
         )
 
@@ -142,14 +142,14 @@ class Session:
             if scheduler.run.readers
         ]
 
-    def _proofs(self) -> list[str]:
+    def _verified(self) -> list[str]:
         """What the first full steps have shown of denoisers that no adapter describes."""
         return [
-            f"{name}: every step was full: {scheduler.proof.refuted}"
-            if scheduler.proof.refuted
-            else f"{name}: cutting was right bit for bit on {len(scheduler.proof.shown)} kinds of calls"
+            f"{name}: every step was full: {scheduler.verification.failure}"
+            if scheduler.verification.failure
+            else f"{name}: the cut was verified on {len(scheduler.verification.verified)} kinds of calls"
             for name, scheduler in self.denoisers.items()
-            if scheduler.proof.refuted or scheduler.proof.shown
+            if scheduler.verification.failure or scheduler.verification.verified
         ]
 
     def _whole(self) -> list[str]:
@@ -180,7 +180,7 @@ class Session:
         self._undo.clear()
         self._clock.release()
         for scheduler in self.denoisers.values():
-            scheduler.run.drop()
+            scheduler.clear_features()
 
     def __enter__(self) -> "Session":
         return self

@@ -125,7 +125,7 @@ class Asked:
 
 def default_inputs(task: "Task", given: Mapping[str, Any]) -> dict[str, Any]:
     """What was given, or the miniature's own; the shipped mask belongs to the shipped picture."""
-    from mmcache import demos
+    import mmcache_demos as demos
 
     folder = Path(demos.__file__).parent / "inputs"
     shipped = {} if given.get("image") else {name: folder / file for name, file in task.inputs.items()}

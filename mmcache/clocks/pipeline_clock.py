@@ -60,20 +60,34 @@ class PipelineClock:
         new = found.keys() - self._clocks.keys()
         for key in new:
             self._clocks[key] = SchedulerClock(
-                found[key], self._numbers, lambda: self.on_run(), lambda run, step: self.on_end(run, step)
+                found[key],
+                self._numbers,
+                on_run=lambda: self.on_run(),
+                on_end=lambda run, step: self.on_end(run, step),
+                in_pipeline=self._in_pipeline,
             )
 
-        if any(self._clocks[key].live for key in new):
+        if any(self._clocks[key].run.live for key in new):
             self.on_run()  # it was replaced in a run
 
     def tick(self, timestep: Any, sample: Any) -> StepClock | None:
-        callers = calling_pipelines() if isinstance(self.owner, DiffusionPipeline) else []
-        if callers and not any(caller is self.owner for caller in callers):
+        callers = calling_pipelines()
+        if callers and not any(map(self._is_of, callers)):
             return None  # another pipeline shares the denoiser
-        holder = callers[0] if callers else self.owner
+        holder = callers[0] if callers and isinstance(self.owner, DiffusionPipeline) else self.owner
         clock = self._driving(holder, timestep)
         declared = getattr(holder, "_num_timesteps", None) if callers else None  # left over in one's own loop
         return None if clock is None else clock.tick(timestep, declared)
+
+    def _is_of(self, pipeline: Any) -> bool:
+        """Whether this pipeline is the owner, or samples with the scheduler of the owner's loop."""
+        if isinstance(self.owner, DiffusionPipeline):
+            return pipeline is self.owner
+        return any(one is self.owner.scheduler for one in own_schedulers(pipeline))
+
+    def _in_pipeline(self) -> bool:
+        """Whether one of the pipelines that this clock is of is on the call stack."""
+        return any(map(self._is_of, calling_pipelines()))
 
     def _driving(self, holder: Any, timestep: Any) -> SchedulerClock | None:
         """The clock of the scheduler that drives a call by `holder`."""

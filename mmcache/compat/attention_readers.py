@@ -5,11 +5,9 @@ attention maps that these have stored after each call. On a cached step the deep
 pipeline would go on with the maps of another step.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Set
 
 from torch import nn
-
-from mmcache.patching.swap import Swap, swapped
 
 OF_DIFFUSERS = "diffusers.models."  # its own processors, also those of IP-Adapter and PAG, only compute
 
@@ -17,19 +15,28 @@ OF_DIFFUSERS = "diffusers.models."  # its own processors, also those of IP-Adapt
 COMPUTE_ONLY = {"AttendExciteAttnProcessor", "CrossFrameAttnProcessor", "CrossFrameAttnProcessor2_0"}
 
 
-def attention_readers(model: nn.Module, cuts: Iterable[Sequence[Swap]]) -> tuple[str, ...]:
-    """The processor classes that may be read, in layers that one of these lists of swaps leaves out.
+def modules_that_are_read(model: nn.Module) -> list[nn.Module]:
+    """The layers whose attention processors may be read.
 
-    It is looked at when a run begins. A processor class of one's own that only computes can say so:
-    `computes_only = True`.
+    A processor class of one's own that only computes can say so: `computes_only = True`.
     """
-    suspects = [module for module in model.modules() if is_read(getattr(module, "processor", None))]
-    found = set()
-    for cut in cuts if suspects else ():
-        with swapped(cut):
-            alive = set(model.modules())
-        found |= {type(module.processor).__name__ for module in suspects if module not in alive}
-    return tuple(sorted(found))
+    return [module for module in model.modules() if is_read(processor_of(module))]
+
+
+def processor_of(module: nn.Module) -> object:
+    """The attention processor of a layer, a plain attribute or a child; None where there is none."""
+    return module._modules.get("processor") or vars(module).get("processor")
+
+
+def attention_readers(suspects: Iterable[nn.Module], kept: Iterable[Set[nn.Module]]) -> tuple[str, ...]:
+    """The processor classes that may be read, in layers that a cached step leaves out.
+
+    Args:
+        suspects: the layers whose processors may be read.
+        kept: the modules that a cached step runs, for each branch.
+    """
+    dead = (module for alive in kept for module in suspects if module not in alive)
+    return tuple(sorted({type(processor_of(module)).__name__ for module in dead}))
 
 
 def is_read(processor: object) -> bool:

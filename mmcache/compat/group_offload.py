@@ -8,14 +8,21 @@ group, and what is brought ahead is the next group that stays.
 Read from diffusers/hooks/group_offloading.py, 0.42. With one layer to a group and no streams nothing changes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from mmcache.patching.swap import Swap, swapped
+
+@dataclass(frozen=True, eq=False)
+class Redirection:
+    """An attribute of one of diffusers' groups or hooks, and what it is at a cached step."""
+
+    thing: Any
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,52 +30,59 @@ class KeptGroups:
     """The groups of a model of which a cached step leaves out something.
 
     Attributes:
-        swaps: who leads a group, and which group is brought ahead.
+        redirections: who leads a group, and which group is brought ahead.
         first: the group that the model itself would have brought ahead, if it had known of the cached step;
             None where that is what it does.
         unused: the group that it has brought ahead, where something of it does not run.
     """
 
-    swaps: tuple[Swap, ...] = ()
+    redirections: tuple[Redirection, ...] = ()
     first: Any = None
     unused: Any = None
 
-    @contextmanager
-    def within(self, smaller: AbstractContextManager[None]) -> Iterator[None]:
-        """The model made smaller, with every group that stays brought and sent back."""
-        try:
-            with smaller, swapped(self.swaps):
-                if self.first is not None:
-                    self.first.onload_()
-                yield
-        finally:
-            if self.unused is not None:
-                self.unused.offload_()
+
+@contextmanager
+def within(groups: KeptGroups) -> Iterator[None]:
+    """Around a cached step: every group that stays is brought and sent back."""
+    before = [(one, getattr(one.thing, one.name)) for one in groups.redirections]
+    try:
+        for one in groups.redirections:
+            setattr(one.thing, one.name, one.value)
+        if groups.first is not None:
+            groups.first.onload_()
+        yield
+    finally:
+        for one, value in before:
+            setattr(one.thing, one.name, value)
+        if groups.unused is not None:
+            groups.unused.offload_()
 
 
-def kept_groups(model: nn.Module, shrink: Sequence[Swap]) -> KeptGroups:
-    """What the groups of a model need while it is made smaller by these swaps.
+def kept_groups(model: nn.Module, kept: Set[nn.Module]) -> KeptGroups | None:
+    """What the groups of a model need at a step that runs only some of its modules; None if it has no groups.
 
     With streams it has to be asked after the model's first call, which shows diffusers their order.
+
+    Args:
+        model: the model.
+        kept: the modules that the step runs.
     """
     hooks = {module: hook for module in model.modules() if (hook := group_hook(module)) is not None}
     if not hooks:
-        return KeptGroups()
-    with swapped(shrink):
-        kept = set(model.modules())
+        return None
     staying = {module: hook.group for module, hook in hooks.items() if module in kept}
     route = Route(
         {id(hook.group): hook for hook in hooks.values()}, {id(group) for group in staying.values()}
     )
-    swaps = [*leaders(staying), *brought_ahead(hooks, staying, route)]
+    redirections = [*leaders(staying), *brought_ahead(hooks, staying, route)]
 
     own = hooks.get(model)
     group = None if own is None else own.next_group
     if group is None:
-        return KeptGroups(tuple(swaps))
+        return KeptGroups(tuple(redirections))
     first = None if id(group) in route.staying else route.next_from(own)
     whole = all(part in kept for module in group.modules for part in module.modules())
-    return KeptGroups(tuple(swaps), first, None if whole else group)
+    return KeptGroups(tuple(redirections), first, None if whole else group)
 
 
 def learns_order(model: nn.Module) -> bool:
@@ -119,7 +133,7 @@ class Route:
         return group if id(group) in self.staying else None
 
 
-def leaders(staying: Mapping[nn.Module, Any]) -> Iterator[Swap]:
+def leaders(staying: Mapping[nn.Module, Any]) -> Iterator[Redirection]:
     """Let the first and the last module that stay lead, where a group's own leader does not stay."""
     members: dict[int, list[nn.Module]] = {}
     for module, group in staying.items():
@@ -127,16 +141,16 @@ def leaders(staying: Mapping[nn.Module, Any]) -> Iterator[Swap]:
     for modules in members.values():
         group = staying[modules[0]]
         if group.onload_leader not in staying:
-            yield Swap(vars(group), "onload_leader", modules[0])
+            yield Redirection(group, "onload_leader", modules[0])
         if group.offload_leader not in staying:
-            yield Swap(vars(group), "offload_leader", modules[-1])
+            yield Redirection(group, "offload_leader", modules[-1])
 
 
 def brought_ahead(
     hooks: Mapping[nn.Module, Any], staying: Mapping[nn.Module, Any], route: Route
-) -> Iterator[Swap]:
+) -> Iterator[Redirection]:
     """Let no module that stays bring a group ahead that does not: the next that does, in its place."""
     for module in staying:
         hook = hooks[module]
         if hook.next_group is not None and id(hook.next_group) not in route.staying:
-            yield Swap(vars(hook), "next_group", route.next_from(hook))
+            yield Redirection(hook, "next_group", route.next_from(hook))

@@ -1,51 +1,39 @@
 """The one engine for all architectures: decides each step once, keeps features and hands them out.
 
-It stands around the denoiser's forward. Per call it asks the clock where sampling stands and, on the
-first call of a step, the policy whether the step is full; then it runs the model whole (with taps) or
-only its skip branch (with the forecast feature in the slot).
+It stands around the denoiser's forward. Per call it asks the clock where sampling stands and, on the first
+call of a step, the policy whether the step is full. Then it calls a view of the model: the whole one with
+taps, or its skip branch with the forecast feature in the slot.
 """
 
 import inspect
-import warnings
-from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 
 from mmcache.architectures.adapter import Adapter
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.compat.attention_readers import attention_readers
+from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
 from mmcache.compat.group_offload import learns_order
 from mmcache.compat.other_caches import other_cache
 from mmcache.engine.call_macs import CallMacs
+from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.few_steps import FewSteps
 from mmcache.engine.lazy_tensor import materialize
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import DenoiserChange, Lane, Run, first_tensor, signature
-from mmcache.engine.verification import Proof
+from mmcache.engine.run import Ahead, Call, Run, Step
+from mmcache.engine.run_views import Forward, RunViews
+from mmcache.engine.verification import CutVerification
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.layouts.cut import Cut, Given, cached, tapped
+from mmcache.layouts.cut import Cut, filled
 from mmcache.macs.count import shapes_of
 from mmcache.patching.forward_patch import below, is_compiled, unwrap_compiled
 from mmcache.plans.forecast import Feature
 from mmcache.plans.plan import Plan
-
-FEW_STEPS = 8
-
-
-class Ahead(NamedTuple):
-    """What a coming denoiser call is expected to be.
-
-    Attributes:
-        run: the sampling run.
-        clock: its step.
-        residuals: how many of the first residuals of a side network it needs, of one that gives these; None:
-            all of them.
-    """
-
-    run: Run
-    clock: StepClock
-    residuals: Callable[[Given], int | None] | None
 
 
 class CachingScheduler:
@@ -58,9 +46,12 @@ class CachingScheduler:
         clock: tells the steps.
 
     Attributes:
-        run: the current or last sampling run.
+        run: the last sampling run that has begun.
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
+
+    Raises:
+        UnsupportedPipelineError: a module that has to be copied has a forward that cannot be repeated.
     """
 
     def __init__(self, model: nn.Module, adapter: Adapter, plan: Plan, clock: Clock) -> None:
@@ -73,31 +64,33 @@ class CachingScheduler:
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
-        self._cuts = self._make_cuts()
-        self.run = Run(0, self._cuts)
-        self.proof = Proof(needed=not adapter.described)
+        self.verification = CutVerification(needed=not adapter.described)
         self._macs = CallMacs(self.model, adapter, compiled=self.compiled)
-        self._warned = False
+        self._few_steps = FewSteps()
+        # One run per thread: in a loop of one's own, several threads may call one denoiser.
+        self._of_thread = threading.local()
+        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        views = RunViews(self.model, adapter, plan.branches)
+        views.check()
+        self.run = Run(0, views)
 
-    def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
-        call = dict(zip(self.parameters, args, strict=False)) | kwargs
+        arguments = dict(zip(self.parameters, args, strict=False)) | kwargs
         clock = None
-        if self.enabled and not wants_gradients(self.model, call):
-            clock = self._tick(call)
+        if self.enabled and not wants_gradients(self.model, arguments):
+            clock = self._tick(arguments)
         if clock is None:
             if below(forward, CachingScheduler) is not forward:  # another session may know the call
                 return forward(*args, **kwargs)
             return forward(*materialize(args), **materialize(kwargs))
-        forward = below(forward, CachingScheduler)
         run = self._run_of(clock)
-        self._enter(run, clock)
-        self._decide(run, clock, self._sample(call))
-        run.lane += 1
+        step = run.begin_step(clock)
         try:
-            return self._compute(run, clock, forward, call)
+            self._decide(run, step, self._sample(arguments))
+            return self._compute(run, step, below(forward, CachingScheduler), arguments)
         except BaseException:
-            run.drop()  # also on Ctrl-C: nobody may come back for it
+            run.clear_features()  # also on Ctrl-C: nobody may come back for it
             raise
 
     def ahead(self, timestep: Any, sample: torch.Tensor) -> Ahead | None:
@@ -117,134 +110,138 @@ class CachingScheduler:
         if clock is None:
             return None
         run = self._run_of(clock)
-        self._enter(run, clock)
+        step = run.begin_step(clock)
         seen = run.change.full_input
         if self.plan.policy.needs_change and seen is not None and seen.shape != sample.shape:
-            return Ahead(run, clock, None)  # such a policy compares inputs of the denoiser only
-        self._decide(run, clock, sample)
-        branch = None if run.full else self.plan.branch_at(clock.step)
-        lane = run.lanes.get(run.lane + 1)
-        fits = lane is not None and branch in lane.past
-        return Ahead(run, clock, run.cuts[branch].residuals if branch is not None and fits else None)
+            return Ahead(run, step, None)  # such a policy compares inputs of the denoiser only
+        if self._decide(run, step, sample):
+            return Ahead(run, step, None)
+        branch = self.plan.branch_at(clock.step)
+        return Ahead(run, step, run.views.cuts[branch].residuals if step.next_has(branch) else None)
 
-    def macs(self, signature: Hashable, branch: int | None) -> int | None:
-        """Multiply-adds of a call of the last run, by its signature; None if they cannot be counted."""
-        return self._macs.of(signature, self.run.shapes[signature], branch)
+    def macs(self, form: Hashable, branch: int | None) -> int | None:
+        """Multiply-adds of a call of the last run, by its form; None if they cannot be counted."""
+        return self._macs.of(form, self.run.shapes[form], branch)
 
-    def _make_cuts(self) -> dict[int, Cut]:
-        return {branch: self.adapter.cut(self.model, branch) for branch in self.plan.branches}
+    def clear_features(self) -> None:
+        """Hold nothing more, of any run."""
+        for run in list(self._runs):
+            run.clear_features()
 
     def _run_of(self, clock: StepClock) -> Run:
-        if self.run.number == clock.run:
-            return self.run
+        run: Run | None = getattr(self._of_thread, "run", None)
+        return run if run is not None and run.number == clock.run else self._begin_run(clock)
+
+    def _begin_run(self, clock: StepClock) -> Run:
         if found := other_cache(self.model):  # enabled since
             raise UnsupportedPipelineError(found)
         self.plan.check_total(clock.total)
         if clock.total == 1:
-            self._warn_of_few_steps(clock.total)
-        fresh = self._make_cuts()
-        # The same cuts, unless the owner has exchanged layers: a compiled graph is made for its modules.
-        if not all(cut.same_layers(fresh[branch]) for branch, cut in self._cuts.items()):
-            self._cuts = fresh
+            self._few_steps.warn(clock.total)
+        views = RunViews(self.model, self.adapter, self.plan.branches)
         self._macs.begin_run()
-        self.run = Run(
-            clock.run, self._cuts, attention_readers(self.model, [cut.shrink for cut in self._cuts.values()])
-        )
-        return self.run
+        run = Run(clock.run, views, self._attention_readers(views))
+        self._runs.add(run)
+        self._of_thread.run = self.run = run
+        return run
 
-    def _warn_of_few_steps(self, total: int | None) -> None:
-        if total is None or total > FEW_STEPS or self._warned:
-            return
-        self._warned = True
-        if total == 1:
-            warnings.warn(
-                "a run of one step calls the denoiser once: there is nothing to reuse, and nothing is saved",
-                stacklevel=2,
-            )
-            return
-        warnings.warn(
-            f"{total} steps leave little to reuse: neighbouring steps differ much, so cached steps save time "
-            f"at a visible cost. Expect different pictures; interval=2 or no cache is the safe choice here.",
-            stacklevel=2,
-        )
+    def _attention_readers(self, views: RunViews) -> tuple[str, ...]:
+        """Attention processors that may be read in layers that a cached step leaves out."""
+        suspects = modules_that_are_read(self.model)
+        kept = (set(views.cached(branch).view.remaining()) for branch in views.cuts if suspects)
+        return attention_readers(suspects, kept)
 
-    def _sample(self, call: dict[str, Any]) -> torch.Tensor:
-        return first_tensor(call[self.adapter.sample])
+    def _sample(self, arguments: dict[str, Any]) -> torch.Tensor:
+        return first_tensor(arguments[self.adapter.sample])
 
-    def _tick(self, call: dict[str, Any]) -> StepClock | None:
-        timestep = self.adapter.timestep
-        return self.clock.tick(None if timestep is None else call[timestep], call[self.adapter.sample])
+    def _tick(self, arguments: dict[str, Any]) -> StepClock | None:
+        timestep = None if self.adapter.timestep is None else arguments[self.adapter.timestep]
+        return self.clock.tick(timestep, arguments[self.adapter.sample])
 
-    def _enter(self, run: Run, clock: StepClock) -> None:
-        """Begin a step, with its first call or with that of a side network before it."""
-        if clock.step != run.step:
-            run.step, run.lane, run.conditions, run.decided = clock.step, -1, {}, False
-            run.lanes = {number: lane for number, lane in run.lanes.items() if lane.step == clock.step - 1}
+    def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
+        """Whether a step is full; asked once per step, for all of its lanes."""
+        if run.readers or self.verification.failure:
+            step.full = True
+        return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))
 
-    def _decide(self, run: Run, clock: StepClock, sample: torch.Tensor) -> None:
-        """Once per step: the calls of a step are its lanes."""
-        if run.decided:
-            return
-        run.decided = True
-        run.change.given = sample
-        run.change.steps = 1 if run.full else run.change.steps + 1
-        run.full = bool(run.readers or self.proof.refuted) or self.plan.policy.is_full(clock, run.change)
-        run.change.given = None
-
-    def _compute(self, run: Run, clock: StepClock, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
-        lane = run.lanes.setdefault(run.lane, Lane())
-        form = signature(call), tuple(run.conditions.items())
-        lane.enter(clock.step, form)
-        planned = None if run.full else self.plan.branch_at(clock.step)
-        branch = planned if planned in lane.past else None
-
-        # Always the same taps, even where nothing will reuse them: one compiled graph for all full steps.
-        taps = [cut for cut in run.cuts.values() if branch is None or cut.branch < branch]
+    def _compute(self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any]) -> Any:
+        """Run a call and note it."""
+        form = call_signature(arguments), tuple(step.conditions.items())
+        lane = step.begin_call(form)
+        planned = None if step.full else self.plan.branch_at(step.clock.step)
+        call = Call(step, lane, form, planned, planned if planned in lane.observations else None)
+        sample = self._sample(arguments)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
-            run.shapes[form] = shapes_of(call)
-        if branch is None:
-            call = materialize(call)
-        unproved = branch is None and self.proof.missing(form)
-        given = self.proof.begin(self.model, call) if unproved else call
-        watch = Stopwatch(self._sample(call))
-        if branch is None:
-            with self._macs.counting(form, branch), tapped(taps):
-                result = forward(**call)
-        else:
-            self._warn_of_few_steps(clock.total)
-            cut, feature = run.cuts[branch], lane.forecast(branch, clock, self.plan.forecast)
-            with (
-                self._macs.counting(form, branch),
-                run.groups(self.model, cut).within(cached(cut, feature, taps)),
-            ):
-                result = forward(**materialize(cut.arguments(call)))
-        seconds = watch.stop()
-
-        features = {cut: self._own(feature) for cut in taps if (feature := cut.tap.take(cut.tensors))}
-        if unproved and learns_order(self.model):
-            features = {}  # a proof's calls would be learned too: the next step is full, and shows it
-        if unproved and features:
-            self.proof.show(form, self.model, features, forward, given, result)
-        for cut, feature in features.items():
-            lane.keep(cut.branch, clock.time, feature, self.plan.forecast.memory)
-            if self.on_feature is not None:
-                self.on_feature(clock, run.lane, cut.branch, feature)
-        if self.plan.policy.needs_change and run.lane == 0:
-            run.change.seen(branch is None, self._sample(call), first_tensor(result))
-        if clock.is_last:  # nothing is held when the run is over
-            lane.past, run.change = {}, DenoiserChange()
-        cache_miss = branch is None and planned is not None
-        run.calls.append(CallRecord(clock, run.lane, branch, cache_miss, form, seconds, run.bytes_held()))
+            run.shapes[form] = shapes_of(arguments)
+        with self._recorded(run, call, sample):
+            if call.branch is None:
+                result, taps = self._run_full(run, call, forward, arguments)
+            else:
+                result, taps = self._run_cached(run, call, call.branch, forward, arguments)
+            for cut in taps:
+                self._keep(call, cut)
+            if self.plan.policy.needs_change and len(step.lanes) == 1:
+                run.change.seen(call.branch is None, sample, first_tensor(result))
+            run.end_call(lane, step.clock)
         return result
 
-    def _own(self, feature: Feature) -> Feature:
-        """A compiled model's tensors copied once more: CUDA graphs use the memory of their outputs again."""
-        return tuple(tensor.clone() for tensor in feature) if self.compiled else feature
+    def _run_full(
+        self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
+    ) -> tuple[Any, tuple[Cut, ...]]:
+        """Run the whole model; returns its result and the cuts whose taps have listened."""
+        arguments = materialize(arguments)
+        whole = run.views.full()
+        if not self.verification.is_missing(call.form):
+            return whole.call(forward)(**arguments), whole.taps
+        before = self.verification.begin(whole.view.module, arguments)
+        result = whole.call(forward)(**arguments)
+        features = {cut: cut.tap.peek(cut.tensors) for cut in whole.taps}
+        # While diffusers learns the order of layers, the calls of a verification would be learned too: this
+        # step keeps nothing, and the next one, which is full, is verified.
+        if learns_order(self.model):
+            for cut in whole.taps:
+                cut.tap.take(cut.tensors)
+            return result, ()
+        view = whole.view.module
+        self.verification.verify(call.form, self.model, view, features, forward, before, result)
+        return result, whole.taps
 
+    def _run_cached(
+        self, run: Run, call: Call, branch: int, forward: Forward, arguments: dict[str, Any]
+    ) -> tuple[Any, tuple[Cut, ...]]:
+        """Run a skip branch; returns its result and the cuts whose taps have listened."""
+        self._few_steps.warn(call.step.clock.total)
+        smaller = run.views.cached(branch)
+        cut = run.views.cuts[branch]
+        feature = call.lane.forecast(branch, call.step.clock, self.plan.forecast)
+        with filled(cut.slot, feature):
+            return smaller.run(forward, materialize(cut.arguments(arguments))), smaller.taps
 
-def wants_gradients(model: nn.Module, call: dict[str, Any]) -> bool:
-    """Calls that are differentiated (Attend-and-Excite, training) run whole and are no step of their own."""
-    return torch.is_grad_enabled() and (
-        model.training
-        or any(isinstance(value, torch.Tensor) and value.requires_grad for value in call.values())
-    )
+    def _keep(self, call: Call, cut: Cut) -> None:
+        """Keep what a tap has seen."""
+        feature = cut.tap.take(cut.tensors)
+        if not feature:
+            return
+        if self.compiled:  # copied once more: CUDA graphs use the memory of their outputs again
+            feature = tuple(tensor.clone() for tensor in feature)
+        call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast.memory)
+        if self.on_feature is not None:
+            self.on_feature(call.step.clock, len(call.step.lanes) - 1, cut.branch, feature)
+
+    @contextmanager
+    def _recorded(self, run: Run, call: Call, sample: torch.Tensor) -> Iterator[None]:
+        """Around a call: its time and multiply-adds, for the report."""
+        watch = Stopwatch(sample)
+        with self._macs.counting(call.form, call.branch):
+            yield
+        run.calls.append(
+            CallRecord(
+                clock=call.step.clock,
+                lane=len(call.step.lanes) - 1,
+                branch=call.branch,
+                cache_miss=call.branch is None and call.planned is not None,
+                signature=call.form,
+                measured=watch.stop(),
+                bytes_held=run.bytes_held(),
+            )
+        )

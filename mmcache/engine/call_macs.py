@@ -33,8 +33,9 @@ class CallMacs:
 
     def begin_run(self) -> None:
         """Look at the model once a run, as its cuts are made: it may have got LoRA, or been compiled."""
-        compiled = self._compiled or any(is_compiled(module) for module in self.model.modules())
-        self.while_running = self.adapter.data_dependent and not compiled
+        self.while_running = self.adapter.data_dependent and not (
+            self._compiled or any(is_compiled(module) for module in self.model.modules())
+        )
         self._weights = weights_of(self.model) if self.while_running else None
 
     def of(self, signature: Hashable, shapes: dict[str, Any], branch: int | None) -> int | None:

@@ -87,5 +87,14 @@ def as_they_are(tree: Any) -> Any:
 
 
 def materialize(tree: Any) -> Any:
-    """With every deferred tensor in it computed."""
-    return tree_map_only(LazyTensor, lambda tensor: tensor.now(), tree)
+    """With every lazy tensor in it computed."""
+    return tree_map_only(LazyTensor, lambda tensor: tensor.now(), tree) if holds_lazy(tree) else tree
+
+
+def holds_lazy(tree: Any) -> bool:
+    """Whether there is a lazy tensor in the containers that arguments come in; looked at in every call."""
+    if isinstance(tree, dict):
+        return any(map(holds_lazy, tree.values()))
+    if isinstance(tree, list | tuple):
+        return any(map(holds_lazy, tree))
+    return isinstance(tree, LazyTensor)

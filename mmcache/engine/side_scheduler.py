@@ -9,7 +9,6 @@ the result is that of running the whole network at every step, bit for bit.
 import functools
 import inspect
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -18,15 +17,17 @@ from torch import nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from mmcache.architectures.adapter import SideAdapter
-from mmcache.compat.group_offload import KeptGroups, kept_groups, send_back
-from mmcache.engine.caching_scheduler import Ahead, CachingScheduler, wants_gradients
+from mmcache.compat.group_offload import send_back
+from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.call_macs import weights_of
+from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.lazy_tensor import LazyTensor, on_meta
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Run, first_tensor, signature
+from mmcache.engine.run import Ahead, Run, Step
+from mmcache.engine.run_views import Variant
 from mmcache.macs.count import Smaller, count_macs, shapes_of
 from mmcache.patching.forward_patch import below, is_compiled, unwrap_compiled
-from mmcache.patching.swap import Swap, swapped
+from mmcache.patching.view import View
 
 
 class Returned(NamedTuple):
@@ -57,6 +58,7 @@ class SideRun:
         outputs: what whole calls returned, by signature.
         calls: what is noted of them.
         shapes: their arguments on the meta device, by signature.
+        views: the network cut short, by how many residuals it computes.
     """
 
     run: Run
@@ -66,6 +68,15 @@ class SideRun:
     outputs: dict[Hashable, Returned] = field(default_factory=dict)
     calls: list[CallRecord] = field(default_factory=list)
     shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
+    views: dict[int, Variant] = field(default_factory=dict)
+
+    def view(self, model: nn.Module, adapter: SideAdapter, residuals: int) -> Variant:
+        """The network cut short; made anew when its owner has changed what the view copies."""
+        found = self.views.get(residuals)
+        if found is None or not found.view.is_current():
+            found = Variant(model, View(model, adapter.cut(model, residuals)), ())
+            self.views[residuals] = found
+        return found
 
     def enter(self, step: int) -> None:
         self.step, self.lane = step, self.lane + 1 if step == self.step else 0
@@ -104,7 +115,6 @@ class SideScheduler:
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self.enabled = True
         self.past: SideRun | None = None
-        self._cuts: dict[int, tuple[tuple[Swap, ...], KeptGroups]] = {}
         self._whole = False
         self._macs: dict[Hashable, int | None] = {}
 
@@ -120,14 +130,14 @@ class SideScheduler:
         try:
             return self._compute(ahead, forward, call)
         except BaseException:
-            ahead.run.drop()  # also on Ctrl-C: nobody may come back for it
+            ahead.run.clear_features()  # also on Ctrl-C: nobody may come back for it
             raise
 
     def _compute(self, ahead: Ahead, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
         past = self._enter(ahead, call)
-        form = signature(call)
+        form = call_signature(call)
         known = past.outputs.get(form)
-        unchanged = self._unchanged(past, ahead.run)
+        unchanged = self._unchanged(past, ahead.step)
         residuals = self._needed(ahead, known) if unchanged and self.enabled else None
         if form not in past.shapes:
             past.shapes[form] = shapes_of(call)
@@ -137,11 +147,10 @@ class SideScheduler:
             result = forward(**call)
             past.outputs[form] = Returned(*tree_flatten(on_meta(result)))
         elif residuals:
-            with self._shorter(residuals):
-                result = forward(**call)
+            result = past.view(self.model, self.adapter, residuals).run(forward, call)
         else:
             send_back(self.model)
-        record = CallRecord(ahead.clock, past.lane, residuals, False, form, watch.stop(), 0)
+        record = CallRecord(ahead.step.clock, past.lane, residuals, False, form, watch.stop(), 0)
         past.calls.append(record)
         return result if residuals is None or known is None else self._deferred(result, known, call, record)
 
@@ -160,26 +169,18 @@ class SideScheduler:
         past = self.past
         if past is None or past.run is not ahead.run:
             past = self.past = SideRun(ahead.run)
-            self._cuts = {}  # anew for every run: the owner may have exchanged layers
-        past.enter(ahead.clock.step)
+        past.enter(ahead.step.clock.step)
         strength = call.get(self.adapter.strength)
-        ahead.run.conditions[self.name, past.lane] = tuple(
+        ahead.step.conditions[self.name, past.lane] = tuple(
             isinstance(leaf, torch.Tensor) or bool(leaf) for leaf in tree_leaves(strength)
         )
         return past
 
-    def _unchanged(self, past: SideRun, run: Run) -> bool:
+    def _unchanged(self, past: SideRun, step: Step) -> bool:
         """Whether the network is switched on, or off, as it was in the step before."""
-        now = run.conditions[self.name, past.lane]
+        now = step.conditions[self.name, past.lane]
         before, past.switched_on[past.lane] = past.switched_on.get(past.lane), now
         return before == now
-
-    def _shorter(self, residuals: int) -> AbstractContextManager[None]:
-        if residuals not in self._cuts:
-            shrink = self.adapter.cut(self.model, residuals)
-            self._cuts[residuals] = shrink, kept_groups(self.model, shrink)
-        shrink, groups = self._cuts[residuals]
-        return groups.within(swapped(shrink))
 
     def _deferred(self, result: Any, known: Returned, call: dict[str, Any], record: CallRecord) -> Any:
         """The result with deferred tensors in place of what was not computed."""
@@ -231,4 +232,4 @@ class SideScheduler:
 
 def first_residuals(adapter: SideAdapter, residuals: int) -> Smaller:
     """What a cached step runs of a side network."""
-    return lambda bare, shapes: (swapped(adapter.cut(bare, residuals)), shapes)
+    return lambda bare, shapes: (View(bare, adapter.cut(bare, residuals)).module, shapes)

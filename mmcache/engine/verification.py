@@ -1,4 +1,4 @@
-"""Whether a cut that nobody has described is right: shown on a real call before anything is cached.
+"""Verification of a cut that no adapter describes: on a real call, before anything is cached.
 
 Right behind a full step, a cached one is computed on the same input. It has to give the same output bit for
 bit (the first law of `mmcache.testing`); if it does not, every step is full. So it is where the model keeps
@@ -13,85 +13,101 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from mmcache.compat.group_offload import bring_ahead, kept_groups
-from mmcache.layouts.cut import Cut, cached
+from mmcache.compat.group_offload import bring_ahead
+from mmcache.engine.run_views import Variant
+from mmcache.layouts.cut import Cut, cached_view, filled
 from mmcache.macs.count import is_store
 from mmcache.plans.forecast import Feature
 
 
-class Proof:
-    """What was shown of one denoiser's cuts.
+class CutVerification:
+    """What was verified of one denoiser's cuts.
 
     Attributes:
         needed: False for a class that an adapter describes: there the laws are tests.
-        refuted: why nothing is cached; "" as long as nothing speaks against it.
-        shown: the signatures of the calls that it was shown for.
+        failure: why nothing is cached; "" as long as nothing speaks against it.
+        verified: the forms of the calls that the cuts were verified for.
     """
 
     def __init__(self, needed: bool) -> None:
         self.needed = needed
-        self.refuted = ""
+        self.failure = ""
         self._before: dict[tuple[int, str], tuple[int, int]] = {}
-        self.shown: set[Hashable] = set()
+        self.verified: set[Hashable] = set()
 
-    def begin(self, model: nn.Module, call: dict[str, Any]) -> dict[str, Any]:
+    def is_missing(self, form: Hashable) -> bool:
+        """Whether a call of this form is the first of its kind."""
+        return self.needed and not self.failure and form not in self.verified
+
+    def begin(self, whole: nn.Module, arguments: dict[str, Any]) -> dict[str, Any]:
         """Before a full step: remember how the model is.
 
         Returns:
             The arguments once more, in case that the model changes them.
         """
-        self._before = kept_by(model)
-        if any(is_store(leaf) for leaf in tree_leaves(call)):
-            self.refute("it is given a store that lives from call to call")
-        return tree_map_only(torch.Tensor, torch.clone, call)
+        self._before = kept_by(whole)
+        if any(is_store(leaf) for leaf in tree_leaves(arguments)):
+            self._fail("it is given a store that lives from call to call")
+        return tree_map_only(torch.Tensor, torch.clone, arguments)
 
-    def refute(self, why: str) -> None:
-        """Cache nothing more."""
-        self.refuted = why
-        warnings.warn(f"every step is full: {why}", stacklevel=2)
-
-    def missing(self, signature: Hashable) -> bool:
-        """Whether a call with this signature is the first of its kind."""
-        return self.needed and not self.refuted and signature not in self.shown
-
-    def show(
+    def verify(
         self,
-        signature: Hashable,
+        form: Hashable,
         model: nn.Module,
+        whole: nn.Module,
         features: Mapping[Cut, Feature],
         forward: Callable[..., Any],
-        call: dict[str, Any],
+        arguments: dict[str, Any],
         result: Any,
     ) -> None:
         """Compute a cached step on the input of a full one, and compare.
 
         Args:
-            signature: of the call.
+            form: of the call.
             model: the denoiser.
+            whole: the view of it that a full step runs.
             features: what the full step left, by cut.
             forward: the model's.
-            call: the arguments of the full step, by name, as `begin` gave them.
-            result: what it returned.
+            arguments: those of the full step, by name, as `begin` returned them.
+            result: what the full step returned.
         """
-        if kept_by(model) != self._before:
-            self.refute("the model keeps something from call to call")
-        if self.refuted:
+        if kept_by(whole) != self._before:
+            self._fail("the model keeps something from call to call")
+        if self.failure:
             return
         for cut, feature in features.items():
-            try:
-                bring_ahead(model)
-                smaller = kept_groups(model, cut.shrink).within(cached(cut, feature))
-                with undrawn(result), smaller:
-                    again = forward(**cut.arguments(call))
-                found = difference(result, again)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:  # whatever a foreign forward raises when it is made smaller
-                found = f"a cached step fails with {type(error).__name__}: {error}"
+            found = difference(result, model, cut, feature, forward, arguments) if feature else ""
             if found:
-                self.refute(f"cutting it at branch {cut.branch} is not right, on the same input {found}")
+                self._fail(f"cutting it at branch {cut.branch} is not right, on the same input {found}")
                 return
-        self.shown.add(signature)
+        if any(features.values()):
+            self.verified.add(form)
+
+    def _fail(self, why: str) -> None:
+        """Cache nothing more."""
+        self.failure = why
+        warnings.warn(f"every step is full: {why}", stacklevel=2)
+
+
+def difference(
+    result: Any,
+    model: nn.Module,
+    cut: Cut,
+    feature: Feature,
+    forward: Callable[..., Any],
+    arguments: dict[str, Any],
+) -> str:
+    """In what a cached step on the same input differs from a full one, in words; "" if in nothing."""
+    try:
+        bring_ahead(model)
+        smaller = Variant(model, cached_view(model, cut), ())
+        with same_random_numbers(result), filled(cut.slot, feature):
+            again = smaller.run(forward, cut.arguments(arguments))
+        return compare(result, again)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a foreign forward raises when it is made smaller
+        return f"a cached step fails with {type(error).__name__}: {error}"
 
 
 def kept_by(model: nn.Module) -> dict[tuple[int, str], tuple[int, int]]:
@@ -103,8 +119,8 @@ def kept_by(model: nn.Module) -> dict[tuple[int, str], tuple[int, int]]:
     }
 
 
-def undrawn(result: Any) -> Any:
-    """Within it, random numbers that are drawn are drawn again afterwards."""
+def same_random_numbers(result: Any) -> Any:
+    """Within it, random numbers are drawn that are drawn again afterwards."""
     devices = {leaf.device for leaf in tree_leaves(tensors_in(result)) if leaf.is_cuda}
     return torch.random.fork_rng(devices=sorted(devices, key=str))
 
@@ -115,7 +131,7 @@ def tensors_in(result: Any) -> list[torch.Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
-def difference(result: Any, again: Any) -> str:
+def compare(result: Any, again: Any) -> str:
     """In what two results differ, in words; "" if they are equal bit for bit."""
     one, other = tensors_in(result), tensors_in(again)
     if not one:

@@ -9,14 +9,14 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
-from mmcache.layouts.cut import Cut, Mark, Tap, check_branch
+from mmcache.layouts.cut import Cut, Tap, check_branch
 from mmcache.layouts.deep_part import DeepPart, Placed
 from mmcache.layouts.residuals import Residuals, ResidualsRead
-from mmcache.layouts.stand_ins import MarkedBlock, NothingAdded, Slots
+from mmcache.layouts.stand_ins import NothingAdded, Slots
 from mmcache.patching.swap import Swap, swap_child
 
 BRANCHES = 4
@@ -53,8 +53,6 @@ class BlockStack:
     Attributes:
         streams: by list, in the order in which the model runs the lists, the arguments of a block that it
             hands on, in the order in which it returns them. A list that a model lacks is passed over.
-        entry: a child that every call runs, with the hidden state as its first argument; "" for the first
-            block.
         group: how many entries of a list make one layer.
         ends: how many layers stay at either end at least; 0 where the model has layers before and behind.
         interleaved: the lists are walked at once: the first block of each, then the second of each, ...
@@ -66,7 +64,6 @@ class BlockStack:
     """
 
     streams: Mapping[str, tuple[str, ...]]
-    entry: str = ""
     group: int = 1
     ends: int = 1
     interleaved: bool = False
@@ -119,11 +116,10 @@ class BlockStack:
             slots[0] if len(slots) == 1 else Slots(slots),
             tap,
             tuple(listen),
-            self._mark(model),
             read.arguments,
-            tuple(entry.block for entry in order),
             residuals=read.needed if self.residuals else None,
             tensors=sum(part.tensors for part in parts),
+            blocks=tuple(entry.block for entry in order),
         )
 
     def _lists(self, model: nn.Module) -> list[str]:
@@ -183,11 +179,3 @@ class BlockStack:
                 for place, module in enumerate(getattr(model, name))
             ]
             yield swap_child(model, name, nn.ModuleList(left))
-
-    def _mark(self, model: nn.Module) -> tuple[Mark, Swap]:
-        if self.entry:
-            mark = Mark(getattr(model, self.entry))
-            return mark, swap_child(model, self.entry, mark)
-        blocks: Any = getattr(model, self._lists(model)[0])
-        mark = MarkedBlock(blocks[0])
-        return mark, swap_child(blocks, "0", mark)

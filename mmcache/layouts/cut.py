@@ -1,8 +1,8 @@
-"""The mechanism: while one step runs, some entries of the model's own tables are exchanged.
+"""A cut: what a cached step leaves out of a model, what a full step keeps, and where that goes in again.
 
-A cached step exchanges children (the deep part goes, a `Slot` with the kept feature comes in); a full
-step adds forward hooks that keep that feature (a `Tap`). Both are lists of `Swap`s, undone in a
-`finally`, so outside a denoiser call the model is exactly what its owner made it.
+Both kinds of steps run a view of the model. In that of a cached step children are exchanged (the deep part
+goes, a `Slot` with the kept feature comes in); in that of a full step there are forward hooks that keep the
+feature (a `Tap`). Both are lists of `Swap`s: plain data.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mmcache.patching.swap import Swap, swapped
+from mmcache.patching.swap import Swap
+from mmcache.patching.view import View
 from mmcache.plans.forecast import Feature
 
 
@@ -30,46 +31,36 @@ class Given(NamedTuple):
     repeated: bool = False
 
 
+class Kept:
+    """What a slot hands out: shared by the slot and its copies in views.
+
+    Attributes:
+        feature: the kept feature of a cached step, while it runs.
+        entered: by how much what enters a deep part has changed since the feature was kept, stream by stream.
+    """
+
+    def __init__(self) -> None:
+        self.feature: Feature = ()
+        self.entered: Feature = ()
+
+
 class Slot(nn.Module):
     """Stands where the deep part stood: ignores its inputs and returns the kept feature."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.feature: Feature = ()
-        self.taps = ""
+        self.kept = Kept()
+
+    def fill(self, feature: Feature) -> None:
+        """Hold a feature for the next call; () lets it go."""
+        self.kept.feature, self.kept.entered = feature, ()
 
     def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        _ = self.taps == ""  # read, so that a compiled graph is bound to it
-        return self.feature[0]
+        return self.kept.feature[0]
 
     def added(self, feature: Feature) -> Feature:
         """What a cached step gets from a feature: how much two of them differ for it shows in this."""
         return feature
-
-    def empty(self) -> None:
-        """Hold nothing any more."""
-        self.feature = ()
-
-
-class Mark(nn.Module):
-    """Stands around a child that every full step runs, and names the taps that are in place.
-
-    A compiled graph is not bound to the absence of hooks: one that was made without taps would be used
-    for a step with taps, and nothing would be kept. It is bound to the type of a child and to what that
-    child reads.
-    """
-
-    def __init__(self, child: nn.Module | None) -> None:
-        super().__init__()
-        self.child = child
-        self.taps = ""
-        # By which a model's forward knows what to give the child.
-        shown = [name for name in ("has_cross_attention", "motion_modules") if hasattr(child, name)]
-        self.__dict__.update({name: getattr(child, name) for name in shown})
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        _ = self.taps == ""
-        return args[0] if self.child is None else self.child(*args, **kwargs)
 
 
 class Tap:
@@ -87,19 +78,25 @@ class Tap:
         """Of a stream that is not there (a video without sound) an empty tensor, so that places stay."""
         self._seen[position] = torch.empty(0) if tensor is None else tensor.detach().clone()
 
-    def take(self, tensors: int | None = None) -> Feature:
-        """Hand the feature over; the tap itself holds nothing afterwards.
+    def peek(self, tensors: int | None = None) -> Feature:
+        """The feature of the last call.
 
         Args:
             tensors: how many the feature has, where a model may be told to leave out the very layers that are
                 listened to (SD3's `skip_layers`): then there is none in this call, ().
         """
-        seen, self._seen = self._seen, {}
-        if tensors is not None and len(seen) < tensors:
+        if tensors is not None and len(self._seen) < tensors:
             return ()
-        if not seen:
+        if not self._seen:
             raise RuntimeError(f"{self.name}: a full step ran past the tap and left nothing to reuse")
-        return tuple(seen[position] for position in sorted(seen))
+        return tuple(self._seen[position] for position in sorted(self._seen))
+
+    def take(self, tensors: int | None = None) -> Feature:
+        """Hand the feature over, as `peek` does; the tap itself holds nothing afterwards."""
+        try:
+            return self.peek(tensors)
+        finally:
+            self._seen = {}
 
     def on_output(self, module: nn.Module, streams: int = 1, first: int = 0) -> list[Swap]:
         """Keep what `module` returns (the first elements, where it returns a tuple), from `first` on."""
@@ -109,7 +106,7 @@ class Tap:
             for stream in range(streams):
                 self.keep(first + stream, returned[stream])
 
-        return [Swap(module._forward_hooks, self.name, hook)]
+        return [Swap(module, "_forward_hooks", self.name, hook)]
 
     def on_input(
         self, module: nn.Module, *arguments: tuple[int, str, int], absent: bool = False
@@ -126,8 +123,8 @@ class Tap:
                     self.keep(position, value)
 
         return [
-            Swap(module._forward_pre_hooks, self.name, hook),
-            Swap(module._forward_pre_hooks_with_kwargs, self.name, True),
+            Swap(module, "_forward_pre_hooks", self.name, hook),
+            Swap(module, "_forward_pre_hooks_with_kwargs", self.name, True),
         ]
 
 
@@ -141,13 +138,11 @@ class Cut:
         slot: receives the feature before a cached step.
         tap: keeps the feature during a full step (or one at a deeper branch).
         listen: the swaps that put the tap in place.
-        mark: of a full step with taps, and the swap that puts it in place.
         arguments: turns the arguments of the call (by name) into those that the smaller model needs.
-        layers: the modules that the cut was made from; if the owner of the model has exchanged one of
-            them since, the cut is stale.
         tensors: how many the feature has, where a call may leave some of them out; None where none does.
         residuals: how many of the first residuals of a ControlNet the skip branch needs, of one that gives
             these; None for an architecture that takes none.
+        blocks: those of a stack, in the order in which the model runs them.
     """
 
     branch: int
@@ -155,16 +150,14 @@ class Cut:
     slot: Slot
     tap: Tap
     listen: tuple[Swap, ...]
-    mark: tuple[Mark, Swap]
     arguments: Callable[[dict[str, Any]], dict[str, Any]]
-    layers: tuple[nn.Module, ...]
     residuals: Callable[[Given], int | None] | None = None
     tensors: int | None = None
+    blocks: tuple[nn.Module, ...] = ()
 
-    def same_layers(self, other: "Cut") -> bool:
-        return len(self.layers) == len(other.layers) and all(
-            mine is theirs for mine, theirs in zip(self.layers, other.layers, strict=True)
-        )
+    def remaining(self, model: nn.Module) -> set[nn.Module]:
+        """The modules of the model of which something runs on a cached step."""
+        return set(View(model, self.shrink).remaining())
 
 
 def check_branch(model: nn.Module, branch: int, count: int) -> None:
@@ -176,25 +169,21 @@ def check_branch(model: nn.Module, branch: int, count: int) -> None:
         )
 
 
-@contextmanager
-def tapped(cuts: Sequence[Cut]) -> Iterator[None]:
-    """The whole model, with the taps of these cuts in place; `cut.tap.take()` hands a feature over."""
-    mark, swap = cuts[0].mark
-    mark.taps = tap_names(cuts)
-    with swapped([swap, *(swap for cut in cuts for swap in cut.listen)]):
-        yield
+def full_view(model: nn.Module, cuts: Sequence[Cut]) -> View:
+    """The whole model, with the taps of these cuts in place."""
+    return View(model, [swap for cut in cuts for swap in cut.listen])
+
+
+def cached_view(model: nn.Module, cut: Cut, taps: Sequence[Cut] = ()) -> View:
+    """Only the skip branch of `cut`; taps of shallower cuts may listen."""
+    return View(model, [*cut.shrink, *(swap for tap in taps for swap in tap.listen)])
 
 
 @contextmanager
-def cached(cut: Cut, feature: Feature, taps: Sequence[Cut] = ()) -> Iterator[None]:
-    """The model runs only the skip branch of `cut`, on `feature`; taps of shallower cuts may listen."""
-    cut.slot.feature, cut.slot.taps = feature, tap_names(taps)
+def filled(slot: Slot, feature: Feature) -> Iterator[None]:
+    """A slot with a feature to hand out, for one call."""
+    slot.fill(feature)
     try:
-        with swapped([*cut.shrink, *(swap for cut in taps for swap in cut.listen)]):
-            yield
+        yield
     finally:
-        cut.slot.empty()
-
-
-def tap_names(cuts: Sequence[Cut]) -> str:
-    return " ".join(cut.tap.name for cut in cuts)
+        slot.fill(())

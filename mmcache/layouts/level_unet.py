@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from mmcache.layouts.cut import Cut, Mark, Slot, Tap, check_branch
+from mmcache.layouts.cut import Cut, Slot, Tap, check_branch
 from mmcache.layouts.layout import NO_DEEP_PART
 from mmcache.patching.swap import Swap, swap_child
 
@@ -25,7 +25,6 @@ class LevelUNet:
         down: the down levels, outermost first.
         up: the up levels, innermost first.
         middle: the module between them; "" where the innermost up level follows the innermost down level.
-        entry: a child that every call runs, with the hidden state as its first argument.
         within: the child of the model that has these lists; "" if it is the model itself.
         beside_down: further lists that are walked together with `down`.
         beside_up: further lists that are walked together with `up`; the last hands on what leaves a level.
@@ -35,7 +34,6 @@ class LevelUNet:
     down: str
     up: str
     middle: str = ""
-    entry: str = ""
     within: str = ""
     beside_down: tuple[str, ...] = ()
     beside_up: tuple[str, ...] = ()
@@ -58,18 +56,13 @@ class LevelUNet:
         slot, tap = Slot(), Tap(f"mmcache.branch{branch}")
         first_up = len(self._list(model, self.up)) - 1 - branch
         kept_down = len(self._list(model, self.down)) - first_up
-        entry = self.middle or self.entry
-        holder = self._holder(model) if self.middle else model
-        mark = Mark(getattr(holder, entry))
         return Cut(
             branch,
             tuple(self._shrink(model, slot, kept_down, first_up)),
             slot,
             tap,
             tuple(tap.on_output(self._exit(model, first_up - 1))),
-            (mark, swap_child(holder, entry, mark)),
             dict,
-            tuple(self._layers(model)),
         )
 
     def _holder(self, model: nn.Module) -> nn.Module:
@@ -110,13 +103,6 @@ class LevelUNet:
         """Where a level downsamples behind its skip connection, nothing is left to take it."""
         if isinstance(getattr(level, "downsample", None), nn.Module):
             yield swap_child(level, "downsample", None)
-
-    def _layers(self, model: nn.Module) -> Iterator[nn.Module]:
-        for name in (self.down, *self.beside_down, self.up, *self.beside_up):
-            for level in self._list(model, name):
-                yield from level.children() if is_table(level) else [level]
-        if self.middle:
-            yield getattr(self._holder(model), self.middle)
 
 
 def is_table(level: nn.Module) -> bool:

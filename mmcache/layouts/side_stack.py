@@ -58,5 +58,5 @@ class SideStack:
             left -= len(kept)
             swaps.append(swap_child(model, name, nn.ModuleList(kept)))
         if self.keys:
-            swaps.append(Swap(model.__dict__, self.keys, getattr(model, self.keys)[:residuals]))
+            swaps.append(Swap(model, "__dict__", self.keys, getattr(model, self.keys)[:residuals]))
         return tuple(swaps)

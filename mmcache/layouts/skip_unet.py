@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from mmcache.layouts.cut import Cut, Mark, Slot, Tap, check_branch
+from mmcache.layouts.cut import Cut, Slot, Tap, check_branch
 from mmcache.layouts.layout import NO_DEEP_PART
 from mmcache.patching.swap import Swap, swap_child
 
@@ -142,7 +142,7 @@ class SecondStream(nn.Module):
         return self.block.skip_conv
 
     def forward(self, hidden_states: torch.Tensor, skips: Any, temb: torch.Tensor, _: Any = None) -> Any:
-        return self.block(hidden_states, skips, temb, self.slot.feature[1])
+        return self.block(hidden_states, skips, temb, self.slot.kept.feature[1])
 
 
 def cut(model: nn.Module, branch: int, make_slot: Callable[[], Slot] = Slot) -> Cut:
@@ -199,18 +199,13 @@ def cut(model: nn.Module, branch: int, make_slot: Callable[[], Slot] = Slot) -> 
     def arguments(call: dict[str, Any]) -> dict[str, Any]:
         return arguments_of_skip_branch(call, entry.skip + 1, whole_blocks)
 
-    mark = Mark(model.mid_block)  # type: ignore[arg-type]
-    middle = [] if model.mid_block is None else [model.mid_block]
-    lists = [layers for block in (*down, *up) for layers in layers_by_list(block).values()]
     return Cut(
         branch,
         tuple(shrink),
         slot,
         tap,
         tuple(listen),
-        (mark, swap_child(model, "mid_block", mark)),
         arguments,
-        (*(module for layers in lists for layer in layers for module in layer), *middle),  # type: ignore[arg-type]
         residuals=lambda given: entry.skip + 1,
     )
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mmcache.layouts.cut import Mark, Slot
+from mmcache.layouts.cut import Slot
 from mmcache.plans.forecast import Feature
 
 
@@ -81,40 +81,31 @@ class Rejoin(LooksLike, Slot):
     def __init__(self, block: nn.Module, places: tuple[Place, ...]) -> None:
         super().__init__(block)
         self.places = places
-        self.feature: Feature = ()
-        self.taps = ""
-        self.moved: Feature = ()
-        self.absent: tuple[bool, ...] = ()
 
     def enter(self, streams: Streams) -> None:
         """Note by how much the streams have changed since the last full step."""
-        before = self.feature[len(streams) :]
+        before = self.kept.feature[len(streams) :]
         pairs = zip(streams, before, strict=True)
-        self.moved = tuple(then if now is None else now - then for now, then in pairs)
-        self.absent = tuple(now is None for now in streams)
+        self.kept.entered = tuple(None if now is None else now - then for now, then in pairs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        _ = self.taps == ""  # as in any slot
         return handed_on(self.rejoined(args, kwargs))
 
     def rejoined(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Streams:
         """What leaves the deep part; of what is handed over only whether it is there is looked at."""
-        if not self.moved:  # alone, it is the first deep block as well
+        if not self.kept.entered:  # alone, it is the first deep block as well
             self.enter(given(self.places, args, kwargs))
-        moved, self.moved = self.moved, ()
+        entered, self.kept.entered = self.kept.entered, ()
         # In this order: on an unchanged input the difference is 0 and what left is returned exactly.
-        pairs = zip(self.feature[: len(moved)], moved, strict=True)
-        streams = [left + by.to(left.device) for left, by in pairs]  # a model may be spread over devices
-        return tuple(None if gone else s for s, gone in zip(streams, self.absent, strict=True))
+        # A model may be spread over devices.
+        pairs = zip(self.kept.feature[: len(entered)], entered, strict=True)
+        return tuple(None if by is None else left + by.to(left.device) for left, by in pairs)
 
     def added(self, feature: Feature) -> Feature:
         """What the deep part adds to the streams that enter it."""
         streams = len(feature) // 2
         pairs = zip(feature[:streams], feature[streams:], strict=True)
         return tuple(left - entered.to(left.device) for left, entered in pairs)
-
-    def empty(self) -> None:
-        self.feature = self.moved = ()
 
 
 class RejoinBefore(Rejoin):
@@ -127,7 +118,6 @@ class RejoinBefore(Rejoin):
         self.child = block
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        _ = self.taps == ""  # as in any slot
         streams = self.rejoined(args, kwargs)
         named = dict(zip(self.places, streams, strict=True))
         by_position = {place.position: s for place, s in named.items() if place.keyword not in kwargs}
@@ -156,14 +146,9 @@ class Slots(Slot):
         super().__init__()
         self.__dict__["parts"] = list(parts)  # not children: they stand in the model
 
-    @property
-    def feature(self) -> Feature:  # type: ignore[override]
-        return tuple(tensor for part in self.__dict__.get("parts", ()) for tensor in part.feature)
-
-    @feature.setter
-    def feature(self, feature: Feature) -> None:
+    def fill(self, feature: Feature) -> None:
         for part, own in self._shared_out(feature):
-            part.feature = own
+            part.fill(own)
 
     def added(self, feature: Feature) -> Feature:
         """What each of the deep parts adds to the streams that enter it."""
@@ -175,29 +160,6 @@ class Slots(Slot):
             behind = first + 2 * len(part.places)
             yield part, feature[first:behind]
             first = behind
-
-    @property
-    def taps(self) -> str:  # type: ignore[override]
-        return str(self.__dict__["parts"][0].taps)
-
-    @taps.setter
-    def taps(self, names: str) -> None:
-        for part in self.__dict__.get("parts", ()):
-            part.taps = names
-
-    def empty(self) -> None:
-        for part in self.__dict__["parts"]:
-            part.empty()
-
-
-class MarkedBlock(Mark):
-    """The mark of a full step, around a block, with the block's attributes."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(self._modules["child"], name)
 
 
 class NothingAdded(nn.Module):

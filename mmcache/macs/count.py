@@ -8,14 +8,13 @@ is not known to torch's flop counter. What counts is a convention (`mmcache.macs
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from mmcache.layouts.cut import Cut, cached, tapped
+from mmcache.layouts.cut import Cut, cached_view, full_view
 from mmcache.macs.conventions import EVERYTHING, Convention
 
 # What accelerate, diffusers, torch.compile and mmcache itself put on a module instance.
@@ -76,20 +75,18 @@ def skeleton(model: nn.Module) -> nn.Module:
     return bare
 
 
-Smaller = Callable[[nn.Module, dict[str, Any]], tuple[AbstractContextManager[None], dict[str, Any]]]
-"""From a copy of a model and the arguments of a call to what makes the model smaller, and its arguments."""
+Smaller = Callable[[nn.Module, dict[str, Any]], tuple[nn.Module, dict[str, Any]]]
+"""From a copy of a model and the arguments of a call to a smaller model, and its arguments."""
 
 
 def skip_branch(make_cut: Callable[[nn.Module, int], Cut], branch: int) -> Smaller:
     """What a cached step runs of a denoiser."""
 
-    def smaller(
-        bare: nn.Module, shapes: dict[str, Any]
-    ) -> tuple[AbstractContextManager[None], dict[str, Any]]:
+    def smaller(bare: nn.Module, shapes: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
         cut = make_cut(bare, branch)
-        with tapped([cut]):
-            bare(**shapes_of(shapes))
-        return cached(cut, cut.tap.take()), cut.arguments(shapes)
+        full_view(bare, [cut]).module(**shapes_of(shapes))
+        cut.slot.fill(cut.tap.take())
+        return cached_view(bare, cut).module, cut.arguments(shapes)
 
     return smaller
 
@@ -115,9 +112,9 @@ def count_macs(
         bare = skeleton(model)
         with torch.no_grad():
             shapes = shapes_of(shapes)  # a copy: models take entries out of lists that they are given
-            left, arguments = (nullcontext(), shapes) if smaller is None else smaller(bare, shapes)
-            with left, convention.counting(bare) as total:
-                bare(**arguments)
+            counted, arguments = (bare, shapes) if smaller is None else smaller(bare, shapes)
+            with convention.counting(counted) as total:
+                counted(**arguments)
                 return total()
     except Exception:  # whatever a foreign layer raises: a report is worth more than one of its figures
         return None

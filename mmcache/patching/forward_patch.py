@@ -1,4 +1,4 @@
-"""The one thing placed on a model: a shadow of `forward` on the instance.
+"""The one thing placed on a model: a patch of `forward` on the instance.
 
 It goes in where the model's own `forward` stands, innermost: under the hooks of accelerate (CPU offload)
 and of diffusers (group offload, layerwise casting), which then see the whole model and may be removed and
@@ -34,7 +34,11 @@ class ForwardPatch:
         """A copy of the model (for an exponential moving average, say) is not accelerated."""
         return copy.deepcopy(self.inner, memo)
 
-    # Compiled after it was shadowed, the model's own forward is what the compiler gets to see.
+    def around_other(self, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """The same around another forward."""
+        return self.around(inner, args, kwargs)
+
+    # Compiled after it was patched, the model's own forward is what the compiler gets to see.
     @functools.partial(torch.compiler.disable, recursive=False)
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.around(self.inner, args, kwargs)
@@ -73,18 +77,18 @@ def places(model: nn.Module) -> Iterator[Place]:
     """Everywhere a forward of this model may be kept: the instance, hooks around it, other patches."""
     for name in ("forward", "_old_forward", "_compiled_call_impl"):  # _old_forward: accelerate's hooks
         if model.__dict__.get(name) is not None:
-            yield from _with_shadows((model.__dict__, name))
+            yield from _with_patches((model.__dict__, name))
     for reference in getattr(getattr(model, "_diffusers_hook", None), "_fn_refs", ()):
         for name in ("forward", "original_forward"):
             if reference.__dict__.get(name) is not None:
-                yield from _with_shadows((reference.__dict__, name))
+                yield from _with_patches((reference.__dict__, name))
 
 
-def _with_shadows(place: Place) -> Iterator[Place]:
+def _with_patches(place: Place) -> Iterator[Place]:
     yield place
     table, name = place
     if isinstance(table[name], ForwardPatch):
-        yield from _with_shadows((table[name].__dict__, "inner"))
+        yield from _with_patches((table[name].__dict__, "inner"))
 
 
 def is_own_forward(function: Any, model: nn.Module) -> bool:
@@ -93,7 +97,7 @@ def is_own_forward(function: Any, model: nn.Module) -> bool:
 
 
 def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Callable[[], None]:
-    """Place a shadow; returns the undo, which finds it wherever it then stands."""
+    """Place a patch; returns the undo, which finds it wherever it then stands."""
     table, name = compiled_place(model) or next(
         ((table, name) for table, name in places(model) if is_own_forward(table[name], model)),
         (model.__dict__, "forward"),
@@ -101,15 +105,15 @@ def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Cal
     outermost = model.__dict__.get("forward")
     # Whether the instance has a forward of its own, left there by somebody else.
     had_forward = outermost.had_forward if isinstance(outermost, ForwardPatch) else outermost is not None
-    shadow = ForwardPatch(table.get(name) or model.forward, around, owner, had_forward)
-    table[name] = shadow
+    patch = ForwardPatch(table.get(name) or model.forward, around, owner, had_forward)
+    table[name] = patch
 
     def undo() -> None:
         for table, name in places(model):
-            if table[name] is shadow:
-                table[name] = shadow.inner
+            if table[name] is patch:
+                table[name] = patch.inner
                 stands_alone = table is model.__dict__ and name == "forward"
-                if stands_alone and not had_forward and is_own_forward(shadow.inner, model):
+                if stands_alone and not had_forward and is_own_forward(patch.inner, model):
                     del table[name]  # the class's own again
                 return
 

@@ -9,8 +9,8 @@ STEP_NAMES = ("step", "step_pred")
 
 
 def is_scheduler(thing: Any) -> bool:
-    """Whether this is a sampler whose runs and steps can be watched."""
-    return hasattr(thing, "set_timesteps") and step_name(type(thing)) is not None
+    """Whether this is a sampler whose runs and steps can be watched; its class tells."""
+    return hasattr(type(thing), "set_timesteps") and step_name(type(thing)) is not None
 
 
 def step_name(cls: type) -> str | None:

@@ -1,20 +1,25 @@
-"""Swaps: entries of a model's own tables, and what they become."""
+"""Swaps: entries of a model's own tables, and what they are in a view of it."""
 
-from collections.abc import Iterable, Iterator, MutableMapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-_ABSENT = object()
-
 
 @dataclass(frozen=True, eq=False)
 class Swap:
-    """One entry of one table (`_modules`, `__dict__`, `_forward_hooks`, ...) and what it becomes."""
+    """One entry of one table of a module, and what it becomes in a view.
 
-    table: MutableMapping[Any, Any]
+    Attributes:
+        owner: the module, as it is in the live model.
+        table: the attribute that holds the table: `_modules`, `_forward_hooks`, ...; `__dict__` for an
+            attribute of the module.
+        key: of the entry.
+        value: what it becomes.
+    """
+
+    owner: nn.Module
+    table: str
     key: Any
     value: Any
 
@@ -25,22 +30,4 @@ def swap_child(module: nn.Module, name: str, replacement: nn.Module | None) -> S
     A child set to None in a constructor (`mid_block=None`) is a plain attribute, not a registered child,
     and would hide a registered one: it has to be exchanged where it stands.
     """
-    table = module._modules if name in module._modules else module.__dict__
-    return Swap(table, name, replacement)
-
-
-@contextmanager
-def swapped(swaps: Iterable[Swap]) -> Iterator[None]:
-    """Exchange the entries, and put the old ones back, last first, whatever happens."""
-    undone = []
-    try:
-        for swap in swaps:
-            undone.append((swap, swap.table.get(swap.key, _ABSENT)))
-            swap.table[swap.key] = swap.value
-        yield
-    finally:
-        for swap, old in reversed(undone):
-            if old is _ABSENT:
-                swap.table.pop(swap.key, None)
-            else:
-                swap.table[swap.key] = old
+    return Swap(module, "_modules" if name in module._modules else "__dict__", name, replacement)

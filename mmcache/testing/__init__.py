@@ -16,6 +16,7 @@ from mmcache.testing.laws import (
     check_same_input,
     check_side_networks,
 )
+from mmcache.testing.live_model_laws import check_shared, check_untouched
 from mmcache.testing.probes import LawBroken
 
 __all__ = [
@@ -29,5 +30,7 @@ __all__ = [
     "check_refuse",
     "check_restore",
     "check_same_input",
+    "check_shared",
     "check_side_networks",
+    "check_untouched",
 ]

@@ -11,9 +11,9 @@ from typing import Any
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
-from mmcache.engine.run import first_tensor
+from mmcache.engine.call_signature import first_tensor
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.layouts.cut import cached, tapped
+from mmcache.layouts.cut import cached_view, filled, full_view
 from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
@@ -72,10 +72,9 @@ def check_same_input(pipe: Any, sample: Sample) -> None:
         plain = first_tensor(model(**copied(call)))
         for branch in range(adapter.branches(model)):
             cut = adapter.cut(model, branch)
-            with tapped([cut]):
-                full = first_tensor(model(**copied(call)))
-            with cached(cut, cut.tap.take()):
-                reused = first_tensor(model(**cut.arguments(copied(call))))
+            full = first_tensor(full_view(model, [cut]).module(**copied(call)))
+            with filled(cut.slot, cut.tap.take()):
+                reused = first_tensor(cached_view(model, cut).module(**cut.arguments(copied(call))))
             must_equal(f"law 1: {name}, branch {branch}: full with and without tap", full, plain)
             must_equal(f"law 1: {name}, branch {branch}: cached and full", reused, full)
             same_keys = list(model.state_dict()) == keys

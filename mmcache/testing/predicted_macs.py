@@ -8,10 +8,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.architectures.adapter import Adapter
-from mmcache.layouts.cut import Cut, cached, tapped
+from mmcache.layouts.cut import Cut, cached_view, filled, full_view
 from mmcache.macs.conventions import while_running
 from mmcache.macs.count import count_macs, shapes_of, skip_branch
-from mmcache.patching.swap import swapped
 from mmcache.testing.probes import copied
 
 
@@ -25,10 +24,9 @@ def macs_of_call(model: nn.Module, adapter: Adapter, call: dict[str, Any], branc
             model(**copied(call))
         return total()
     cut = adapter.cut(model, branch)
-    with tapped([cut]):
-        model(**copied(call))
-    with cached(cut, cut.tap.take()), while_running() as total:
-        model(**cut.arguments(copied(call)))
+    full_view(model, [cut]).module(**copied(call))
+    with filled(cut.slot, cut.tap.take()), while_running() as total:
+        cached_view(model, cut).module(**cut.arguments(copied(call)))
     return total()
 
 
@@ -55,8 +53,7 @@ def macs_by_module(model: nn.Module, call: dict[str, Any]) -> dict[nn.Module, in
 
 def dead_modules(model: nn.Module, cut: Cut) -> list[nn.Module]:
     """The outermost modules of which nothing runs on a cached step."""
-    with swapped(cut.shrink):
-        alive = set(model.modules())
+    alive = cut.remaining(model)
 
     def dead(module: nn.Module) -> Iterator[nn.Module]:
         for child in module.children():

@@ -15,9 +15,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import Session
 from mmcache.architectures.adapter import Adapter
-from mmcache.engine.caching_scheduler import wants_gradients
-from mmcache.engine.run import first_tensor, signature
-from mmcache.layouts.cut import Cut, Slot, tapped
+from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.layouts.cut import Cut, Slot, full_view
 from mmcache.macs.count import is_store
 from mmcache.patching.forward_patch import patch_forward, unwrap_compiled
 from mmcache.patching.swap import Swap
@@ -59,7 +58,7 @@ def kinds_of_calls(pipe: Any, sample: Any) -> Calls:
         with recorded_calls(model) as calls:
             sample(pipe)
         require(bool(calls), f"{name}: the sampling run did not call it")
-        first = {signature(call): call for call in reversed(calls)}
+        first = {call_signature(call): call for call in reversed(calls)}
         with torch.no_grad():
             yield name, model, adapter, list(first.values())
 
@@ -201,9 +200,9 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
             continue
         seen.add(id(thing))
         if isinstance(thing, Slot):
-            waiting.append(thing.feature)
+            waiting.append(thing.kept)
         elif isinstance(thing, Swap):
-            waiting.append(thing.value)  # its table is the model's own
+            waiting.append(thing.value)  # its owner is the model's own
         elif isinstance(thing, torch.Tensor) and thing.dim() > 1 and not thing.is_meta:
             tensors[thing.data_ptr()] = thing.nbytes
         elif isinstance(thing, FunctionType):
@@ -215,6 +214,5 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
 
 def feature_bytes(model: nn.Module, cut: Cut, call: dict[str, Any]) -> int:
     """Bytes of what a cut keeps of one call."""
-    with tapped([cut]):
-        model(**copied(call))
+    full_view(model, [cut]).module(**copied(call))
     return sum(tensor.nbytes for tensor in cut.tap.take())

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from mmcache.api.report import sum_or_none
-from mmcache.engine.run import signature
+from mmcache.engine.call_signature import call_signature
 from mmcache.macs.conventions import EVERYTHING, Convention
 from mmcache.macs.count import count_macs, shapes_of
 from mmcache.patching.forward_patch import Around
@@ -78,7 +78,7 @@ class CallCounter:
         """Count one call."""
         names = list(inspect.signature(type(module).forward).parameters)[1:]
         call = dict(zip(names, args, strict=False)) | kwargs
-        key = (id(module), tuple(call), signature(call))
+        key = (id(module), tuple(call), call_signature(call))
         if key not in self._looks:  # before the call: models take entries out of lists that they are given
             self._looks[key] = Look(module, shapes_of(call))
         self.calls[key] += 1

@@ -14,7 +14,7 @@ from mmcache.api.accelerate import accelerate
 from mmcache.api.report import Report
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
 from mmcache.api.session import session_of
-from mmcache.engine.caching_scheduler import FEW_STEPS
+from mmcache.engine.few_steps import FEW_STEPS
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.plans.plan import Plan
 from mmcache.tools.comparison.comparison import Comparison

@@ -61,7 +61,7 @@ class FeatureRecorder:
             self._finish(lane, branch)
         if lane == 0 and branch == self._timed and not self._products:
             self.times.append(clock.time)
-        slot = self._scheduler.run.cuts[branch].slot
+        slot = self._scheduler.run.views.cuts[branch].slot
         whole = torch.cat([tensor.flatten() for tensor in slot.added(feature)])
         self._features[lane, branch].append(whole.to("cpu", torch.float32))
 

@@ -1,5 +1,6 @@
 """`inspect(model)`: each denoiser's branches, what a cached step takes there, and what is kept."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.architectures.adapter import Adapter, default_plan
-from mmcache.layouts.cut import tapped
+from mmcache.layouts.cut import full_view
 from mmcache.macs.count import skeleton
 from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.tools.inspecting.example_call import example_call, stands_for
@@ -152,8 +153,9 @@ def measure(model: nn.Module, adapter: Adapter, call: dict[str, Any]) -> Iterato
     cuts = [adapter.cut(bare, branch) for branch in range(adapter.branches(bare))]
     counter = FlopCounterMode(display=False)
     taken = by_module(bare, counter)
-    with torch.no_grad(), tapped(cuts), KnownContents(), counter:
-        bare(**call)
+    tapped = full_view(bare, cuts).module
+    with torch.no_grad(), KnownContents(), counter:
+        tapped(**call)
     full = counter.get_total_flops()
     yield full // 2
     for cut in cuts:
@@ -170,12 +172,14 @@ def by_module(model: nn.Module, counter: FlopCounterMode) -> dict[int, int]:
     def enter(module: nn.Module, args: Any) -> None:
         before.append(counter.get_total_flops())
 
-    def leave(module: nn.Module, args: Any, output: Any) -> None:
-        taken[id(module)] = taken.get(id(module), 0) + counter.get_total_flops() - before.pop()
+    def leave(key: int, module: nn.Module, args: Any, output: Any) -> None:
+        taken[key] = taken.get(key, 0) + counter.get_total_flops() - before.pop()
 
     for module in model.modules():
         module.register_forward_pre_hook(enter)
-        module.register_forward_hook(leave)
+        module.register_forward_hook(
+            functools.partial(leave, id(module))
+        )  # of a copy in a view: the original's
     return taken
 
 

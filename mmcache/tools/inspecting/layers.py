@@ -6,7 +6,6 @@ from typing import NamedTuple
 from torch import nn
 
 from mmcache.layouts.cut import Cut
-from mmcache.patching.swap import swapped
 from mmcache.tools.inspecting.stack_words import words_of_stack
 
 ENDS = ("conv_in", "conv_out")
@@ -32,11 +31,11 @@ class Block(NamedTuple):
 
 def blocks(model: nn.Module, cut: Cut) -> list[Block]:
     """The blocks of the lists that a cut makes shorter, in the order in which the model has them."""
-    touched = {(id(swap.table), swap.key) for swap in cut.shrink}
+    touched = {(swap.owner, swap.key) for swap in cut.shrink if swap.table == "_modules"}
     found = []
     for holder in model.modules():
         for name, child in holder._modules.items():
-            shortened = (id(holder._modules), name) in touched
+            shortened = (holder, name) in touched
             if shortened and isinstance(child, nn.ModuleList) and name.endswith("blocks"):
                 found += [
                     Block(SHORT.get(name, name), number, block, layers_of(block))
@@ -52,8 +51,7 @@ def layers_of(block: nn.Module) -> list[nn.Module]:
 
 def staying(model: nn.Module, cut: Cut) -> set[int]:
     """The ids of the modules that a cached step can reach."""
-    with swapped(cut.shrink):
-        return {id(module) for module in model.modules()}
+    return {id(module) for module in cut.remaining(model)}
 
 
 def words(model: nn.Module, cut: Cut) -> str:

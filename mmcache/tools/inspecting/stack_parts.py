@@ -49,7 +49,7 @@ def stack_parts(cut: Cut, taken: Mapping[int, int] | None) -> tuple[Part, ...]:
         taken: the multiply-adds of each block, by its id; None where they cannot be counted.
     """
     lists = {
-        swap.key: (swap.table[swap.key], swap.value)
+        swap.key: (swap.owner._modules[swap.key], swap.value)
         for swap in cut.shrink
         if isinstance(swap.value, nn.ModuleList) and any(isinstance(there, LooksLike) for there in swap.value)
     }
@@ -58,7 +58,7 @@ def stack_parts(cut: Cut, taken: Mapping[int, int] | None) -> tuple[Part, ...]:
         for name, (blocks, others) in lists.items()
         for number, (block, there) in enumerate(zip(blocks, others, strict=True))
     }
-    order = [places[id(block)] for block in cut.layers if id(block) in places]
+    order = [places[id(block)] for block in cut.blocks if id(block) in places]
     return tuple(
         part(blocks, taken) for _, neighbours in groupby(order, stays) for blocks in by_list(neighbours)
     )

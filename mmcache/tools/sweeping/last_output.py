@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_map_only
 from mmcache.api.resolved_pipeline import Denoiser, find_denoisers
 from mmcache.clocks.clock import Clock
 from mmcache.clocks.pipeline_clock import PipelineClock
-from mmcache.engine.run import DenoiserChange, signature
+from mmcache.engine.call_signature import call_signature
+from mmcache.engine.change import DenoiserChange
 from mmcache.patching.forward_patch import patch_forward, unwrap_compiled
 from mmcache.plans.policy import Policy
 
@@ -48,7 +49,7 @@ class LastOutput:
             self._step, self._lane = clock.step, -1
             self._full = self.policy.is_full(clock, DenoiserChange())
         self._lane += 1
-        key = self._lane, signature(call)
+        key = self._lane, call_signature(call)
         if self._full or key not in self._kept:
             self._kept[key] = copied(forward(*args, **kwargs))
         else:

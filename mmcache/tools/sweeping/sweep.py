@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import session_of
-from mmcache.engine.caching_scheduler import FEW_STEPS
+from mmcache.engine.few_steps import FEW_STEPS
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.plans.forecast import Forecast
 from mmcache.plans.plan import Plan

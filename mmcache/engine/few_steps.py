@@ -1,0 +1,26 @@
+"""The warning for runs with so few steps that there is little to reuse."""
+
+import warnings
+
+FEW_STEPS = 8
+
+
+class FewSteps:
+    """Warns of a run of few steps, once for each denoiser."""
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    def warn(self, total: int | None) -> None:
+        """Warn if a run of so many steps has little to reuse; None: nobody knows how many."""
+        if total is None or total > FEW_STEPS or self._warned:
+            return
+        self._warned = True
+        if total == 1:
+            message = "a run of one step has nothing to reuse: nothing is saved"
+        else:
+            message = (
+                f"{total} steps leave little to reuse: neighbouring steps differ much, so cached steps "
+                f"change the image visibly. Take interval=2 or no cache to be safe."
+            )
+        warnings.warn(message, stacklevel=3)

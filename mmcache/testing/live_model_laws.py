@@ -1,0 +1,152 @@
+"""The laws of the live model: who looks at it during a run, or shares it, sees the plain model."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy, deepcopy
+from typing import Any
+
+from torch import nn
+
+from mmcache.api.accelerate import accelerate
+from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
+from mmcache.patching.forward_patch import unwrap_compiled
+from mmcache.plans.plan import Plan
+from mmcache.testing.probes import LawBroken, Same, must_equal, require
+
+SWITCH_INTERVAL = 1e-5  # seconds: threads take turns as often as they can
+
+
+def check_untouched(pipe: Any, sample: Callable[[Any], Any], plan: Plan) -> None:
+    """Law 9: during a call, seen from inside it and from another thread, the tables are the plain ones."""
+    parts = {**find_denoisers(pipe), **find_side_networks(pipe)}
+    models = {name: unwrap_compiled(part.model) for name, part in parts.items()}
+    with watched(models) as (seen, look):
+        plain = {name: tables(model) for name, model in models.items()}
+        keys = {name: list(model.state_dict()) for name, model in models.items()}
+        session = accelerate(pipe, plan)
+        with looking(look):
+            sample(pipe)
+        require(bool(seen), "law 9: nobody looked during a call")
+        for name, found, found_keys in seen:
+            changed = [
+                where
+                for where in plain[name].keys() | found.keys()
+                if plain[name].get(where) != found.get(where)
+            ]
+            require(not changed, f"law 9: {name}: changed during a call: {changed[:3]}")
+            require(found_keys == keys[name], f"law 9: {name}: state_dict keys changed during a call")
+        session.restore()
+
+
+def check_shared(
+    make_pipe: Callable[[], Any], sample: Callable[[Any], Any], plans: Sequence[Plan | None], rounds: int = 2
+) -> None:
+    """Law 10: pipelines that share their models, in a thread each, give what each gives alone.
+
+    Args:
+        make_pipe: builds the pipeline; each one has the same weights.
+        sample: runs it with a fixed seed; returns its result.
+        plans: that of each thread's pipeline; None for a plain one.
+        rounds: how often each of them samples.
+    """
+    wanted = [sample(shared(make_pipe(), plan)) for plan in plans]
+    base = make_pipe()
+    pipes = [shared(base, plan) for plan in plans]
+    results = in_threads([lambda pipe=pipe: [sample(pipe) for _ in range(rounds)] for pipe in pipes])
+    for number, result in enumerate(results):
+        for again in result:
+            must_equal(f"law 10: thread {number} ({plans[number]}) and alone", again, wanted[number])
+
+
+def shared(pipe: Any, plan: Plan | None) -> Any:
+    """A pipeline of the same models with a scheduler of its own, accelerated by a plan, or plain."""
+    other = copy(pipe)
+    other.scheduler = deepcopy(pipe.scheduler)
+    if plan is not None:
+        accelerate(other, plan)
+    return other
+
+
+def in_threads(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What several functions return that run at once, a thread each; the first error is raised."""
+    start, results = threading.Barrier(len(works)), [None] * len(works)
+    errors: list[BaseException] = []
+
+    def run(number: int) -> None:
+        start.wait()
+        try:
+            results[number] = works[number]()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    if errors:
+        raise errors[0]
+    return results
+
+
+def tables(model: nn.Module) -> dict[str, Any]:
+    """Every entry of every table of a model's modules, but for the one patch of its `forward`."""
+    found: dict[str, Any] = {}
+    for name, module in model.named_modules():
+        found[f"{name} class"] = type(module)
+        for attribute, value in vars(module).items():
+            if attribute == "forward" and module is model:
+                continue
+            found[f"{name}.{attribute}"] = Same(value)
+            if isinstance(value, dict):
+                found |= {f"{name}.{attribute}[{key}]": Same(entry) for key, entry in value.items()}
+    return found
+
+
+Seen = list[tuple[str, dict[str, Any], list[str]]]
+
+
+@contextmanager
+def watched(models: dict[str, nn.Module]) -> Iterator[tuple[Seen, Callable[[], None]]]:
+    """Looks at the models from within their calls: what was seen, and a function that looks at them now."""
+    seen: Seen = []
+
+    def look(name: str) -> None:
+        seen.append((name, tables(models[name]), list(models[name].state_dict())))
+
+    handles = []
+    for name, model in models.items():
+        first = next((module for module in model.modules() if not list(module.children())), None)
+        if first is None:
+            raise LawBroken(f"law 9: {name} has no layers")
+        handles.append(first.register_forward_hook(lambda *_, name=name: look(name)))
+    try:
+        yield seen, lambda: [look(name) for name in models] and None
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def looking(look: Callable[[], None]) -> Iterator[None]:
+    """Another thread that looks all the time."""
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(0.002):
+            look()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

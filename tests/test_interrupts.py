@@ -1,0 +1,87 @@
+"""Ctrl-C at any line: the model is as it was, and the next run is right."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import PixArtSigmaPipeline
+
+import mmcache
+from mmcache import Plan, Taylor, Uniform, accelerate
+from mmcache.testing.live_model_laws import tables
+from tests import tiny
+from tests.zoo import controlnet
+from tests.zoo.transformers import pixart
+
+pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little")
+
+OWN = str(Path(mmcache.__file__).parent)
+
+
+class Tracer:
+    """Sees the lines of mmcache's own code; raises where it is told to, the first time."""
+
+    def __init__(self, target=None):
+        self.target = target
+        self.lines = {}
+        self.raised = False
+
+    def __call__(self, frame, event, arg):
+        return self.line if frame.f_code.co_filename.startswith(OWN) else None
+
+    def line(self, frame, event, arg):
+        place = frame.f_code.co_filename, frame.f_lineno
+        if event == "line":
+            self.lines.setdefault(place)
+            if place == self.target and not self.raised:
+                self.raised = True
+                raise KeyboardInterrupt
+        return self.line
+
+    def __enter__(self):
+        self.before = sys.gettrace()
+        sys.settrace(self)
+        return self
+
+    def __exit__(self, *exc):
+        sys.settrace(self.before)
+
+
+def four_steps(pipe):
+    return tiny.sample(pipe, num_inference_steps=4)
+
+
+CASES = {
+    "U-Net": (tiny.stable_diffusion, four_steps, 1),
+    "ControlNet": (controlnet.one, lambda pipe: controlnet.sample(pipe, True, num_inference_steps=4), 1),
+    "transformer": (
+        lambda: pixart.build(PixArtSigmaPipeline),
+        lambda pipe: pixart.sample(pipe, True, num_inference_steps=4),
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", CASES)
+def test_an_interrupt_at_any_line_leaves_the_model_and_the_next_run_right(name, every):
+    make, sample, branch = CASES[name]
+    pipe = make()
+    model = getattr(pipe, "unet", None) or pipe.transformer
+    plain = tables(model)
+    session = accelerate(pipe, Plan(Uniform(2), Taylor(1), branch))
+    wanted = torch.as_tensor(sample(pipe))
+    with Tracer() as tracer:
+        sample(pipe)
+    lines = list(tracer.lines)
+    assert len(lines) > 150
+    for line in lines[::every]:
+        with Tracer(line) as tracer, contextlib.suppress(KeyboardInterrupt):
+            sample(pipe)
+        assert tracer.raised, line
+        assert tables(model) == plain, line
+        assert torch.equal(torch.as_tensor(sample(pipe)), wanted), line
+    session.restore()
+    assert tables(model) == plain
