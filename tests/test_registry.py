@@ -10,14 +10,15 @@ from torch import nn
 from mmcache import Adapter, register
 from mmcache.architectures import registry
 from mmcache.architectures.adapter import SideAdapter
-from mmcache.layouts.skip_unet import branches, cut
+from mmcache.layouts.controlnet import SideUNet
+from mmcache.layouts.skip_unet import SkipUNet
 from tests import tiny
 
 BUNDLED = "UNet2DConditionModel"
 
 
 def named(name, *classes):
-    return Adapter(name=name, denoisers=classes or (BUNDLED,), cut=cut, branches=branches)
+    return Adapter(name=name, denoisers=classes or (BUNDLED,), layout=SkipUNet())
 
 
 def forget(patch):
@@ -41,7 +42,7 @@ def package(fresh, tmp_path):
     fresh.setattr(registry, "entry_points", lambda group: entries)
 
     def write(module, text):
-        head = "from mmcache import Adapter, register\nfrom mmcache.layouts.skip_unet import branches, cut\n"
+        head = "from mmcache.extend import Adapter, SkipUNet, register\n"
         (tmp_path / f"{module}.py").write_text(head + text)
         entries.append(EntryPoint(module, module, registry.ENTRY_POINT_GROUP))
 
@@ -51,7 +52,7 @@ def package(fresh, tmp_path):
 
 
 def line(name, *classes):
-    return f"register(Adapter({name!r}, {classes!r}, cut=cut, branches=branches))\n"
+    return f"register(Adapter({name!r}, {classes!r}, SkipUNet()))\n"
 
 
 def test_registered_before_the_first_look_up_it_overrides_a_bundled_adapter(fresh):
@@ -80,9 +81,9 @@ def test_adapters_are_listed_with_the_classes_that_they_are_used_for(fresh):
 
 
 def test_side_adapters_override_likewise(fresh):
-    mine = register(SideAdapter(name="mine", networks=("ControlNetModel",), cut=lambda model, residuals: ()))
+    mine = register(SideAdapter(name="mine", networks=("ControlNetModel",), layout=SideUNet()))
     assert registry.known().side_networks["ControlNetModel"] is mine
-    register(SideAdapter(name="mine", networks=("ControlNetModel",), cut=lambda model, residuals: ()))
+    register(SideAdapter(name="mine", networks=("ControlNetModel",), layout=SideUNet()))
     assert [side.name for side in registry.side_adapters()].count("mine") == 1
 
 
@@ -104,8 +105,7 @@ def test_a_bundled_module_that_fails_is_named_and_the_next_look_up_starts_again(
 def test_two_bundled_adapters_for_one_class_are_refused(fresh, tmp_path):
     package = sys.modules["mmcache.adapters"]
     (tmp_path / "zzz_double.py").write_text(
-        "from mmcache import Adapter, register\n"
-        f"register(Adapter('double', ({BUNDLED!r},), cut=None, branches=None))\n"
+        f"from mmcache import Adapter, register\nregister(Adapter('double', ({BUNDLED!r},), None))\n"
     )
     fresh.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     with pytest.raises(

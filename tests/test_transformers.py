@@ -22,9 +22,9 @@ from mmcache import (
     register,
 )
 from mmcache.architectures import registry
+from mmcache.architectures.block_source import streams_of
 from mmcache.architectures.registry import adapter_for
 from mmcache.layouts.block_stack import branches_of_stack, kept_at_either_end
-from mmcache.layouts.block_streams import streams_of
 from mmcache.layouts.cut import cached_view
 from mmcache.layouts.stand_ins import Enter, PassThrough, RejoinBefore
 from mmcache.testing import check_cheaper, check_same_input

@@ -81,7 +81,7 @@ def accelerate(pipe: Any, plan: PlanLike | Mapping[str, PlanLike] | None = None,
     check_repeats(pipe, default_plan=plan is None and not options)
 
     notes = [
-        *(unknown_denoisers(pipe) if all(part.adapter.described for part in denoisers.values()) else []),
+        *(unknown_denoisers(pipe) if not any(part.adapter.inferred for part in denoisers.values()) else []),
         *guesses(denoisers),
         *borrowed(plan, pipe, denoisers),
         *differences(plans, denoisers, getattr(clock_owner, "scheduler", None)),
@@ -123,7 +123,7 @@ def choose_plans(
             given.get(name),
             default_plan(part.adapter, families[name]),
             options,
-            families[name] or part.adapter.borrows,
+            families[name] or part.adapter.fallback_presets,
         )
         for name, part in denoisers.items()
     }
@@ -157,8 +157,8 @@ def choose_plan(plan: Any, default: Plan, options: dict[str, Any], family: str) 
 def borrowed(plan: Any, pipe: Any, denoisers: dict[str, Denoiser]) -> list[str]:
     """What there is to say where a preset is asked for by name, and none were measured for a denoiser."""
     return [
-        f"{name}: the preset {asked!r} was measured for the family {part.adapter.borrows!r}, and on no "
-        f"{part.adapter.name}"
+        f"{name}: the preset {asked!r} was measured for the family {part.adapter.fallback_presets!r}, and "
+        f"on no {part.adapter.name}"
         for name, part in denoisers.items()
         for asked in [plan.get(name) if isinstance(plan, Mapping) else plan]
         if isinstance(asked, str) and asked in presets() and not family_of(part.adapter, pipe)

@@ -114,7 +114,7 @@ def guesses(denoisers: dict[str, Denoiser]) -> list[str]:
         f"{part.adapter.name}. "
         f"The first full step shows whether cutting there is right; if it is not, every step is full"
         for name, part in denoisers.items()
-        if not part.adapter.described
+        if part.adapter.inferred
     ]
 
 

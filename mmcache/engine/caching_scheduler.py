@@ -64,7 +64,7 @@ class CachingScheduler:
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
-        self.verification = CutVerification(needed=not adapter.described)
+        self.verification = CutVerification(needed=adapter.inferred)
         self._macs = CallMacs(self.model, adapter, compiled=self.compiled)
         self._few_steps = FewSteps()
         # One run per thread: in a loop of one's own, several threads may call one denoiser.

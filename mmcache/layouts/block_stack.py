@@ -13,8 +13,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from mmcache.layouts.cut import Cut, Tap, check_branch
-from mmcache.layouts.deep_part import DeepPart, Placed
+from mmcache.layouts.cut import Block, Cut, Tap, check_branch
+from mmcache.layouts.deep_part import DeepPart
 from mmcache.layouts.residuals import Residuals, ResidualsRead
 from mmcache.layouts.stand_ins import NothingAdded, Slots
 from mmcache.patching.swap import Swap, swap_child
@@ -38,11 +38,11 @@ def branches_of_stack(layers: int, ends: int = 1) -> int:
     return max(0, min(BRANCHES, (layers - 1) // 2 - ends + 1))
 
 
-def numbers(blocks: Iterable[Placed]) -> dict[str, frozenset[int]]:
+def numbers(blocks: Iterable[Block]) -> dict[str, frozenset[int]]:
     """The numbers of blocks, by list."""
     found: dict[str, frozenset[int]] = {}
-    for placed in blocks:
-        found[placed.table] = found.get(placed.table, frozenset()) | {placed.number}
+    for block in blocks:
+        found[block.table] = found.get(block.table, frozenset()) | {block.number}
     return found
 
 
@@ -98,7 +98,7 @@ class BlockStack:
             model,
             self.residuals,
             numbers(order[kept:behind]),
-            numbers(placed for part in parts for placed in part.unseen),
+            numbers(block for part in parts for block in part.unseen),
         )
 
         tap = Tap(f"mmcache.branch{branch}")
@@ -119,7 +119,11 @@ class BlockStack:
             read.arguments,
             residuals=read.needed if self.residuals else None,
             tensors=sum(part.tensors for part in parts),
-            blocks=tuple(entry.block for entry in order),
+            blocks=(
+                *order[:kept],
+                *(replace(block, runs=False) for block in order[kept:behind]),
+                *order[behind:],
+            ),
         )
 
     def _lists(self, model: nn.Module) -> list[str]:
@@ -134,27 +138,26 @@ class BlockStack:
         lists = self._lists(model)
         return sum(len(getattr(model, name)) for name in lists) // self._unit(model) if lists else 0
 
-    def _chain(self, placed: Placed) -> Hashable:
+    def _chain(self, block: Block) -> Hashable:
         """Neighbours of one chain hand their streams to one another in the same shapes."""
-        return None if self.interleaved else (placed.streams, placed.separate)
+        return None if self.interleaved else (block.streams, block.separate)
 
-    def _order(self, model: nn.Module) -> Iterator[Placed]:
+    def _order(self, model: nn.Module) -> Iterator[Block]:
         """The blocks as the model runs them."""
         tables = [list(self._placed(model, name)) for name in self._lists(model)]
         if self.interleaved:
-            yield from (placed for layer in zip(*tables, strict=True) for placed in layer)
+            yield from (block for layer in zip(*tables, strict=True) for block in layer)
             return
         yield from chain(*tables)
 
-    def _placed(self, model: nn.Module, name: str) -> Iterator[Placed]:
-        blocks = list(getattr(model, name))
-        first_separate = len(blocks) - (
-            getattr(model, self.separate_tail[name]) if name in self.separate_tail else 0
-        )
-        for number, block in enumerate(blocks):
-            yield Placed(name, number, block, self.streams[name], separate=number >= first_separate)
+    def _placed(self, model: nn.Module, name: str) -> Iterator[Block]:
+        modules = list(getattr(model, name))
+        tail = getattr(model, self.separate_tail[name]) if name in self.separate_tail else 0
+        for number, module in enumerate(modules):
+            separate = number >= len(modules) - tail
+            yield Block(name, number, module, self.streams[name], separate)
 
-    def _where_it_goes_on(self, part: DeepPart, tail: Sequence[Placed]) -> Placed | None:
+    def _where_it_goes_on(self, part: DeepPart, tail: Sequence[Block]) -> Block | None:
         """The next block, where residuals are added between a part and it."""
         last = part.blocks[-1]
         added = any(of.blocks == last.table and not of.inside for of in self.residuals)
@@ -169,9 +172,9 @@ class BlockStack:
             ]
             yield swap_child(model, name, nn.ModuleList(blocks))
 
-    def _without(self, model: nn.Module, deep: Sequence[Placed]) -> Iterator[Swap]:
+    def _without(self, model: nn.Module, deep: Sequence[Block]) -> Iterator[Swap]:
         """Without the modules that add something behind these blocks."""
-        numbers = {placed.number for placed in deep}
+        numbers = {block.number for block in deep}
         for name, setting in self.side_modules.items():
             interval = model.config[setting]  # type: ignore[index, operator]
             left = [
