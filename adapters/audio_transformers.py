@@ -7,7 +7,7 @@ TURNED = "f+1 attention_head_dim//2"  # a token of the length stands before the 
 
 register(
     transformer(
-        "Stable Audio",
+        "Stable Audio transformer",
         "StableAudioDiTModel",
         streams={"transformer_blocks": HIDDEN},
         example_call=transformer_call(
@@ -22,7 +22,7 @@ register(
 )
 register(
     transformer(
-        "Stable Audio 3",
+        "Stable Audio 3 transformer",
         "StableAudio3DiTModel",
         streams={"transformer_blocks": HIDDEN},
         example_call=transformer_call(
@@ -37,7 +37,7 @@ register(
 )
 register(
     transformer(
-        "ACE-Step",
+        "ACE-Step transformer",
         "AceStepTransformer1DModel",
         streams={"layers": HIDDEN},
         example_call=transformer_call(
@@ -52,7 +52,7 @@ register(
 )
 register(
     transformer(
-        "LongCat Audio",
+        "LongCat Audio transformer",
         "LongCatAudioDiTTransformer",
         streams={"blocks": HIDDEN},
         example_call=transformer_call(
@@ -68,7 +68,7 @@ register(
 )
 register(
     transformer(
-        "MiniMax Music 3",
+        "MiniMax Music 3 transformer",
         "MiniMaxMusic3Transformer1DModel",
         streams={"transformer_blocks": HIDDEN},
         example_call=transformer_call(

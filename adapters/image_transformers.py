@@ -37,13 +37,13 @@ reading = partial(image, data_dependent=True)  # its forward reads a mask, lengt
 
 for adapter in (
     image(
-        "DiT",
+        "DiT transformer",
         "DiTTransformer2DModel",
         streams=BLOCKS,
         example_call=call(more={"class_labels": "long b"}, pixels=SQUARE),
     ),
     image(
-        "PixArt",
+        "PixArt transformer",
         "PixArtTransformer2DModel",
         streams=BLOCKS,
         example_call=call(
@@ -55,7 +55,7 @@ for adapter in (
         ),
     ),
     image(
-        "Lumina Next",
+        "Lumina Next transformer",
         "LuminaNextDiT2DModel",
         streams=LAYERS,
         example_call=call(
@@ -70,7 +70,7 @@ for adapter in (
         ),
     ),
     image(
-        "VQ-Diffusion",
+        "VQ-Diffusion transformer",
         "Transformer2DModel",
         streams=BLOCKS,
         example_call=call(
@@ -82,19 +82,19 @@ for adapter in (
         ),
     ),
     image(
-        "CogView",
+        "CogView transformer",
         *("CogView3PlusTransformer2DModel", "CogView4Transformer2DModel"),
         streams=TWO_STREAMS,
         example_call=call(text="text_embed_dim", more={"original_size": "b 2"} | SIZES, tokens="224"),
     ),
     image(
-        "AuraFlow",
+        "AuraFlow transformer",
         "AuraFlowTransformer2DModel",
         streams={"joint_transformer_blocks": TEXT_HIDDEN, "single_transformer_blocks": HIDDEN},
         example_call=call(text="joint_attention_dim", tokens="256"),
     ),
     image(
-        "Bria Fibo",
+        "Bria Fibo transformer",
         "BriaFiboTransformer2DModel",
         streams=PAIRS_THEN_ONE,
         example_call=call(
@@ -106,19 +106,19 @@ for adapter in (
         ),
     ),
     image(
-        "Ovis Image",
+        "Ovis Image transformer",
         "OvisImageTransformer2DModel",
         streams=PAIRS,
         example_call=call(PACKED, "joint_attention_dim", more=IDS, tokens="256", across=16),
     ),
     image(
-        "LongCat Image",
+        "LongCat Image transformer",
         "LongCatImageTransformer2DModel",
         streams=PAIRS,
         example_call=call(PACKED, "joint_attention_dim", more=IDS, tokens="512", across=16),
     ),
     image(
-        "PRX",
+        "PRX transformer",
         "PRXTransformer2DModel",
         streams={"blocks": HIDDEN},
         example_call=call(
@@ -126,7 +126,7 @@ for adapter in (
         ),
     ),
     image(
-        "Krea 2",
+        "Krea 2 transformer",
         "Krea2Transformer2DModel",
         streams=BLOCKS,
         example_call=call(
@@ -139,15 +139,19 @@ for adapter in (
         ),
     ),
     image(
-        "JoyImage Edit",
+        "JoyImage Edit transformer",
         "JoyImageEditTransformer3DModel",
         streams={"double_blocks": HIDDEN_TEXT},
         # The latent, and that of the image that is edited.
         example_call=call("b 2 in_channels 1 h w", "text_dim", tokens="1024"),
     ),
-    image("JoyImage Edit Plus", "JoyImageEditPlusTransformer3DModel", streams={"double_blocks": HIDDEN_TEXT}),
+    image(
+        "JoyImage Edit Plus transformer",
+        "JoyImageEditPlusTransformer3DModel",
+        streams={"double_blocks": HIDDEN_TEXT},
+    ),
     reading(
-        "Hunyuan Image",
+        "Hunyuan Image transformer",
         "HunyuanImageTransformer2DModel",
         streams={"transformer_blocks": HIDDEN_TEXT, "single_transformer_blocks": HIDDEN_TEXT},
         example_call=call(
@@ -155,13 +159,13 @@ for adapter in (
         ),
     ),
     reading(
-        "Lumina 2",
+        "Lumina 2 transformer",
         "Lumina2Transformer2DModel",
         streams=LAYERS,
         example_call=call(text="cap_feat_dim", mask="bool", tokens="256"),
     ),
     reading(
-        "GLM Image",
+        "GLM Image transformer",
         "GlmImageTransformer2DModel",
         streams=TWO_STREAMS,
         example_call=call(
@@ -172,9 +176,9 @@ for adapter in (
             across=16,
         ),
     ),
-    reading("Qwen Image 2.1", "QwenImage21Transformer2DModel", streams=BLOCKS),
+    reading("Qwen Image 2.1 transformer", "QwenImage21Transformer2DModel", streams=BLOCKS),
     reading(
-        "Ernie Image",
+        "Ernie Image transformer",
         "ErnieImageTransformer2DModel",
         streams={"layers": ("x",)},
         example_call=call(
@@ -182,7 +186,7 @@ for adapter in (
         ),
     ),
     reading(
-        "Bria Fibo 2",
+        "Bria Fibo 2 transformer",
         "BriaFibo2Transformer2DModel",
         streams={"layers": ("x",)},
         example_call=call(
@@ -190,7 +194,7 @@ for adapter in (
         ),
     ),
     reading(
-        "Ideogram 4",
+        "Ideogram 4 transformer",
         "Ideogram4Transformer2DModel",
         streams=LAYERS,
         example_call=call(
@@ -205,13 +209,13 @@ for adapter in (
         ),
     ),
     reading(
-        "Nucleus Image",
+        "Nucleus Image transformer",
         "NucleusMoEImageTransformer2DModel",
         streams=BLOCKS,
         example_call=call(PACKED, "joint_attention_dim", more=QWEN_SHAPES, tokens="512", across=16),
     ),
     reading(
-        "OmniGen",
+        "OmniGen transformer",
         "OmniGenTransformer2DModel",
         streams=LAYERS,
         example_call=call(

@@ -38,25 +38,25 @@ WAN_BLOCKS = {"blocks": HIDDEN}
 
 for adapter in (
     transformer(
-        "Wan",
+        "Wan transformer",
         "WanTransformer3DModel",
         streams=WAN_BLOCKS,
         example_call=wan(more=WAN, pixels="480 832", frames="81"),
     ),
     transformer(
-        "ChronoEdit",
+        "ChronoEdit transformer",
         "ChronoEditTransformer3DModel",
         streams=WAN_BLOCKS,
         example_call=wan(more=WAN, pixels="720 1280", frames="5"),
     ),
     transformer(
-        "SkyReels 2",
+        "SkyReels 2 transformer",
         "SkyReelsV2Transformer3DModel",
         streams=WAN_BLOCKS,
         example_call=wan(more=WAN, pixels="544 960", frames="97"),
     ),
     transformer(
-        "AnyFlow",
+        "AnyFlow transformer",
         "AnyFlowTransformer3DModel",
         streams=WAN_BLOCKS,
         example_call=wan(
@@ -66,7 +66,7 @@ for adapter in (
         ),
     ),
     transformer(
-        "CogVideoX",
+        "CogVideoX transformer",
         "CogVideoXTransformer3DModel",
         streams=TWO_STREAMS,
         example_call=transformer_call(
@@ -79,7 +79,7 @@ for adapter in (
         ),
     ),
     transformer(
-        "Hunyuan Video",
+        "Hunyuan Video transformer",
         "HunyuanVideoTransformer3DModel",
         streams=PAIRS,
         example_call=call(
@@ -92,7 +92,7 @@ for adapter in (
         ),
     ),
     transformer(
-        "LTX Video",
+        "LTX Video transformer",
         "LTXVideoTransformer3DModel",
         streams=BLOCKS,
         example_call=transformer_call(
@@ -107,7 +107,7 @@ for adapter in (
         ),
     ),
     transformer(
-        "LTX 2",
+        "LTX 2 transformer",
         "LTX2VideoTransformer3DModel",
         streams={"transformer_blocks": ("hidden_states", "audio_hidden_states")},
         example_call=transformer_call(
@@ -129,7 +129,7 @@ for adapter in (
         ),
     ),
     transformer(
-        "Allegro",
+        "Allegro transformer",
         "AllegroTransformer3DModel",
         streams=BLOCKS,
         example_call=call(
@@ -147,13 +147,13 @@ for adapter in (
         ),
     ),
     transformer(
-        "EasyAnimate",
+        "EasyAnimate transformer",
         "EasyAnimateTransformer3DModel",
         streams=TWO_STREAMS,
         example_call=call("text_embed_dim", pixels="512", frames="49", tokens="256"),
     ),
     transformer(
-        "Kandinsky 5",
+        "Kandinsky 5 transformer",
         "Kandinsky5Transformer3DModel",
         streams={"visual_transformer_blocks": ("visual_embed",)},
         example_call=transformer_call(
@@ -165,7 +165,7 @@ for adapter in (
         ),
     ),
     transformer(
-        "Kandinsky 6",
+        "Kandinsky 6 transformer",
         "Kandinsky6Transformer3DModel",
         streams={"visual_transformer_blocks": ("vis", "aud")},
         example_call=transformer_call(
@@ -176,10 +176,12 @@ for adapter in (
         ),
     ),
     transformer(
-        "Kandinsky 6 SR", "Kandinsky6SRTransformer3DModel", streams={"visual_transformer_blocks": HIDDEN}
+        "Kandinsky 6 SR transformer",
+        "Kandinsky6SRTransformer3DModel",
+        streams={"visual_transformer_blocks": HIDDEN},
     ),
     reading(
-        "Hunyuan Video 1.5",
+        "Hunyuan Video 1.5 transformer",
         "HunyuanVideo15Transformer3DModel",
         streams=TWO_STREAMS,
         example_call=call(
@@ -198,7 +200,7 @@ for adapter in (
         ),
     ),
     reading(
-        "FramePack",
+        "FramePack transformer",
         "HunyuanVideoFramepackTransformer3DModel",
         streams=PAIRS,
         example_call=call(
@@ -222,7 +224,7 @@ for adapter in (
         ),
     ),
     reading(
-        "Helios",
+        "Helios transformer",
         "HeliosTransformer3DModel",
         streams=WAN_BLOCKS,
         example_call=wan(
@@ -240,11 +242,11 @@ for adapter in (
         ),
     ),
     reading(
-        "Mochi",
+        "Mochi transformer",
         "MochiTransformer3DModel",
         streams=TWO_STREAMS,
         example_call=call("text_embed_dim", "bool", pixels="480 848", frames="163", tokens="256", along=6),
     ),
-    reading("Sana WM", "SanaWMTransformer3DModel", streams={"blocks": ("x",)}),
+    reading("Sana WM transformer", "SanaWMTransformer3DModel", streams={"blocks": ("x",)}),
 ):
     register(adapter)

@@ -13,7 +13,7 @@ import pkgutil
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -177,13 +177,8 @@ def denoiser_names() -> list[str]:
 
 
 def closest_denoiser_name(model: nn.Module) -> str:
-    """The known class with the name that is most like that of the model's class."""
-    return closest(type(model).__name__, denoiser_names())
-
-
-def closest(name: str, names: Sequence[str]) -> str:
-    """The one of several names that is most like another."""
-    return get_close_matches(name, names, n=1, cutoff=0)[0]
+    """The known model class whose name is most like that of a model's class, for messages."""
+    return get_close_matches(type(model).__name__, denoiser_names(), n=1, cutoff=0)[0]
 
 
 def adapter_for(model: nn.Module) -> Adapter | None:

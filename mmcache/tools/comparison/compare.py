@@ -147,7 +147,7 @@ def timed_models(pipe: Any) -> list[torch.nn.Module]:
         raise UnsupportedPipelineError(
             f"compare() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
         )
-    return [part.model for parts in (denoisers, find_side_networks(pipe)) for part in parts.values()]
+    return [part.module for parts in (denoisers, find_side_networks(pipe)) for part in parts.values()]
 
 
 def compared(

@@ -18,8 +18,8 @@ from mmcache.tools.comparison.call_counter import CallCounter
 @contextmanager
 def noted_calls(pipe: Any) -> Iterator[dict[str, CallCounter]]:
     """Count, within the block, the calls of the components that no session counts. By name."""
-    counted = {id(unwrap_compiled(part.model)) for part in find_denoisers(pipe).values()}
-    counted |= {id(unwrap_compiled(part.model)) for part in find_side_networks(pipe).values()}
+    counted = {id(part.model) for part in find_denoisers(pipe).values()}
+    counted |= {id(part.model) for part in find_side_networks(pipe).values()}
     counters: dict[str, CallCounter] = {}
     with ExitStack() as undo:
         for name, component in models_of(pipe).items():
