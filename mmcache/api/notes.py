@@ -63,8 +63,8 @@ def borrowed_presets(plan: Any, pipeline: ResolvedPipeline, families: Mapping[st
     return [
         Note(
             "borrowed_preset",
-            f"{name}: the preset {asked!r} was measured for the family {part.adapter.fallback_presets!r}, and "
-            f"on no {part.adapter.name}",
+            f"{name}: the preset {asked!r} was measured for the family {part.adapter.fallback_presets!r}, "
+            f"and on no {part.adapter.name}",
         )
         for name, part in pipeline.denoisers.items()
         for asked in [plan.get(name) if isinstance(plan, Mapping) else plan]
