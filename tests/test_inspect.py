@@ -175,7 +175,7 @@ def test_a_pipeline_folder_needs_no_weights(tmp_path):
     [
         ("no such folder", ["no/such/folder"]),
         ("no model_index.json in it", ["empty"]),
-        ("has no denoiser that mmcache knows", ["vae-alone"]),
+        ("no adapter for denoiser (AutoencoderKL)", ["vae-alone"]),
         ("cannot be read as a config", ["broken"]),
         ("makes no UNet2DConditionModel", ["wrong"]),
         ("has to end in .png", ["wrong", "--plot", "u.jpg"]),

@@ -75,7 +75,7 @@ class Tap:
         self._seen: dict[int, torch.Tensor] = {}
 
     def keep(self, position: int, tensor: torch.Tensor | None) -> None:
-        """Of a stream that is not there (a video without sound) an empty tensor, so that places stay."""
+        """Keep a tensor; an empty one for a stream that is not there (a video without sound)."""
         self._seen[position] = torch.empty(0) if tensor is None else tensor.detach().clone()
 
     def peek(self, tensors: int | None = None) -> Feature:

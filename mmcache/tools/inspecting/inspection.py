@@ -137,7 +137,7 @@ def why_not(model: nn.Module, adapter: Adapter, error: Exception) -> str:
     if adapter.data_dependent:
         return (
             f"a {type(model).__name__} looks at the contents of its tensors, and a config has none; "
-            f"`mmcache compare` counts them while it draws"
+            f"`mmcache compare` counts them while it generates"
         )
     said = " ".join(str(error).split())[:120] or type(error).__name__
     return f"the call that its config leads to fails ({said})"
