@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from mmcache.tools.comparison.task_inputs import size_like
+from mmcache.tools.tasks.task_inputs import size_like
 from mmcache_demos.app.board import ANSWERED, Board
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.markup import inline

@@ -1,4 +1,4 @@
-"""Pictures that are drawn by matplotlib."""
+"""Images that are drawn by matplotlib."""
 
 import io
 from typing import Any
@@ -9,7 +9,7 @@ DPI = 130
 
 
 def require_matplotlib() -> None:
-    """Find out beforehand whether a picture can be drawn.
+    """Find out beforehand whether an image can be drawn.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
