@@ -77,7 +77,7 @@ def test_a_cut_that_leaves_out_too_much_is_found(monkeypatch):
         "mmcache.api.resolved_pipeline.side_adapter_for",
         lambda model: one_fewer if side_adapter_for(model) else None,
     )
-    with pytest.raises(LawBroken, match="law 9"):
+    with pytest.raises(LawBroken, match="law 11"):
         check_side_networks(controlnet.one, run, PLAN)
 
 

@@ -6,6 +6,7 @@ import diffusers
 import pytest
 
 from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, accelerate
+from mmcache.architectures.component import Denoiser
 from mmcache.architectures.registry import adapter_for
 from mmcache.engine.run import Run
 from mmcache.layouts.skip_unet import cut
@@ -174,7 +175,7 @@ def tapped_one_layer_off(model, branch):
 
 
 def test_a_wrong_tap_breaks_law_1(monkeypatch):
-    monkeypatch.setattr(probes, "find_denoisers", lambda pipe: {"unet": (pipe.unet, wrong)})
+    monkeypatch.setattr(probes, "find_denoisers", lambda pipe: {"unet": Denoiser("unet", pipe.unet, wrong)})
     wrong = adapter_with(cut=tapped_one_layer_off)
     with pytest.raises(LawBroken, match="law 1: unet, branch 4: cached and full"):
         check_same_input(tiny.stable_diffusion(), tiny.sample)
@@ -221,7 +222,7 @@ def test_each_law_can_be_broken(monkeypatch):
     with pytest.raises(LawBroken, match="law 5"):
         check_independent(make, Leaving().random, plan)
     with monkeypatch.context() as patch:
-        patch.setattr(probes, "find_denoisers", lambda pipe: {"unet": (pipe.unet, leaky)})
+        patch.setattr(probes, "find_denoisers", lambda pipe: {"unet": Denoiser("unet", pipe.unet, leaky)})
         leaky = adapter_with(branches=lambda model: 1, cut=lambda model, branch: cut(model, 2))
         patch.setattr(laws, "dead_modules", lambda model, cut: [])
         with pytest.raises(LawBroken, match="law 6"):

@@ -12,7 +12,6 @@ import pytest
 
 from mmcache import Plan, Taylor, Uniform, UnsupportedPipelineError, accelerate
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
-from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.testing import (
     check_cheaper,
     check_fresh,
@@ -59,7 +58,7 @@ def sampler(case, guided):
 def plan_of(interval, pipe):
     """Interval 3 at the deepest branch that all denoisers have, the others at the shallowest."""
     models = find_denoisers(pipe).values()
-    deepest = min(part.adapter.branches(unwrap_compiled(part.model)) for part in models) - 1
+    deepest = min(part.branches for part in models) - 1
     return Plan(Uniform(interval), Taylor(1), branch=deepest if interval == 3 else 0)
 
 

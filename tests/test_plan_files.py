@@ -21,7 +21,7 @@ from mmcache import (
     save_plan,
 )
 from mmcache.architectures.registry import adapters
-from mmcache.plans.calibrated_for import MadeFor
+from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.plan_file import plan_as_dict
 from mmcache.plans.plan_schema import plan_schema
 from mmcache.plans.presets import USUAL, families, find_plan
@@ -35,7 +35,9 @@ PLANS = [
     Plan(
         StepMask([0, 2]),
         Fitted([[], [1.0], [], [-0.9, 1.9]]),
-        made_for=MadeFor("UNet2DConditionModel", "DDIMScheduler", 4, config="0a1b2c3d", made="2026-11-23"),
+        calibrated_for=CalibratedFor(
+            "UNet2DConditionModel", "DDIMScheduler", 4, config="0a1b2c3d", made="2026-11-23"
+        ),
     ),
 ]
 
@@ -128,3 +130,14 @@ def test_a_plan_for_so_many_steps_is_stretched_only_when_asked():
     longer.check_total(8)
     assert plan.for_steps(4) is plan
     assert Plan(NonUniform(3), branch=[0, 0, 1, 1]).for_steps(2).branch == (0, 1)
+
+
+def test_the_earlier_name_of_a_key_is_still_read(tmp_path):
+    made = "{denoiser: UNet2DConditionModel, scheduler: DDIMScheduler, steps: 4}"
+    (tmp_path / "plan.yaml").write_text(f"policy: {{name: Uniform, interval: 3}}\nmade_for: {made}\n")
+    assert load_plan(tmp_path / "plan.yaml").calibrated_for.steps == 4
+    (tmp_path / "plan.yaml").write_text(
+        f"policy: {{name: Uniform, interval: 3}}\nmade_for: {made}\ncalibrated_for: {made}\n"
+    )
+    with pytest.raises(PlanFileError):
+        load_plan(tmp_path / "plan.yaml")

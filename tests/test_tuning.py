@@ -154,7 +154,7 @@ def test_a_sampler_that_runs_more_steps_than_it_is_asked_for(branches):
     pipe = prompted()
     pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
     found = tune(pipe, PROMPTS, speedup=1.3, steps=6, branches=branches, runs=2, height=32, width=32)
-    assert found.plan.made_for.steps == 7  # PLMS calls the denoiser once more
+    assert found.plan.calibrated_for.steps == 7  # PLMS calls the denoiser once more
     with accelerate(pipe, found.plan) as session:
         pipe("a cat", num_inference_steps=6, height=32, width=32, output_type="np")
         part = session.report().denoisers[0]
@@ -168,8 +168,8 @@ def tuned(pipe):
 
 def test_a_tuned_plan_keeps_its_price_and_says_what_it_was_made_for(pipe, tuned):
     assert tuned.speedup >= 1.5
-    assert tuned.plan.made_for.steps == STEPS
-    assert tuned.plan.made_for.scheduler == type(pipe.scheduler).__name__
+    assert tuned.plan.calibrated_for.steps == STEPS
+    assert tuned.plan.calibrated_for.scheduler == type(pipe.scheduler).__name__
     assert "PSNR to the full run" in tuned.plan.evidence
     with accelerate(pipe, tuned.plan) as session:
         pipe("a lighthouse", num_inference_steps=STEPS, height=32, width=32, output_type="np")
@@ -264,7 +264,7 @@ def test_the_command_writes_a_plan_file_and_prints_its_figures(folder, tmp_path)
     given = ["--model", folder, "--prompts", folder / "prompts.txt", "--steps", 8, "--runs", 2]
     done = command("--speedup", 1.5, *given, "--height", 32, "--width", 32, "--out", tmp_path / "plan.yaml")
     assert done.exit_code == 0, done.output
-    assert mmcache.load_plan(tmp_path / "plan.yaml").made_for.steps == 8
+    assert mmcache.load_plan(tmp_path / "plan.yaml").calibrated_for.steps == 8
     for words in ("tuned", "test", "evenly spaced", "Hold()", "Taylor(order=1)", "fewer denoiser MACs"):
         assert words in " ".join(done.stdout.split())
 
@@ -293,6 +293,6 @@ def test_without_a_model_it_is_the_shipped_miniature(pipe, monkeypatch, tmp_path
     done = command("--speedup", 1.5, "--steps", 6, "--runs", 1, "--out", tmp_path / "plan.yaml", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert found["plan"]["made_for"]["steps"] == 6
+    assert found["plan"]["calibrated_for"]["steps"] == 6
     assert found["speedup_in_macs"] >= 1.5
     assert found["psnr_db"]["test"]["images"] == 4

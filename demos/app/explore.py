@@ -9,7 +9,6 @@ from torch import nn
 
 from mmcache.api.report import format_macs
 from mmcache.api.resolved_pipeline import find_denoisers
-from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.tools.inspecting.drawing import draw
 from mmcache.tools.inspecting.from_config import denoisers_from_config
 from mmcache.tools.inspecting.inspection import Branch, Inspection, inspect
@@ -87,7 +86,7 @@ def denoisers_of(name: str) -> dict[str, nn.Module]:
     if not name.startswith(SHIPPED_AS):
         return dict(denoisers_from_config(name))
     pipe = load_miniature(name.removeprefix(SHIPPED_AS))
-    return {part: unwrap_compiled(denoiser.model) for part, denoiser in find_denoisers(pipe).items()}
+    return {part: denoiser.model for part, denoiser in find_denoisers(pipe).items()}
 
 
 def section(one: Explored, branch: int) -> str:

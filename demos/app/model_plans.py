@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from mmcache.api.accelerate import family_of
-from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.api.plan_choice import families
+from mmcache.api.resolved_pipeline import resolve
 from mmcache.architectures.adapter import Adapter, default_plan
 from mmcache.architectures.registry import adapters
 from mmcache.plans.plan import Plan
@@ -47,8 +47,9 @@ def known(models: Models, task: Task, name: str) -> Known | None:
     pipe: Any = models.loaded(task, name)
     if pipe is None:
         return None
-    first = next(iter(find_denoisers(pipe).values()))
-    return Known(first.adapter, family_of(first.adapter, pipe))
+    pipeline = resolve(pipe)
+    name, family = next(iter(families(pipeline).items()))
+    return Known(pipeline.denoisers[name].adapter, family)
 
 
 def recommended_plan(models: Models, task: Task, name: str) -> Plan | None:

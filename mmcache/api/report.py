@@ -12,6 +12,34 @@ MacsOf = Callable[[Hashable, int | None], int | None]
 
 
 @dataclass(frozen=True)
+class Full:
+    """The whole model ran."""
+
+    def __str__(self) -> str:
+        return "full"
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The skip branch of this number ran."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"branch {self.number}"
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """A side network computed its first so many residuals."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"residuals {self.number}"
+
+
+@dataclass(frozen=True)
 class Step:
     """One denoiser call: a step, or a lane of it where a step has several calls.
 
@@ -19,8 +47,7 @@ class Step:
         step: 0-based.
         lane: which call of the step.
         time: the sampler's timestep.
-        branch: the skip branch that ran; None for a full call. Of a side network: how many residuals were
-            computed.
+        ran: what of the model ran.
         cache_miss: full only because no kept feature fitted (another batch size, a new lane).
         macs: multiply-adds; None where they cannot be counted.
         full_macs: what the whole denoiser would have taken.
@@ -31,12 +58,21 @@ class Step:
     step: int
     lane: int
     time: float
-    branch: int | None
+    ran: Full | Branch | Residuals
     cache_miss: bool
     macs: int | None
     full_macs: int | None
     seconds: float
     bytes_held: int
+
+    @property
+    def branch(self) -> int | None:
+        """The number of the branch, or of residuals; None for a full call."""
+        return None if isinstance(self.ran, Full) else self.ran.number
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; `ran` by its number, as `branch`."""
+        return asdict(self) | {"ran": str(self.ran), "branch": self.branch}
 
 
 @dataclass(frozen=True)
@@ -47,7 +83,6 @@ class DenoiserReport:
     adapter: str
     plan: str
     steps: tuple[Step, ...]
-    unit: str = "branch"  # what is counted in `Step.branch`
 
     @property
     def full_steps(self) -> int:
@@ -78,7 +113,8 @@ class DenoiserReport:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         sums = ("full_steps", "cached_steps", "seconds", "macs", "full_macs", "bytes_held")
-        return asdict(self) | {name: getattr(self, name) for name in sums}
+        steps = {"steps": [step.as_dict() for step in self.steps]}
+        return asdict(self) | steps | {name: getattr(self, name) for name in sums}
 
     def __str__(self) -> str:
         if not self.steps:
@@ -94,8 +130,7 @@ class DenoiserReport:
             "  step lane     time  ran              MACs   seconds      held",
         ]
         for step in self.steps:
-            ran = "full" if step.branch is None else f"{self.unit} {step.branch}"
-            ran += " (no fitting feature)" if step.cache_miss else ""
+            ran = f"{step.ran} (no fitting feature)" if step.cache_miss else str(step.ran)
             macs = "?" if step.macs is None else format_macs(step.macs)
             lines.append(
                 f"  {step.step:4d} {step.lane:4d} {step.time:8.1f}  {ran:13s} {macs:>9s} "
@@ -138,15 +173,17 @@ class Report:
         return "\n".join([*map(str, self.parts), *(f"note: {note}" for note in self.notes)])
 
 
-def steps_of(calls: list[CallRecord], macs_of: MacsOf) -> tuple[Step, ...]:
-    """The records of a run with their multiply-adds."""
+def steps_of(
+    calls: list[CallRecord], macs_of: MacsOf, smaller: type[Branch] | type[Residuals] = Branch
+) -> tuple[Step, ...]:
+    """The records of a run with their multiply-adds; `smaller` is what ran where not all did."""
     macs_of = functools.cache(macs_of)  # to tell whether a figure still holds, the whole model is looked at
     return tuple(
         Step(
             step=call.clock.step,
             lane=call.lane,
             time=call.clock.time,
-            branch=call.branch,
+            ran=Full() if call.branch is None else smaller(call.branch),
             cache_miss=call.cache_miss,
             macs=macs_of(call.signature, call.branch),
             full_macs=0 if call.again else macs_of(call.signature, None),

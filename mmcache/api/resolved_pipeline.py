@@ -1,22 +1,22 @@
-"""The parts of a pipeline that mmcache has to do with, by name: denoisers and side networks."""
+"""A pipeline, looked at once: its denoisers, side networks, schedulers and the arguments of its call."""
 
 import inspect
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
 
 from diffusers import DiffusionPipeline
 from torch import nn
 
-from mmcache.architectures.adapter import Adapter, SideAdapter
-from mmcache.architectures.registry import adapter_for, denoiser_names, side_adapter_for
+from mmcache.architectures.component import Denoiser, SideNetwork
+from mmcache.architectures.registry import adapter_for, closest_denoiser_name, side_adapter_for
+from mmcache.clocks.pipeline_clock import own_schedulers, pipelines_of
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.patching.forward_patch import unwrap_compiled
 
 BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
-LOOK = (
-    "To add one, see adapters/README.md. If it is a stack of blocks, mmcache can look for them: "
-    "mmcache.register(mmcache.general_adapter(model)); compare before you rely on it."
-)
 RESIDUALS = {  # the denoiser's arguments that side networks are for
     "down_block_additional_residuals",
     "controlnet_block_samples",
@@ -24,18 +24,62 @@ RESIDUALS = {  # the denoiser's arguments that side networks are for
 }
 
 
-class Denoiser(NamedTuple):
-    """A model, perhaps a compiled one, and what describes it."""
+@dataclass(frozen=True, eq=False)
+class ResolvedPipeline:
+    """What `accelerate` knows of its first argument.
 
-    model: nn.Module
-    adapter: Adapter
+    Attributes:
+        owner: the pipeline, or the bare denoiser.
+        denoisers: by name; of several, those that have a deep part.
+        scheduler: that of someone's own loop around a bare denoiser, if it was named.
+    """
+
+    owner: Any
+    denoisers: Mapping[str, Denoiser]
+    scheduler: Any = None
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is a denoiser without a pipeline."""
+        return isinstance(self.owner, nn.Module)
+
+    @property
+    def class_name(self) -> str:
+        return type(self.owner).__name__
+
+    @cached_property
+    def clock_owner(self) -> Any:
+        """What holds the schedulers: the pipeline, or a place for the scheduler of a bare denoiser."""
+        return SimpleNamespace(scheduler=self.scheduler) if self.is_bare else self.owner
+
+    @property
+    def schedulers(self) -> list[Any]:
+        return [one for part in pipelines_of(self.clock_owner) for one in own_schedulers(part)]
+
+    @cached_property
+    def call_parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The arguments that the pipeline is called with; none for a bare denoiser.
+
+        Raises:
+            UnsupportedPipelineError: it is not called itself.
+        """
+        if self.is_bare:
+            return {}
+        if not any("__call__" in vars(kind) for kind in type(self.owner).__mro__):
+            raise UnsupportedPipelineError(
+                f"{self.class_name} is not called itself: it makes another pipeline of its parts for every "
+                f"task. Make the one that you need, and accelerate that."
+            )
+        return inspect.signature(type(self.owner).__call__).parameters
 
 
-class SideNetwork(NamedTuple):
-    """The same for a network beside a denoiser."""
+def resolve(owner: Any, scheduler: Any = None) -> ResolvedPipeline:
+    """Look at a pipeline or a bare denoiser.
 
-    model: nn.Module
-    adapter: SideAdapter
+    Raises:
+        UnsupportedPipelineError: it has no denoiser that an adapter describes.
+    """
+    return ResolvedPipeline(owner, find_denoisers(owner), scheduler)
 
 
 def models_of(pipe: DiffusionPipeline) -> dict[str, nn.Module]:
@@ -51,39 +95,47 @@ def part_of(owner: Any, name: str) -> nn.Module | None:
 
 
 def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
-    """The parts of a pipe that an adapter describes, by name; of several, those that have a deep part.
+    """The denoisers of a pipe that an adapter describes, by name; of several, those that have a deep part.
 
     Raises:
         UnsupportedPipelineError: there is none.
     """
-    known = ", ".join(denoiser_names())
     if isinstance(pipe, nn.Module):
-        adapter = adapter_for(unwrap_compiled(pipe))
-        if adapter is None:
-            raise UnsupportedPipelineError(
-                f"{type(unwrap_compiled(pipe)).__name__} is no denoiser that mmcache knows "
-                f"(it knows {known}). {LOOK}"
-            )
-        return {BARE: Denoiser(pipe, adapter)}
+        return {BARE: described(BARE, pipe)}
     if not isinstance(pipe, DiffusionPipeline):
         raise UnsupportedPipelineError(
-            f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: "
-            f"pass the object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained()"
+            f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: pass the "
+            f"object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)."
         )
     models = models_of(pipe)
     found = {name: (model, adapter_for(unwrap_compiled(model))) for name, model in models.items()}
-    denoisers = {name: Denoiser(model, adapter) for name, (model, adapter) in found.items() if adapter}
+    denoisers = {name: Denoiser(name, model, adapter) for name, (model, adapter) in found.items() if adapter}
     if not denoisers:
-        parts = ", ".join(f"{name} ({type(model).__name__})" for name, model in models.items()) or "no models"
+        kinds = {name: type(unwrap_compiled(model)).__name__ for name, model in models.items()}
+        parts = ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "no models"
         raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} has no denoiser that mmcache knows: it has {parts}; mmcache knows "
-            f"{known}. Nor has one of them a list of blocks that it can see how to cut. To add one, see "
-            f"adapters/README.md."
+            f"{type(pipe).__name__} has no denoiser with an adapter: it has {shortened(parts, 120)}. Run "
+            f"`mmcache adapters` for the known classes, or see adapters/README.md."
         )
-    gain = {
-        name: part for name, part in denoisers.items() if part.adapter.branches(unwrap_compiled(part.model))
-    }
+    gain = {name: part for name, part in denoisers.items() if part.branches}
     return gain or denoisers
+
+
+def described(name: str, module: nn.Module) -> Denoiser:
+    """A bare denoiser with its adapter.
+
+    Raises:
+        UnsupportedPipelineError: there is none.
+    """
+    model = unwrap_compiled(module)
+    adapter = adapter_for(model)
+    if adapter is None:
+        raise UnsupportedPipelineError(
+            f"No adapter for {type(model).__name__}. Closest known class: {closest_denoiser_name(model)}. "
+            f"Run `mmcache adapters` for the list, or see adapters/README.md. For a stack of blocks, try "
+            f"mmcache.register(mmcache.general_adapter(model))."
+        )
+    return Denoiser(name, module, adapter)
 
 
 def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:
@@ -95,10 +147,12 @@ def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:
         for name, model in models_of(pipe).items()
         for candidate in [(name, model), *several(name, unwrap_compiled(model))]
     )
-    found = {name: (model, side_adapter_for(unwrap_compiled(model))) for name, model in candidates}
-    networks = {name: SideNetwork(model, adapter) for name, (model, adapter) in found.items() if adapter}
-    first = {id(network.model): name for name, network in reversed(networks.items())}
-    return {name: network for name, network in networks.items() if first[id(network.model)] == name}
+    found = {name: (part, side_adapter_for(unwrap_compiled(part))) for name, part in candidates}
+    networks = {
+        name: SideNetwork(name, model, adapter) for name, (model, adapter) in found.items() if adapter
+    }
+    first = {id(network.module): name for name, network in reversed(networks.items())}
+    return {name: network for name, network in networks.items() if first[id(network.module)] == name}
 
 
 def several(name: str, model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -107,38 +161,11 @@ def several(name: str, model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield f"{name}.nets.{index}", net
 
 
-def guesses(denoisers: dict[str, Denoiser]) -> list[str]:
-    """What there is to say of denoisers whose blocks were found by looking."""
-    return [
-        f"{name} ({type(unwrap_compiled(part.model)).__name__}) is described by no adapter; "
-        f"{part.adapter.name}. "
-        f"The first full step shows whether cutting there is right; if it is not, every step is full"
-        for name, part in denoisers.items()
-        if not part.adapter.described
-    ]
-
-
-def takes_residuals(model: nn.Module) -> bool:
+def takes_residuals(denoiser: Denoiser) -> bool:
     """Whether side networks are for this denoiser."""
-    return not RESIDUALS.isdisjoint(inspect.signature(type(unwrap_compiled(model)).forward).parameters)
+    return not RESIDUALS.isdisjoint(denoiser.parameters)
 
 
-def unknown_denoisers(pipe: Any) -> list[str]:
-    """Models that are told the time, as denoisers are, but which are not cached, and why."""
-    if not isinstance(pipe, DiffusionPipeline):
-        return []
-    models = {name: unwrap_compiled(model) for name, model in models_of(pipe).items()}
-    described = {name: (model, adapter_for(model)) for name, model in models.items()}
-    without_deep_part = [
-        f"{name} ({type(model).__name__}) {adapter.refused}: it runs in full"
-        for name, (model, adapter) in described.items()
-        if adapter is not None and not adapter.branches(model)
-    ]
-    return without_deep_part + [
-        f"{name} ({type(model).__name__}) has no adapter: it runs in full"
-        for name, (model, adapter) in described.items()
-        if "timestep" in inspect.signature(type(model).forward).parameters
-        and adapter is None
-        and side_adapter_for(model) is None
-        and not getattr(model, "nets", ())
-    ]
+def shortened(text: str, most: int) -> str:
+    """A text cut to a length, for messages."""
+    return text if len(text) <= most else text[: most - 4].rstrip(", ") + " ..."

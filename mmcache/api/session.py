@@ -1,18 +1,15 @@
 """What `accelerate` returns: the pipeline's acceleration, which can be reported on, paused and undone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
-from torch import nn
-
-from mmcache.api.report import DenoiserReport, Report, steps_of
-from mmcache.api.resolved_pipeline import Denoiser, SideNetwork, find_side_networks, part_of, takes_residuals
-from mmcache.architectures.registry import adapter_for
-from mmcache.clocks.clock import Clock
+from mmcache.api.bindings import Bindings
+from mmcache.api.notes import Note
+from mmcache.api.report import DenoiserReport, Report, Residuals, steps_of
+from mmcache.api.resolved_pipeline import part_of
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.side_scheduler import SideScheduler
-from mmcache.patching.forward_patch import is_compiled, patch_forward, unwrap_compiled
 from mmcache.plans.plan import Plan
 
 # The session of each owner, so that accelerating again and `restore(pipe)` find it, even after its
@@ -33,21 +30,17 @@ class Session:
         owner: the pipeline, or the bare model.
         plans: how each denoiser is cached, by its name in the pipeline.
         notes: what there is to say about the acceleration, also in the report.
-        denoisers: what drives each of them, by name.
-        side_networks: what drives the ControlNets, by name.
 
     Use it as a context manager to restore at the end of the block.
     """
 
-    def __init__(self, owner: Any, plans: Mapping[str, Plan], clock: Clock, notes: list[str]) -> None:
+    def __init__(
+        self, owner: Any, plans: Mapping[str, Plan], notes: Sequence[Note], bindings: Bindings
+    ) -> None:
         self.owner = owner
         self.plans = dict(plans)
-        self.notes = notes
-        self._clock = clock
-        self._takes_residuals: str | None = None
-        self.denoisers: dict[str, CachingScheduler] = {}
-        self.side_networks: dict[str, SideScheduler] = {}
-        self._undo: dict[str, Callable[[], None]] = {}
+        self.notes = list(notes)
+        self._bindings = bindings
         _live[id(owner)] = self
 
     @property
@@ -55,52 +48,15 @@ class Session:
         """How the pipeline is cached; that of the first denoiser where they differ."""
         return next(iter(self.plans.values()))
 
-    def bind(self, name: str, part: Denoiser) -> None:
-        """Put the caching scheduler around one denoiser."""
-        scheduler = CachingScheduler(part.model, part.adapter, self.plans[name], self._clock)
-        self._undo[name] = patch_forward(part.model, scheduler, owner=self)
-        self.denoisers[name] = scheduler
-        if self._takes_residuals is None and takes_residuals(part.model):
-            self._takes_residuals = name
+    @property
+    def denoisers(self) -> Mapping[str, CachingScheduler]:
+        """What drives each denoiser, by name."""
+        return self._bindings.denoisers
 
-    def rebind(self) -> None:
-        """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""
-        for name, scheduler in list(self.denoisers.items()):
-            model = part_of(self.owner, name)
-            if model is None or not changed(model, scheduler):
-                continue
-            adapter = adapter_for(unwrap_compiled(model))
-            if adapter is not None:
-                self._undo[name]()
-                self.bind(name, Denoiser(model, adapter))
-                self.denoisers[name].enabled = scheduler.enabled
-        self.bind_side_networks()
-
-    def bind_side_networks(self) -> None:
-        """Drive the ControlNets that the owner has now, and no others."""
-        found = find_side_networks(self.owner) if self._takes_residuals else {}
-        before = dict(self.side_networks)
-        for name, side in before.items():
-            if name not in found or changed(found[name].model, side):
-                self._undo.pop(name)()
-                del self.side_networks[name]
-        for name, part in found.items():
-            if name not in self.side_networks:
-                side = self._bind_side_network(name, part)
-                side.enabled = before[name].enabled if name in before else True
-
-    def _bind_side_network(self, name: str, part: SideNetwork) -> SideScheduler:
-        denoiser = str(self._takes_residuals)
-        side = SideScheduler(name, part.model, part.adapter, denoiser, lambda: self.denoisers[denoiser])
-        self._undo[name] = patch_forward(part.model, side, owner=self)
-        self.side_networks[name] = side
-        return side
-
-    def drop_early_ones(self, run: int, last_step: int) -> None:
-        """At the end of a run: denoisers that were not called in its last step hold nothing more either."""
-        for scheduler in self.denoisers.values():
-            if scheduler.run.number == run and scheduler.run.has_stopped_before(last_step):
-                scheduler.run.clear_features()
+    @property
+    def side_networks(self) -> Mapping[str, SideScheduler]:
+        """What drives each ControlNet, by name."""
+        return self._bindings.side_networks
 
     @property
     def enabled(self) -> bool:
@@ -116,71 +72,11 @@ class Session:
     @property
     def active(self) -> bool:
         """False once restored."""
-        return bool(self._undo)
-
-    def report(self) -> Report:
-        """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
-        return Report(
-            tuple(self._denoiser_report(name, scheduler) for name, scheduler in self.denoisers.items()),
-            (*self.notes, *self._replaced(), *self._read(), *self._verified(), *self._whole()),
-            tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
-        )
-
-    def _replaced(self) -> list[str]:
-        return [
-            f"{name} was replaced, and the new one is not accelerated yet: the next run may do it, "
-            f"accelerate(pipe) does it now"
-            for name, scheduler in self.denoisers.items()
-            if self.active and part_of(self.owner, name) not in (None, scheduler.entrance)
-        ]
-
-    def _read(self) -> list[str]:
-        return [
-            f"{name}: every step was full, since layers that a cached step leaves out have attention "
-            f"processors whose maps may be read ({', '.join(scheduler.run.readers)})"
-            for name, scheduler in self.denoisers.items()
-            if scheduler.run.readers
-        ]
-
-    def _verified(self) -> list[str]:
-        """What the first full steps have shown of denoisers that no adapter describes."""
-        return [
-            f"{name}: every step was full: {scheduler.verification.failure}"
-            if scheduler.verification.failure
-            else f"{name}: the cut was verified on {len(scheduler.verification.verified)} kinds of calls"
-            for name, scheduler in self.denoisers.items()
-            if scheduler.verification.failure or scheduler.verification.verified
-        ]
-
-    def _whole(self) -> list[str]:
-        """Side networks of which the last run's cached steps have left out nothing."""
-        return [
-            f"{name}: ran whole at every step: nothing of it could be left out at the cached ones"
-            for name, side in self.side_networks.items()
-            if side.past is not None
-            and side.enabled
-            and side.past.calls
-            and any(call.branch is not None for call in self.denoisers[side.denoiser_name].run.calls)
-            and all(call.branch is None for call in side.past.calls)
-        ]
-
-    def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:
-        steps = steps_of(scheduler.run.calls, scheduler.macs)
-        return DenoiserReport(name, scheduler.adapter.name, str(self.plans[name]), steps)
-
-    def _side_report(self, name: str, side: SideScheduler) -> DenoiserReport:
-        steps = steps_of(side.past.calls if side.past else [], side.macs)
-        plan = f"only the residuals that {side.denoiser_name} uses"
-        return DenoiserReport(name, side.adapter.name, plan, steps, unit="residuals")
+        return self._bindings.active
 
     def restore(self) -> None:
         """Undo everything; the pipeline is bit for bit what it was. Doing it twice is fine."""
-        for undo in self._undo.values():
-            undo()
-        self._undo.clear()
-        self._clock.release()
-        for scheduler in self.denoisers.values():
-            scheduler.clear_features()
+        self._bindings.restore()
 
     def __enter__(self) -> "Session":
         return self
@@ -188,7 +84,41 @@ class Session:
     def __exit__(self, *exc: object) -> None:
         self.restore()
 
+    def report(self) -> Report:
+        """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
+        return Report(
+            tuple(self._denoiser_report(name, scheduler) for name, scheduler in self.denoisers.items()),
+            (*self.notes, *self._notes_of_run()),
+            tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
+        )
 
-def changed(model: nn.Module, scheduler: CachingScheduler | SideScheduler) -> bool:
-    """Whether this is another model than the one that the scheduler stands around, or compiled since."""
-    return model is not scheduler.entrance or is_compiled(model) != scheduler.compiled
+    def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:
+        steps = steps_of(scheduler.run.calls, scheduler.macs)
+        return DenoiserReport(name, scheduler.part.adapter.name, str(self.plans[name]), steps)
+
+    def _side_report(self, name: str, side: SideScheduler) -> DenoiserReport:
+        steps = steps_of(side.past.calls if side.past else [], side.macs, Residuals)
+        plan = f"only the residuals that {side.denoiser_name} uses"
+        return DenoiserReport(name, side.part.adapter.name, plan, steps)
+
+    def _notes_of_run(self) -> list[Note]:
+        """What there is to say of the last run."""
+        notes = []
+        for name, scheduler in self.denoisers.items():
+            if self.active and part_of(self.owner, name) not in (None, scheduler.part.module):
+                text = "was replaced, and the new one is not accelerated yet: the next run may do it"
+                notes.append(Note("replaced_model", f"{name} {text}, accelerate(pipe) does it now"))
+            if scheduler.run.readers:
+                names = ", ".join(scheduler.run.readers)
+                text = "every step was full: deep layers have attention processors whose maps may be read"
+                notes.append(Note("every_step_full", f"{name}: {text} ({names})"))
+            if scheduler.verification.failure:
+                text = f"{name}: every step was full: {scheduler.verification.failure}"
+                notes.append(Note("every_step_full", text))
+            elif count := len(scheduler.verification.verified):
+                notes.append(Note("verified", f"{name}: the cut was verified on {count} kinds of calls"))
+        return notes + [
+            Note("side_network_whole", f"{name}: ran whole at every step: cached ones need all of it")
+            for name, side in self.side_networks.items()
+            if side.ran_whole_beside(self.denoisers[side.denoiser_name].run.calls)
+        ]

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import warnings
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import TypeVar
 
@@ -75,6 +76,12 @@ def denoiser_names() -> list[str]:
     """The names of all model classes that some adapter describes."""
     _load()
     return sorted(_by_denoiser)
+
+
+def closest_denoiser_name(model: nn.Module) -> str:
+    """The known model class whose name is most like that of a model's class, for messages."""
+    known = denoiser_names()
+    return next(iter(get_close_matches(type(model).__name__, known, n=1, cutoff=0.0)), "none")
 
 
 def adapter_for(model: nn.Module) -> Adapter | None:

@@ -92,14 +92,13 @@ def show_branches(model: str | None, plot: Path | None, branch: int, size: Size,
 def find_models(model: str | None) -> dict[str, Any]:
     """The denoisers of a model by name, those of a shipped miniature too."""
     from mmcache.api.resolved_pipeline import find_denoisers
-    from mmcache.patching.forward_patch import unwrap_compiled
     from mmcache.tools.inspecting.from_config import denoisers_from_config
     from mmcache.tools.tasks.tasks import is_miniature
 
     if model is None or is_miniature(model):
         demos = require_demos(MINIATURES)
         pipe = demos.load_miniature(model or demos.WHOLE)
-        return {name: unwrap_compiled(part.model) for name, part in find_denoisers(pipe).items()}
+        return {name: part.model for name, part in find_denoisers(pipe).items()}
     return dict(denoisers_from_config(model))
 
 

@@ -5,7 +5,6 @@ call of a step, the policy whether the step is full. Then it calls a view of the
 taps, or its skip branch with the forecast feature in the slot.
 """
 
-import inspect
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterator
@@ -13,9 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
-from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
 from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
 from mmcache.compat.group_offload import learns_order
@@ -31,7 +29,7 @@ from mmcache.engine.verification import CutVerification
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import Cut, filled
 from mmcache.macs.count import shapes_of
-from mmcache.patching.forward_patch import below, is_compiled, unwrap_compiled
+from mmcache.patching.forward_patch import below
 from mmcache.plans.forecast import Feature
 from mmcache.plans.plan import Plan
 
@@ -40,8 +38,7 @@ class CachingScheduler:
     """Drives one denoiser of one pipeline by one plan.
 
     Args:
-        model: the denoiser; may be a compiled one.
-        adapter: describes it.
+        part: the denoiser, and what describes it.
         plan: what to do.
         clock: tells the steps.
 
@@ -54,29 +51,27 @@ class CachingScheduler:
         UnsupportedPipelineError: a module that has to be copied has a forward that cannot be repeated.
     """
 
-    def __init__(self, model: nn.Module, adapter: Adapter, plan: Plan, clock: Clock) -> None:
-        self.model = unwrap_compiled(model)
-        self.entrance = model
-        self.compiled = is_compiled(model)
-        self.adapter = adapter
+    def __init__(self, part: Denoiser, plan: Plan, clock: Clock) -> None:
+        self.part = part
+        self.model = part.model
+        self.adapter = part.adapter
         self.plan = plan
         self.clock = clock
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
-        self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
-        self.verification = CutVerification(needed=not adapter.described)
-        self._macs = CallMacs(self.model, adapter, compiled=self.compiled)
+        self.verification = CutVerification(needed=not part.adapter.described)
+        self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
-        views = RunViews(self.model, adapter, plan.branches)
+        views = RunViews(self.model, self.adapter, plan.branches)
         views.check()
         self.run = Run(0, views)
 
     def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
-        arguments = dict(zip(self.parameters, args, strict=False)) | kwargs
+        arguments = self.part.bind(args, kwargs)
         clock = None
         if self.enabled and not wants_gradients(self.model, arguments):
             clock = self._tick(arguments)
@@ -222,7 +217,7 @@ class CachingScheduler:
         feature = cut.tap.take(cut.tensors)
         if not feature:
             return
-        if self.compiled:  # copied once more: CUDA graphs use the memory of their outputs again
+        if self.part.is_compiled:  # copied once more: CUDA graphs use the memory of their outputs again
             feature = tuple(tensor.clone() for tensor in feature)
         call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast.memory)
         if self.on_feature is not None:

@@ -7,8 +7,7 @@ the result is that of running the whole network at every step, bit for bit.
 """
 
 import functools
-import inspect
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from torch import nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from mmcache.architectures.adapter import SideAdapter
+from mmcache.architectures.component import SideNetwork
 from mmcache.compat.group_offload import send_back
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.call_macs import weights_of
@@ -26,7 +26,7 @@ from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.run import Ahead, Run, Step
 from mmcache.engine.run_views import Variant
 from mmcache.macs.count import Smaller, count_macs, shapes_of
-from mmcache.patching.forward_patch import below, is_compiled, unwrap_compiled
+from mmcache.patching.forward_patch import below
 from mmcache.patching.view import View
 
 
@@ -86,9 +86,7 @@ class SideScheduler:
     """Drives one side network of one pipeline.
 
     Args:
-        name: of the network within the pipeline.
-        model: the network; may be a compiled one.
-        adapter: describes it.
+        part: the network, and what describes it.
         denoiser_name: of the denoiser that the residuals are for.
         denoiser: gives the caching scheduler of that denoiser, as it is now.
 
@@ -98,21 +96,13 @@ class SideScheduler:
     """
 
     def __init__(
-        self,
-        name: str,
-        model: nn.Module,
-        adapter: SideAdapter,
-        denoiser_name: str,
-        denoiser: Callable[[], CachingScheduler],
+        self, part: SideNetwork, denoiser_name: str, denoiser: Callable[[], CachingScheduler]
     ) -> None:
-        self.name = name
-        self.model = unwrap_compiled(model)
-        self.entrance = model
-        self.compiled = is_compiled(model)
-        self.adapter = adapter
+        self.part = part
+        self.model = part.model
+        self.adapter = part.adapter
         self.denoiser_name = denoiser_name
         self.denoiser = denoiser
-        self.parameters = list(inspect.signature(type(self.model).forward).parameters)[1:]
         self.enabled = True
         self.past: SideRun | None = None
         self._whole = False
@@ -120,7 +110,7 @@ class SideScheduler:
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the network's forward; returns what it returns."""
-        call = dict(zip(self.parameters, args, strict=False)) | kwargs
+        call = self.part.bind(args, kwargs)
         ahead = None
         if not self._whole and not wants_gradients(self.model, call):
             ahead = self.denoiser().ahead(call[self.adapter.timestep], self._sample(call))
@@ -171,14 +161,14 @@ class SideScheduler:
             past = self.past = SideRun(ahead.run)
         past.enter(ahead.step.clock.step)
         strength = call.get(self.adapter.strength)
-        ahead.step.conditions[self.name, past.lane] = tuple(
+        ahead.step.conditions[self.part.name, past.lane] = tuple(
             isinstance(leaf, torch.Tensor) or bool(leaf) for leaf in tree_leaves(strength)
         )
         return past
 
     def _unchanged(self, past: SideRun, step: Step) -> bool:
         """Whether the network is switched on, or off, as it was in the step before."""
-        now = step.conditions[self.name, past.lane]
+        now = step.conditions[self.part.name, past.lane]
         before, past.switched_on[past.lane] = past.switched_on.get(past.lane), now
         return before == now
 
@@ -187,7 +177,7 @@ class SideScheduler:
         computed = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         device = (computed or [self._sample(call)])[0].device
         kept = computed[: record.branch]
-        if self.compiled:  # CUDA graphs use the memory of their outputs again
+        if self.part.is_compiled:  # CUDA graphs use the memory of their outputs again
             kept = [leaf.clone() for leaf in kept]
         whole: list[torch.Tensor] = []
 
@@ -209,15 +199,22 @@ class SideScheduler:
         Not through torch's own hooks, which have seen the deferred tensors.
         """
         watch = Stopwatch(self._sample(call))
+        module = self.part.module
         self._whole = True
         try:
-            leaves = tree_leaves((self.entrance if self.compiled else self.entrance.forward)(**call))
+            leaves = tree_leaves((module if self.part.is_compiled else module.forward)(**call))
         finally:
             self._whole = False
         if self.past is not None:
             again = replace(record, branch=None, cache_miss=True, measured=watch.stop(), again=True)
             self.past.calls.append(again)
         return leaves
+
+    def ran_whole_beside(self, calls: Sequence[CallRecord]) -> bool:
+        """Whether the last run has left out nothing of the network, although denoiser calls were cached."""
+        own = [] if self.past is None or not self.enabled else self.past.calls
+        cached = any(call.branch is not None for call in calls)
+        return cached and bool(own) and all(call.branch is None for call in own)
 
     def macs(self, signature: Hashable, residuals: int | None) -> int | None:
         """Multiply-adds of a call of the last run; None if they cannot be counted."""

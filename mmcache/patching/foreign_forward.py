@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.patching.forward_patch import ForwardPatch
+from mmcache.patching.forward_patch import ForwardPatch, buried_patch
 
 Forward = Callable[..., Any]
 
@@ -32,7 +32,9 @@ def rebind_forward(live: nn.Module, twin: nn.Module) -> None:
         tables["forward"] = context(twin._modules["_orig_mod"].__call__)  # type: ignore[union-attr]
         return
     for name in ("_old_forward", "forward"):  # accelerate keeps the forward below its hook in the first one
-        if tables.get(name) is not None:
+        if buried_patch(tables.get(name), live) is not None:
+            del tables[name]  # a wrapper that calls mmcache's patch, which in turn calls this copy
+        elif tables.get(name) is not None:
             tables[name] = rebound(without_patches(tables[name]), live, twin)
 
 

@@ -19,7 +19,12 @@ Around = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 
 class ForwardPatch:
-    """Stands in for `inner`; `around` decides what becomes of a call, on behalf of `owner`."""
+    """Stands in for `inner`; `around` decides what becomes of a call, on behalf of `owner`.
+
+    Attributes:
+        released: it was taken off. Where somebody has wrapped it meanwhile it stays in their chain, and then
+            calls go through as if it were not there.
+    """
 
     def __init__(
         self, inner: Callable[..., Any], around: Around, owner: object = None, had_forward: bool = False
@@ -29,19 +34,43 @@ class ForwardPatch:
         self.around = around
         self.owner = owner
         self.had_forward = had_forward
+        self.released = False
+
+    def __reduce__(self) -> Any:
+        """A pickled copy of the model is not accelerated."""
+        return itself, (self.inner,)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """A copy of the model (for an exponential moving average, say) is not accelerated."""
         return copy.deepcopy(self.inner, memo)
 
+    def revive(self, around: Around, owner: object) -> Callable[[], None]:
+        """Act again, for another owner; returns the undo."""
+        self.around, self.owner, self.released = around, owner, False
+
+        def undo() -> None:
+            self.released = True
+
+        return undo
+
     def around_other(self, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """The same around another forward."""
         return self.around(inner, args, kwargs)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # An exported model is the plain one.
+        if self.released or torch.compiler.is_exporting():
+            return self.inner(*args, **kwargs)
+        return self._not_traced(*args, **kwargs)
+
     # Compiled after it was patched, the model's own forward is what the compiler gets to see.
     @functools.partial(torch.compiler.disable, recursive=False)
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _not_traced(self, *args: Any, **kwargs: Any) -> Any:
         return self.around(self.inner, args, kwargs)
+
+
+def itself(forward: Callable[..., Any]) -> Callable[..., Any]:
+    return forward
 
 
 def below(forward: Callable[..., Any], kind: type) -> Callable[..., Any]:
@@ -98,17 +127,21 @@ def is_own_forward(function: Any, model: nn.Module) -> bool:
 
 def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Callable[[], None]:
     """Place a patch; returns the undo, which finds it wherever it then stands."""
-    table, name = compiled_place(model) or next(
-        ((table, name) for table, name in places(model) if is_own_forward(table[name], model)),
-        (model.__dict__, "forward"),
+    place = compiled_place(model) or next(
+        ((table, name) for table, name in places(model) if is_own_forward(table[name], model)), None
     )
     outermost = model.__dict__.get("forward")
+    buried = buried_patch(outermost, model) if place is None else None
+    if buried is not None and buried.released:
+        return buried.revive(around, owner)
+    table, name = place or (model.__dict__, "forward")
     # Whether the instance has a forward of its own, left there by somebody else.
     had_forward = outermost.had_forward if isinstance(outermost, ForwardPatch) else outermost is not None
     patch = ForwardPatch(table.get(name) or model.forward, around, owner, had_forward)
     table[name] = patch
 
     def undo() -> None:
+        patch.released = True
         for table, name in places(model):
             if table[name] is patch:
                 table[name] = patch.inner
@@ -118,6 +151,35 @@ def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Cal
                 return
 
     return undo
+
+
+def buried_patch(forward: Any, model: nn.Module, depth: int = 3) -> ForwardPatch | None:
+    """A patch that somebody's own wrapper calls: it was put around the model's forward after `accelerate`.
+
+    Args:
+        forward: the wrapper.
+        model: the patch's.
+        depth: how many wrappers are looked through.
+    """
+    for found in called_by(forward):
+        if isinstance(found, ForwardPatch) and is_own_forward(found.inner, model):
+            return found
+        deeper = buried_patch(found, model, depth - 1) if depth and callable(found) else None
+        if deeper is not None:
+            return deeper
+    return None
+
+
+def called_by(wrapper: Any) -> list[Any]:
+    """What a function may call: what it has from where it was defined, and the globals that it names."""
+    if isinstance(wrapper, functools.partial):
+        return [wrapper.func, *wrapper.args]
+    function = getattr(wrapper, "__func__", wrapper)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return []
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return cells + [function.__globals__[name] for name in code.co_names if name in function.__globals__]
 
 
 def forward_patches(model: nn.Module) -> list[ForwardPatch]:

@@ -10,7 +10,7 @@ _ORIGIN = ("_name_or_path", "_class_name", "_diffusers_version", "_use_default_v
 
 
 @dataclass(frozen=True)
-class MadeFor:
+class CalibratedFor:
     """The circumstances of a calibration.
 
     Attributes:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from mmcache.plans.calibrated_for import MadeFor
+from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
 from mmcache.plans.policy import Policy, StepMask, whole_number
 
@@ -19,14 +19,14 @@ class Plan:
             cheapest. Or one branch per step, for a run of exactly so many steps; entries of full steps
             are not used. A cached step at a deeper branch refreshes the features of shallower ones.
         evidence: the measurement that this plan rests on.
-        made_for: what a calibrated plan was made for; None for a plan that goes with anything.
+        calibrated_for: what a calibrated plan was made for; None for a plan that goes with anything.
     """
 
     policy: Policy
     forecast: Forecast = field(default_factory=Hold)
     branch: int | Sequence[int] = 0
     evidence: str = ""
-    made_for: MadeFor | None = None
+    calibrated_for: CalibratedFor | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, Policy):
@@ -54,8 +54,8 @@ class Plan:
     @property
     def steps(self) -> int | None:
         """The number of steps that the plan is for; None if it goes with any."""
-        if self.made_for is not None:
-            return self.made_for.steps
+        if self.calibrated_for is not None:
+            return self.calibrated_for.steps
         return len(self.branch) if isinstance(self.branch, tuple) else None
 
     def check_total(self, total: int | None) -> None:

@@ -15,14 +15,15 @@ import yaml
 
 from mmcache.errors import PlanFileError, unknown_name
 from mmcache.plans import forecast, policy
-from mmcache.plans.calibrated_for import MadeFor
+from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.plan import Plan
 
 POLICIES = {
     cls.__name__: cls for cls in (policy.Uniform, policy.NonUniform, policy.StepMask, policy.Adaptive)
 }
 FORECASTS = {cls.__name__: cls for cls in (forecast.Hold, forecast.Taylor, forecast.Fitted)}
-PLAN_KEYS = ("policy", "forecast", "branch", "evidence", "made_for")
+PLAN_KEYS = ("policy", "forecast", "branch", "evidence", "calibrated_for")
+EARLIER_KEYS = {"made_for": "calibrated_for"}  # files of version 0.1 have these
 
 
 class Placed(dict[Any, Any]):
@@ -88,14 +89,19 @@ def plan_from(data: Any) -> Plan:
     Raises:
         ValueError: a key or name that is not known, a missing or wrong value.
     """
-    keys_must_be_known(data, PLAN_KEYS, "a plan")
+    keys_must_be_known(data, (*PLAN_KEYS, *EARLIER_KEYS), "a plan")
+    for earlier, key in EARLIER_KEYS.items():
+        if earlier in data and key in data:
+            raise ValueError(f"a plan has the key {key!r} and its earlier name {earlier!r}: keep {key!r}")
+        if earlier in data:
+            data = data | {key: data[earlier]}
     if "policy" not in data:
         raise ValueError("a plan needs a policy, such as {name: Uniform, interval: 3}")
     chosen: dict[str, Any] = {"policy": setting(data["policy"], POLICIES, "policy")}
     if "forecast" in data:
         chosen["forecast"] = setting(data["forecast"], FORECASTS, "forecast")
-    if "made_for" in data:
-        chosen["made_for"] = options_of(MadeFor, data["made_for"], "made_for")
+    if "calibrated_for" in data:
+        chosen["calibrated_for"] = options_of(CalibratedFor, data["calibrated_for"], "calibrated_for")
     return Plan(**chosen, **{key: data[key] for key in ("branch", "evidence") if key in data})
 
 
@@ -132,7 +138,7 @@ def plan_as_dict(plan: Plan) -> dict[str, Any]:
         "forecast": setting_as_dict(plan.forecast),
         "branch": plain(plan.branch),
         **({"evidence": plan.evidence} if plan.evidence else {}),
-        **({"made_for": dataclasses.asdict(plan.made_for)} if plan.made_for else {}),
+        **({"calibrated_for": dataclasses.asdict(plan.calibrated_for)} if plan.calibrated_for else {}),
     }
 
 

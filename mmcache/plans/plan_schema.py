@@ -8,7 +8,7 @@ import inspect
 import json
 from typing import Any
 
-from mmcache.plans.calibrated_for import MadeFor
+from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import FORECASTS, POLICIES
 
@@ -43,7 +43,7 @@ def plan_schema() -> dict[str, Any]:
                 "anyOf": [WHOLE, {"type": "array", "items": WHOLE, "minItems": 1}],
             },
             "evidence": {"type": "string", "description": "The measurement that the plan rests on."},
-            "made_for": _object(MadeFor),
+            "calibrated_for": _object(CalibratedFor),
         },
     }
 

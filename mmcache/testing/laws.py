@@ -14,9 +14,9 @@ from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
 from mmcache.engine.call_signature import first_tensor
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import cached_view, filled, full_view
-from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
+from mmcache.testing.live_model_laws import check_shared, check_untouched
 from mmcache.testing.predicted_macs import dead_modules, macs_by_module, macs_of_call
 from mmcache.testing.probes import (
     LawBroken,
@@ -53,13 +53,14 @@ def check_adapter(make_pipe: MakePipe, sample: Sample, plan: Plan | None = None)
     check_same_input(make_pipe(), sample)
     check_cheaper(make_pipe(), sample)
     check_interval_one(make_pipe, sample)
-    denoisers = find_denoisers(make_pipe()).values()
-    for branch in range(min(adapter.branches(unwrap_compiled(model)) for model, adapter in denoisers)):
+    for branch in range(min(part.branches for part in find_denoisers(make_pipe()).values())):
         at_branch = replace(plan, branch=branch)
         check_restore(make_pipe, sample, at_branch)
         check_fresh(make_pipe, sample, at_branch)
         check_independent(make_pipe, sample, at_branch)
         check_one_feature(make_pipe(), sample, at_branch)
+        check_untouched(make_pipe(), sample, at_branch)
+        check_shared(make_pipe, sample, [at_branch, None])
         if find_side_networks(make_pipe()):
             check_side_networks(make_pipe, sample, at_branch)
     check_refuse(make_pipe())
@@ -98,11 +99,11 @@ def check_restore(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
     sample(pipe)  # and what it makes anew at every call
     before = anatomy(pipe)
     made_anew = set(differences(once, before))
-    keys = {name: list(model.state_dict()) for name, (model, _) in find_denoisers(pipe).items()}
+    keys = {name: list(part.module.state_dict()) for name, part in find_denoisers(pipe).items()}
     session = accelerate(pipe, plan)
     sample(pipe)
-    for name, (model, _) in find_denoisers(pipe).items():
-        same_keys = list(model.state_dict()) == keys[name]
+    for name, part in find_denoisers(pipe).items():
+        same_keys = list(part.module.state_dict()) == keys[name]
         require(same_keys, f"law 3: {name}: state_dict keys changed while accelerated")
     session.restore()
     changed = [where for where in differences(before, anatomy(pipe)) if where not in made_anew]
@@ -213,28 +214,28 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
 
 
 def check_side_networks(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
-    """Law 9: side networks that run no further than a step needs change nothing, and cost less."""
+    """Law 11: side networks that run no further than a step needs change nothing, and cost less."""
     pipe, whole = make_pipe(), make_pipe()
     session = accelerate(pipe, plan)
     given = sample(pipe)
     for side in accelerate(whole, plan).side_networks.values():
         side.enabled = False
-    must_equal("law 9: side networks cut and whole", given, sample(whole))
+    must_equal("law 11: side networks cut and whole", given, sample(whole))
     networks = session.report().side_networks
-    require(bool(networks), "law 9: the pipeline has no side network that mmcache knows")
+    require(bool(networks), "law 11: the pipeline has no side network that mmcache knows")
     for part in networks:
         cached = [step for step in part.steps if step.branch is not None]
-        require(bool(cached), f"law 9: {part.name} ran whole at every step")
+        require(bool(cached), f"law 11: {part.name} ran whole at every step")
         for step in cached:
             cheaper = step.macs is not None and step.full_macs is not None and step.macs < step.full_macs
-            require(cheaper, f"law 9: {part.name}, step {step.step}: {step.macs} of {step.full_macs} MACs")
+            require(cheaper, f"law 11: {part.name}, step {step.step}: {step.macs} of {step.full_macs} MACs")
 
 
 def check_refuse(pipe: Any) -> None:
     """Law 8: a branch that the model does not have, and a pipeline without it, are refused, untouched."""
     before = anatomy(pipe)
-    for name, (model, adapter) in find_denoisers(pipe).items():
-        many = adapter.branches(unwrap_compiled(model))
+    for name, part in find_denoisers(pipe).items():
+        many = part.branches
         try:
             accelerate(pipe, interval=2, branch=many)
         except ValueError as error:

@@ -11,7 +11,7 @@ from torch import nn
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
-from mmcache.patching.forward_patch import unwrap_compiled
+from mmcache.patching.scheduler_patch import is_scheduler
 from mmcache.plans.plan import Plan
 from mmcache.testing.probes import LawBroken, Same, must_equal, require
 
@@ -21,7 +21,7 @@ SWITCH_INTERVAL = 1e-5  # seconds: threads take turns as often as they can
 def check_untouched(pipe: Any, sample: Callable[[Any], Any], plan: Plan) -> None:
     """Law 9: during a call, seen from inside it and from another thread, the tables are the plain ones."""
     parts = {**find_denoisers(pipe), **find_side_networks(pipe)}
-    models = {name: unwrap_compiled(part.model) for name, part in parts.items()}
+    models = {name: part.model for name, part in parts.items()}
     with watched(models) as (seen, look):
         plain = {name: tables(model) for name, model in models.items()}
         keys = {name: list(model.state_dict()) for name, model in models.items()}
@@ -61,9 +61,11 @@ def check_shared(
 
 
 def shared(pipe: Any, plan: Plan | None) -> Any:
-    """A pipeline of the same models with a scheduler of its own, accelerated by a plan, or plain."""
+    """A pipeline of the same models with schedulers of its own, accelerated by a plan, or plain."""
     other = copy(pipe)
-    other.scheduler = deepcopy(pipe.scheduler)
+    for name, value in list(vars(other).items()):
+        if is_scheduler(value):
+            setattr(other, name, deepcopy(value))
     if plan is not None:
         accelerate(other, plan)
     return other

@@ -18,7 +18,7 @@ from mmcache.architectures.adapter import Adapter
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.layouts.cut import Cut, Slot, full_view
 from mmcache.macs.count import is_store
-from mmcache.patching.forward_patch import patch_forward, unwrap_compiled
+from mmcache.patching.forward_patch import patch_forward
 from mmcache.patching.swap import Swap
 
 
@@ -53,14 +53,13 @@ Calls = Iterator[tuple[str, nn.Module, Adapter, list[dict[str, Any]]]]
 
 def kinds_of_calls(pipe: Any, sample: Any) -> Calls:
     """Each denoiser of a pipeline, and its calls in a run (arguments by name), of each kind the first."""
-    for name, (model, adapter) in find_denoisers(pipe).items():
-        model = unwrap_compiled(model)
-        with recorded_calls(model) as calls:
+    for name, part in find_denoisers(pipe).items():
+        with recorded_calls(part.model) as calls:
             sample(pipe)
         require(bool(calls), f"{name}: the sampling run did not call it")
         first = {call_signature(call): call for call in reversed(calls)}
         with torch.no_grad():
-            yield name, model, adapter, list(first.values())
+            yield name, part.model, part.adapter, list(first.values())
 
 
 def denoiser_calls(pipe: Any, sample: Any) -> Iterator[tuple[str, nn.Module, Adapter, dict[str, Any]]]:
@@ -101,7 +100,7 @@ def recorded_calls(model: nn.Module) -> Iterator[list[dict[str, Any]]]:
 def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[None]:
     """The denoisers raise in the middle of their `at_call`-th call (counted from 1)."""
     handles = []
-    for model, _ in find_denoisers(pipe).values():
+    for part in find_denoisers(pipe).values():
         done: list[nn.Module | None] = [None]  # by call, the layer that has finished last
 
         def begin(module: nn.Module, args: Any, done: Any = done) -> None:
@@ -114,8 +113,8 @@ def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[
                 raise error
             done[-1] = module
 
-        inside = [module for module in unwrap_compiled(model).modules() if not list(module.children())]
-        handles.append(unwrap_compiled(model).register_forward_pre_hook(begin))
+        inside = [module for module in part.model.modules() if not list(module.children())]
+        handles.append(part.model.register_forward_pre_hook(begin))
         handles += [module.register_forward_hook(fail) for module in inside]
     try:
         yield
@@ -167,7 +166,7 @@ def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[
     """How many bytes a session holds at the beginning of every call, by denoiser."""
     held: dict[str, list[int]] = {}
     handles = []
-    for name, (model, _) in find_denoisers(pipe).items():
+    for name, part in find_denoisers(pipe).items():
         seen = held.setdefault(name, [])
 
         others = [driver for other, driver in session.denoisers.items() if other != name]
@@ -176,7 +175,7 @@ def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[
             if not torch.is_grad_enabled():  # calls that are differentiated are no steps
                 seen.append(bytes_reachable(session, but=others))
 
-        handles.append(model.register_forward_pre_hook(note))
+        handles.append(part.module.register_forward_pre_hook(note))
     try:
         yield held
     finally:

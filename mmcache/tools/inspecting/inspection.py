@@ -14,7 +14,6 @@ from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.architectures.adapter import Adapter, default_plan
 from mmcache.layouts.cut import full_view
 from mmcache.macs.count import skeleton
-from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.tools.inspecting.example_call import example_call, stands_for
 from mmcache.tools.inspecting.known_contents import KnownContents
 from mmcache.tools.inspecting.layers import staying, words
@@ -89,7 +88,7 @@ def inspect(pipe: Any, size: Size = USUAL, name: str = "") -> list[Inspection]:
         UnsupportedPipelineError: no denoiser that mmcache knows.
     """
     return [
-        inspect_denoiser(name or own_name, unwrap_compiled(part.model), part.adapter, size)
+        inspect_denoiser(name or own_name, part.model, part.adapter, size)
         for own_name, part in find_denoisers(pipe).items()
     ]
 

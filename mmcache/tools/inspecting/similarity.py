@@ -13,7 +13,6 @@ import torch
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_denoisers
-from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
 from mmcache.tools.running.feature_recorder import FeatureRecorder, recording_plan
 from mmcache.tools.running.runner import own_progress_bar
@@ -100,9 +99,7 @@ def feature_similarity(
     check_prompt(prompt)
     settings = settings_of(pipe, prompt, guidance_scale, call)
     plans = {
-        name: recording_plan(
-            pipe, branches or spread(part.adapter.branches(unwrap_compiled(part.model))), steps
-        )
+        name: recording_plan(pipe, branches or spread(part.branches), steps)
         for name, part in find_denoisers(pipe).items()
     }
     with accelerate(pipe, plans) as session, own_progress_bar(pipe):

@@ -194,7 +194,7 @@ def counted_denoisers(pipe: Any) -> Iterator[PipelineCounter]:
         def counters(parts: Iterable[Any]) -> tuple[CallCounter, ...]:
             counted = []
             for part in parts:
-                model = unwrap_compiled(part.model)
+                model = part.model
                 counted.append(CallCounter())
                 undo.callback(patch_forward(model, counted[-1].around(model), owner=counted[-1]))
             return tuple(counted)

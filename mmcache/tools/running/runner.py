@@ -136,7 +136,7 @@ def own_progress_bar(pipe: Any) -> Iterator[None]:
 def timed_models(pipe: Any) -> list[torch.nn.Module]:
     """The denoisers of a pipeline and the networks beside them."""
     parts = (*find_denoisers(pipe).values(), *find_side_networks(pipe).values())
-    return [part.model for part in parts]
+    return [part.module for part in parts]
 
 
 def check_plain_pipeline(pipe: Any, function: str) -> None:

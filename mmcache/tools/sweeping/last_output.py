@@ -5,18 +5,18 @@ DeepCache (arXiv 2312.00858) recomputes the shallow layers at every step; this s
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
-from inspect import signature as parameters_of
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map_only
 
-from mmcache.api.resolved_pipeline import Denoiser, find_denoisers
+from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock
 from mmcache.clocks.pipeline_clock import PipelineClock
 from mmcache.engine.call_signature import call_signature
 from mmcache.engine.change import DenoiserChange
-from mmcache.patching.forward_patch import patch_forward, unwrap_compiled
+from mmcache.patching.forward_patch import patch_forward
 from mmcache.plans.policy import Policy
 
 
@@ -31,7 +31,7 @@ class LastOutput:
         self.adapter = part.adapter
         self.policy = policy
         self.clock = clock
-        self.parameters = list(parameters_of(type(unwrap_compiled(part.model)).forward).parameters)[1:]
+        self.parameters = list(part.parameters)
         self.repeated = 0
         self._run = self._step = self._lane = -1
         self._full = True
@@ -76,5 +76,5 @@ def repeating_last_output(pipe: Any, policy: Policy) -> Iterator[list[LastOutput
         placed = []
         for part in find_denoisers(pipe).values():
             placed.append(LastOutput(part, policy, clock))
-            undo.callback(patch_forward(part.model, placed[-1], owner=placed[-1]))
+            undo.callback(patch_forward(part.module, placed[-1], owner=placed[-1]))
         yield placed

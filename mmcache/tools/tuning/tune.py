@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.patching.forward_patch import unwrap_compiled
-from mmcache.plans.calibrated_for import MadeFor, fingerprint
+from mmcache.plans.calibrated_for import CalibratedFor, fingerprint
 from mmcache.plans.forecast import Hold, Taylor
 from mmcache.plans.plan import Plan, concise
 from mmcache.plans.plan_file import plan_as_dict, save_plan
@@ -138,14 +137,14 @@ def tune(
         f"on {len(parts.test)} test prompts: {ratio:.2f}x fewer denoiser MACs, PSNR to the full run "
         f"{test_psnr.value:.1f} dB"
     )
-    made_for = MadeFor(
+    calibrated_for = CalibratedFor(
         denoiser=type(model).__name__,
         scheduler=type(pipe.scheduler).__name__,
         steps=errors.steps,  # PNDM and Heun run more than they are asked for
         config=fingerprint(model),
         made=date.today().isoformat(),
     )
-    plan = replace(plan, evidence=evidence, made_for=made_for)
+    plan = replace(plan, evidence=evidence, calibrated_for=calibrated_for)
     count = sum(trials.count for trials in (calibration, validation, test))
     return Tuned(plan, ratio, validation_psnr, test_psnr, baselines, count)
 
@@ -228,4 +227,4 @@ def only_denoiser(pipe: Any) -> tuple[str, nn.Module]:
             f"parts as pipelines of their own"
         )
     name, part = next(iter(found.items()))
-    return name, unwrap_compiled(part.model)
+    return name, part.model

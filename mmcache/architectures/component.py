@@ -1,0 +1,71 @@
+"""The models of a pipeline that mmcache drives, each with what describes it."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import nn
+
+from mmcache.architectures.adapter import Adapter, SideAdapter
+from mmcache.patching.forward_patch import is_compiled, unwrap_compiled
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One model of a pipeline.
+
+    Attributes:
+        name: within the pipeline.
+        module: as the pipeline has it, perhaps compiled.
+    """
+
+    name: str
+    module: nn.Module
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model itself, where `torch.compile` has put a wrapper around it."""
+        return unwrap_compiled(self.module)
+
+    @cached_property
+    def class_name(self) -> str:
+        return type(self.model).__name__
+
+    @cached_property
+    def is_compiled(self) -> bool:
+        """Whether its calls went through a compiled graph when it was resolved."""
+        return is_compiled(self.module)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its forward's arguments."""
+        return tuple(inspect.signature(type(self.model).forward).parameters)[1:]
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by name."""
+        return dict(zip(self.parameters, args, strict=False)) | dict(kwargs)
+
+    def is_current(self, module: nn.Module) -> bool:
+        """Whether this module of the pipeline still is the same, and compiled or not as it was."""
+        return module is self.module and is_compiled(module) == self.is_compiled
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser(Component):
+    """The model that a sampling loop calls at each step."""
+
+    adapter: Adapter
+
+    @property
+    def branches(self) -> int:
+        """How many branches it has."""
+        return self.adapter.branches(self.model)
+
+
+@dataclass(frozen=True, eq=False)
+class SideNetwork(Component):
+    """A network beside a denoiser, such as a ControlNet."""
+
+    adapter: SideAdapter
