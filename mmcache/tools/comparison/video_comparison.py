@@ -25,7 +25,7 @@ from mmcache.tools.quality.vmaf import Vmaf
 SIDE_BY_SIDE, FULL, CACHED = "side-by-side.mp4", "full.mp4", "cached.mp4"
 VIDEO_FILES = (SIDE_BY_SIDE, FULL, CACHED, SHEET, REPORT)
 
-FPS = 8.0  # where the pipeline is not told one: AnimateDiff's
+FPS = 8.0  # where the pipeline has no such argument: AnimateDiff's
 STRIP_FRAMES = 8  # the most that are shown on the still image
 
 
@@ -127,7 +127,7 @@ class VideoComparison(Comparison):
 
 
 def fps_of(settings: Mapping[str, Any]) -> float:
-    """What the pipeline was told (Stable Video Diffusion is), where it can be played."""
+    """The `fps` argument of the call (Stable Video Diffusion has one), where it can be played."""
     fps = settings.get("fps")
     return float(fps) if isinstance(fps, int | float) and 0 < fps <= MOST_FPS else FPS
 

@@ -32,7 +32,7 @@ def read_image(
 
 
 def read_mask(path: str | Path, size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read a mask as black and white: white is drawn anew, black stays. Transparency counts as black.
+    """Read a mask as black and white: white is generated anew, black stays. Transparency counts as black.
 
     Args:
         path: an image file.
@@ -49,7 +49,9 @@ def read_mask(path: str | Path, size: tuple[int, int], max_pixels: int = MAX_PIX
         )
     mask = mask.point([0] * 128 + [255] * 128)
     if mask.getextrema() == (0, 0):
-        raise ImageFileError(f"{path}: nothing in the mask is white, and only what is white is drawn anew")
+        raise ImageFileError(
+            f"{path}: nothing in the mask is white, and only what is white is generated anew"
+        )
     return mask
 
 

@@ -115,15 +115,15 @@ def font_that_fits(text: str, size: int, width: int) -> ImageFont.ImageFont | Im
     return ImageFont.load_default(size)
 
 
-def input_panels(settings: Mapping[str, Any], drawn: tuple[int, ...]) -> tuple[Panel, ...]:
+def input_panels(settings: Mapping[str, Any], output_shape: tuple[int, ...]) -> tuple[Panel, ...]:
     """A panel for the image that a pipeline was given, with its mask if it has one.
 
     Args:
         settings: the arguments of the pipeline's call; only images of Pillow are shown.
-        drawn: shape of what it has drawn, (N, H, W, C); inputs are shown at this size, as the pipeline
+        output_shape: of its output, (N, H, W, C); inputs are shown at this size, as the pipeline
             scales them.
     """
-    _, height, width, _ = drawn
+    _, height, width, _ = output_shape
     mask = settings.get("mask_image")
     panels = []
     for name in SOURCES:
@@ -134,7 +134,7 @@ def input_panels(settings: Mapping[str, Any], drawn: tuple[int, ...]) -> tuple[P
         if isinstance(mask, Image.Image):
             covered = Image.blend(image, Image.new("RGB", image.size, DRAWN_ANEW), COVER)
             image = Image.composite(covered, image, fitted(mask.convert("L"), (width, height)))
-            panels.append(Panel("input and mask", "the coloured part is drawn anew", [image]))
+            panels.append(Panel("input and mask", "the coloured part is generated anew", [image]))
         else:
             panels.append(Panel("input", "as the pipeline is given it", [image]))
     return tuple(panels)
