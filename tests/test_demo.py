@@ -479,12 +479,12 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage
 @pytest.mark.parametrize(
     ("words", "name", "content"),
     [
-        ("is not a picture", "text.png", b"I am not a picture"),
-        ("is not a picture", "drawing.svg", SVG),
-        ("is not a picture", "drawing.png", SVG),
-        ("is not a picture", "printed.png", EPS),
-        ("is not a picture", "clip.mp4", b"\x00\x00\x00\x18ftypmp42" + bytes(2000)),
-        ("is not a picture", "empty.png", b""),
+        ("is not an image", "text.png", b"I am not a picture"),
+        ("is not an image", "drawing.svg", SVG),
+        ("is not an image", "drawing.png", SVG),
+        ("is not an image", "printed.png", EPS),
+        ("is not an image", "clip.mp4", b"\x00\x00\x00\x18ftypmp42" + bytes(2000)),
+        ("is not an image", "empty.png", b""),
         ("is 5000x5000, at most 16 million pixels", "large.png", bomb(5000)),
         ("damaged, cut off or too large", "bomb.png", bomb(60000)),
         ("damaged, cut off or too large", "cut.png", bomb(64)),

@@ -147,7 +147,7 @@ def test_what_is_written(done):
     assert (rows[1]["policy"], rows[1]["forecast"], rows[1]["branch"]) == ("Uniform", "Hold()", "0")
     table = (folder / "table.md").read_text()
     assert "| Uniform(2), Hold(), branch 0 |" in table
-    assert "No MS-SSIM: the pictures are smaller than 176 pixels." in table
+    assert "No MS-SSIM: the images are smaller than 176 pixels." in table
     steps = list(csv.DictReader((folder / "latents.csv").read_text().splitlines()))
     assert [row["step"] for row in steps if row["configuration"] == LABELS[1]] == ["0", "1", "2", "3"]
     assert Image.open(folder / "contact-sheet.png").height > len(LABELS) * 128

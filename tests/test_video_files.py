@@ -101,7 +101,7 @@ def test_what_is_no_clip_is_refused(tmp_path):
     with pytest.raises(VideoFileError, match="is not a file"):
         read_video(tmp_path)
     Image.new("RGB", (64, 64)).save(tmp_path / "still.png")
-    with pytest.raises(VideoFileError, match="not a single picture"):
+    with pytest.raises(VideoFileError, match="not a single image"):
         read_video(tmp_path / "still.png")
     turned = sample_clip(tmp_path / "plain.mp4", "64x32")
     ffmpeg = [require_ffmpeg(), *QUIET, "-display_rotation", "90", "-i", str(turned)]
@@ -199,7 +199,7 @@ def test_pictures_that_cannot_be_used(tmp_path):
     Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
     for name, message in (
-        ("text.png", "is not a picture"),
+        ("text.png", "is not an image"),
         ("cut.png", "damaged"),
         ("no.png", "no such file"),
         (".", "is not a file"),
@@ -217,7 +217,7 @@ def test_masks_are_black_and_white_and_of_the_picture_s_size(tmp_path):
     read = read_mask(tmp_path / "mask.png", (8, 8))
     assert read.mode == "L"
     assert read.getcolors() == [(32, 0), (32, 255)]
-    with pytest.raises(ImageFileError, match="mask is 8x8 and the picture 9x8"):
+    with pytest.raises(ImageFileError, match="mask is 8x8 and the image 9x8"):
         read_mask(tmp_path / "mask.png", (9, 8))
     Image.new("L", (8, 8), 100).save(tmp_path / "black.png")
     with pytest.raises(ImageFileError, match="nothing in the mask is white"):
