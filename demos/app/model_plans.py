@@ -61,4 +61,4 @@ def recommended_plan(models: Models, task: Task, name: str) -> Plan | None:
 def family_for(models: Models, task: Task, name: str) -> str:
     """Whose presets a preset's name stands for."""
     found = known(models, task, name)
-    return found.family or found.adapter.borrows if found else IMAGE
+    return found.family or found.adapter.fallback_presets if found else IMAGE

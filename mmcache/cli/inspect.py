@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from mmcache.architectures.example_call import Size
 from mmcache.cli import options
 from mmcache.cli.demos_package import MINIATURES, require_demos
 from mmcache.cli.request import GenerationRequest
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
-from mmcache.tools.inspecting.size import Size
 
 USUAL = "usual for the model"
 SAMPLING = "With --similarity, which samples once"  # the heading of these options in the help

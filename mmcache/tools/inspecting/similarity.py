@@ -72,7 +72,7 @@ def feature_similarity(
     progress: bool = False,
     **call: Any,
 ) -> list[Similarity]:
-    """Sample once in full and compare the deep features of all pairs of steps.
+    """Sample once without a cache and compare the deep features of all pairs of steps.
 
     Args:
         pipe: a diffusers pipeline; afterwards it is what it was.
