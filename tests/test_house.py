@@ -15,7 +15,7 @@ LAYERS = (
     *("mmcache.errors", "mmcache.patching", "mmcache.compat", "mmcache.clocks", "mmcache.plans"),
     *("mmcache.layouts", "mmcache.architectures", "mmcache.macs", "mmcache.engine", "mmcache.api"),
     *("mmcache.testing", "mmcache.tools.loading", "mmcache.tools.media", "mmcache.tools.quality"),
-    "mmcache.tools.comparison",
+    *("mmcache.tools.running", "mmcache.tools.tasks", "mmcache.tools.comparison"),
     *("mmcache.tools.inspecting", "mmcache.tools.sweeping", "mmcache.tools.tuning"),
     *("mmcache", "mmcache.cli", "mmcache_demos"),
 )

@@ -8,7 +8,7 @@ from mmcache.architectures.adapter import Adapter, default_plan
 from mmcache.architectures.registry import adapters
 from mmcache.plans.plan import Plan
 from mmcache.plans.presets import IMAGE
-from mmcache.tools.comparison.tasks import Task
+from mmcache.tools.tasks.tasks import Task
 from mmcache_demos import SHIPPED
 from mmcache_demos.app.models import Models, miniature_of
 
