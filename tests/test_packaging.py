@@ -1,4 +1,4 @@
-"""The two distributions: what pyproject.toml lists is what the tree has, and the wheel of the library is small."""
+"""The two distributions: pyproject.toml lists what the tree has, and the wheel of the library is small."""
 
 import re
 import subprocess
