@@ -1,21 +1,13 @@
 """aMUSEd: transformer layers between two convolutional blocks, over image tokens (arXiv 2401.01808)."""
 
-from mmcache.architectures.adapter import Adapter
-from mmcache.architectures.registry import register
-from mmcache.layouts.block_stack import BlockStack
-from mmcache.plans.forecast import Hold
-from mmcache.plans.plan import Plan
-from mmcache.plans.policy import Uniform
-
-# At branch 0 the convolutional blocks alone are what stays.
-layout = BlockStack(("transformer_layers",), ends=0)
+from mmcache.extend import HIDDEN, Adapter, BlockStack, Hold, Plan, Uniform, register
 
 register(
     Adapter(
         name="aMUSEd U-ViT",
         denoisers=("UVit2DModel",),
-        cut=layout.cut,
-        branches=layout.branches,
+        # At branch 0 the convolutional blocks alone are what stays.
+        layout=BlockStack({"transformer_layers": HIDDEN}, ends=0),
         default_plan=Plan(
             Uniform(2),
             Hold(),

@@ -1,7 +1,6 @@
 """Video transformers that go chunk by chunk and keep keys and values of the chunks before in every block."""
 
-from mmcache.architectures.registry import register
-from mmcache.architectures.transformer import refused
+from mmcache.extend import refused, register
 
 register(
     refused(

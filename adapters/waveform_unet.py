@@ -1,16 +1,12 @@
 """U-Nets over one dimension: Dance Diffusion (waveforms) and the planners of Diffuser (trajectories)."""
 
-from mmcache.architectures.adapter import Adapter
-from mmcache.architectures.registry import register
-from mmcache.layouts.level_unet import LevelUNet
-
-layout = LevelUNet(down="down_blocks", middle="mid_block", up="up_blocks")
+from mmcache.extend import Adapter, LevelUNet, UNetCall, register
 
 register(
     Adapter(
         name="waveform U-Net",
         denoisers=("UNet1DModel",),
-        cut=layout.cut,
-        branches=layout.branches,
+        layout=LevelUNet(down="down_blocks", middle="mid_block", up="up_blocks"),
+        example_call=UNetCall({"sample": "b c w"}),
     )
 )

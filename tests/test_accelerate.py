@@ -46,7 +46,7 @@ def test_presets_are_those_of_the_architecture_and_the_task():
     assert "measured for the family 'image', and on no unconditional U-Net" in " ".join(borrowed.notes)
     clips = accelerate(wan.denoiser(), "fast")
     assert clips.plan == known["image-transformer"]
-    assert "measured for the family 'image-transformer', and on no video transformer" in " ".join(clips.notes)
+    assert "measured for the family 'image-transformer', and on no Wan transformer" in " ".join(clips.notes)
 
 
 def test_accelerating_again_replaces_the_plan_and_says_so():

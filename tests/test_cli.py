@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 import mmcache
 import mmcache_demos
 from mmcache.cli import app
-from mmcache.cli.request import Asked
+from mmcache.cli.demos_package import require_demos
+from mmcache.cli.request import GenerationRequest
 from mmcache.testing.probes import failing_denoiser
 from mmcache.tools.comparison.comparison import FILES
-from mmcache.tools.comparison.video_comparison import CLIP_FILES
+from mmcache.tools.comparison.video_comparison import VIDEO_FILES
 from mmcache.tools.media.ffmpeg import check_decodes
 from tests.tiny import ddpm
 from tests.tiny_prompted import controlled, controlnet, inpainting, motion_adapter, moving, prompted
@@ -117,7 +118,7 @@ def refused(message, *arguments):
         refused("needs --image FILE and --mask FILE", "--task", "inpaint", "--model", "."),
         refused("--controlnet needs --model", "--task", "controlnet", "--controlnet", "a/b"),
         refused("text-to-video miniature takes no --image", "--task", "text-to-video", "--image", "a-file"),
-        refused("a-file: is not a picture", "--task", "controlnet", "--image", "a-file"),
+        refused("a-file: is not an image", "--task", "controlnet", "--image", "a-file"),
         refused("no.png: there is no such file", "--task", "controlnet", "--image", "no.png"),
     ],
 )
@@ -210,7 +211,7 @@ def pictures(tmp_path_factory):
     [
         ("inpaint", inpainting, FILES, []),
         ("controlnet", controlled, FILES, []),
-        ("text-to-video", moving, CLIP_FILES, ["--frames", "3"]),
+        ("text-to-video", moving, VIDEO_FILES, ["--frames", "3"]),
     ],
 )
 def test_each_task_runs_with_inputs_of_its_own(task, pipe, files, more, loaded, elsewhere):
@@ -259,7 +260,7 @@ def test_models_for_another_task_are_told_from_each_other(tmp_path):
     given = ["--image", tmp_path / "white.png", "--mask", tmp_path / "white.png"]
     done = run("compare", "--model", tmp_path / "ddpm", "--task", "inpaint", *given, *SHORT)
     assert done.exit_code == 2
-    assert "is a DDPMPipeline, of which diffusers makes none for --task inpaint" in done.stderr
+    assert "is a DDPMPipeline, and diffusers makes none of it for --task inpaint" in done.stderr
 
 
 def test_as_a_module():
@@ -301,7 +302,7 @@ def test_generate_keeps_what_it_has_drawn_when_it_is_stopped(loaded, elsewhere):
 def test_generate_without_a_cache_takes_no_plan(folder):
     refused = run("generate", "--model", folder, "--no-cache", "--plan", "fast", *SHORT)
     assert refused.exit_code == 2
-    assert "--no-cache draws every step in full" in refused.stderr
+    assert "--no-cache runs every step in full" in refused.stderr
 
 
 def test_generate_draws_clips(loaded, elsewhere):
@@ -318,7 +319,51 @@ def test_lists_are_printed_as_json_too(command):
 
 def test_shared_options_are_the_same_everywhere():
     """Every command that draws takes all of them, under the same names."""
-    names = {f"--{field.name.replace('_', '-')}" for field in fields(Asked)}
+    names = {f"--{field.name.replace('_', '-')}" for field in fields(GenerationRequest)}
     for command in ("compare", "generate", "sweep", "tune"):
         words = set(run(command, "--help").stdout.replace("│", " ").split())
         assert names <= words, command
+
+
+@pytest.fixture
+def without_demos(monkeypatch):
+    """The demos' distribution is hidden from import."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "mmcache_demos"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mmcache_demos", None)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compare"],
+        ["compare", "--model", "transformer"],
+        ["compare", "--task", "inpaint"],
+        ["generate", "--task", "text-to-video"],
+        ["sweep"],
+        ["tune", "--speedup", "2"],
+        ["inspect"],
+        ["demo"],
+        ["paper"],
+    ],
+    ids=" ".join,
+)
+def test_commands_that_need_the_demos_say_how_to_install_them(command, without_demos, elsewhere):
+    done = run(*command)
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "pip install mmcache-demos" in done.stderr
+    assert "pip install -e demos" in done.stderr
+    assert not list(elsewhere.iterdir())
+
+
+def test_the_demos_are_missing_as_an_extra(without_demos):
+    with pytest.raises(mmcache.MissingExtraError):
+        require_demos("the demo comes")
+
+
+def test_a_pipeline_of_ones_own_needs_no_demos(folder, without_demos, elsewhere):
+    assert run("compare", "a person", "--model", folder, *SHORT).exit_code == 0
+    assert run("generate", "a person", "--model", folder, *SHORT).exit_code == 0
+    assert run("inspect", folder).exit_code == 0
+    assert {path.name for path in (elsewhere / "mmcache-out").iterdir()} == {*FILES, "seed-0.png"}

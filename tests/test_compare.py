@@ -17,13 +17,13 @@ from mmcache.testing.probes import anatomy, failing_denoiser
 from mmcache.tools.comparison.compare import compare
 from mmcache.tools.comparison.comparison import FILES
 from mmcache.tools.comparison.comparison_table import comparison_table
-from mmcache.tools.comparison.peak_memory import watch_memory
-from mmcache.tools.comparison.sampling import Sampling, together
-from mmcache.tools.comparison.video_comparison import CLIP_FILES, ClipComparison
+from mmcache.tools.comparison.video_comparison import VIDEO_FILES, VideoComparison
 from mmcache.tools.media.output_folder import check_output, write_files
 from mmcache.tools.media.side_by_side import Panel, amplified_difference, as_images, side_by_side
 from mmcache.tools.media.video_files import read_video
 from mmcache.tools.quality.metrics import Likeness, likeness
+from mmcache.tools.running.peak_memory import watch_memory
+from mmcache.tools.running.runner import Sampling, repeated
 from tests.tiny import ddpm
 from tests.tiny_prompted import controlled, inpainting, moving, prompted
 
@@ -93,10 +93,10 @@ def test_missing_torchmetrics_is_named_before_sampling(monkeypatch):
 
 def test_full_and_cached_run_are_those_of_the_pipe_itself(result):
     call = {"prompt": "a person", "guidance_scale": 3.0}
-    assert np.array_equal(result.full.pictures, plain_pictures(prompted(), **call))
+    assert np.array_equal(result.full.images, plain_pictures(prompted(), **call))
     pipe = prompted()
     with mmcache.accelerate(pipe, interval=3, branch=0):
-        assert np.array_equal(result.cached.pictures, plain_pictures(pipe, **call))
+        assert np.array_equal(result.cached.images, plain_pictures(pipe, **call))
 
 
 def test_counts(result):
@@ -161,7 +161,7 @@ def test_saved_files_open(result, tmp_path):
     assert sheet.width > 3 * 320
     assert json.loads(files[3].read_text())["steps"] == {"full": 4, "cached": 6}
     saved = np.asarray(Image.open(files[2]), dtype=np.float32) / 255
-    assert np.abs(saved - result.cached.pictures[0]).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(saved - result.cached.images[0]).max() <= 0.5 / 255 + 1e-6
 
 
 def test_several_prompts_make_several_rows(tmp_path):
@@ -174,7 +174,7 @@ def test_several_prompts_make_several_rows(tmp_path):
 def test_a_pipeline_without_a_prompt():
     result = compare(ddpm(), steps=6, interval=2)
     assert (result.full_steps, result.cached_steps) == (3, 3)
-    assert result.full.pictures.shape == (1, 16, 16, 3)
+    assert result.full.images.shape == (1, 16, 16, 3)
 
 
 @pytest.fixture(scope="module")
@@ -184,26 +184,26 @@ def clips():
 
 
 def test_clips_are_compared_frame_by_frame(clips):
-    assert isinstance(clips, ClipComparison)
-    assert clips.full.pictures.shape == (1, 3, 32, 32, 3)
+    assert isinstance(clips, VideoComparison)
+    assert clips.full.images.shape == (1, 3, 32, 32, 3)
     assert (clips.full_steps, clips.cached_steps) == (4, 6)
     report = json.loads(clips.as_json())
-    assert report["frames"] == {"per_clip": 3, "fps": 8.0}
+    assert report["frames"] == {"per_video": 3, "fps": 8.0}
     for figure, least in (("psnr_db_of_frames", 20), ("ssim_of_frames", 0.5), ("vmaf_of_frames", 10)):
         each = report[figure]["each"]
         assert len(each) == 3
         assert report[figure]["worst"] == min(each) > least
         assert report[figure]["mean"] == pytest.approx(sum(each) / 3)
-    own = likeness(clips.cached.pictures[0, 1:2], clips.full.pictures[0, 1:2])
+    own = likeness(clips.cached.images[0, 1:2], clips.full.images[0, 1:2])
     assert report["psnr_db_of_frames"]["each"][1] == pytest.approx(own.psnr)
 
 
 def test_clips_are_saved_as_files_that_play(clips, tmp_path):
     files = clips.save(tmp_path)
-    assert [path.name for path in files] == list(CLIP_FILES)
+    assert [path.name for path in files] == list(VIDEO_FILES)
     read = read_video(tmp_path / "full.mp4")
     assert (read.frames.shape, read.fps) == ((3, 320, 320, 3), 8)
-    shown = clips.full.pictures[0].repeat(10, axis=1).repeat(10, axis=2)
+    shown = clips.full.images[0].repeat(10, axis=1).repeat(10, axis=2)
     assert np.abs(read.frames / 255 - shown).mean() < 0.02
     both = read_video(tmp_path / "side-by-side.mp4").frames
     assert both.shape[0] == 3
@@ -241,7 +241,7 @@ def test_the_sheet_shows_what_the_pipeline_was_given():
     mask.paste(255, (0, 0, 24, 48))
     result = compare(inpainting(), "a hat", steps=2, image=picture, mask_image=mask)
     assert [panel.title for panel in result.inputs] == ["input and mask"]
-    (shown,) = result.inputs[0].pictures
+    (shown,) = result.inputs[0].images
     assert shown.size == (32, 32)
     left, right = np.asarray(shown)[:, :15].mean((0, 1)), np.asarray(shown)[:, 17:].mean((0, 1))
     assert left[0] - left[1] > 50 > abs(right[0] - right[1])
@@ -265,12 +265,12 @@ def test_of_repeats_the_median_counts():
     calls = [
         Sampling(np.full(1, n), seconds, seconds / 2, memory) for n, (seconds, memory) in enumerate(RUNS)
     ]
-    found = together(calls)
+    found = repeated(calls)
     assert (found.seconds, found.denoiser_seconds) == (2.0, 1.0)
     assert found.seconds_each == (9.0, 1.0, 2.0)
     assert found.peak_memory == 7
-    assert found.pictures is calls[0].pictures
-    assert together([replace(call, peak_memory=None) for call in calls]).peak_memory is None
+    assert found.images is calls[0].images
+    assert repeated([replace(call, peak_memory=None) for call in calls]).peak_memory is None
 
 
 def test_repeats_are_in_the_report_and_the_table():
@@ -285,7 +285,7 @@ def test_what_every_component_takes(result):
     assert set(result.components) == {"unet", "text_encoder", "vae"}
     assert result.components["unet"] == {"full": result.full_macs, "cached": result.macs}
     rest = result.components["vae"]["full"] + result.components["text_encoder"]["full"]
-    assert result.whole_macs == {"full": result.full_macs + rest, "cached": result.macs + rest}
+    assert result.total_macs == {"full": result.full_macs + rest, "cached": result.macs + rest}
     report = json.loads(result.as_json())
     assert report["macs_of_all_components"]["ratio"] < report["macs"]["ratio"]
     assert report["macs_by_component"]["vae"]["ratio"] == 1

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 import mmcache
 from mmcache.api.session import session_of
 from mmcache.cli import app
-from mmcache.tools.comparison.tasks import find_task
-from mmcache.tools.media.image_files import PictureFileError
+from mmcache.tools.media.image_files import ImageFileError
+from mmcache.tools.tasks.tasks import find_task
 from mmcache_demos import load_miniature
 from mmcache_demos.app import painting
 from mmcache_demos.app.board import Board
@@ -280,7 +280,7 @@ ORDER = Order("a cat", 3.0, mmcache.Plan(mmcache.Uniform(3)), STEPS, 0, "own", {
 
 def ran(pipe, order=ORDER, stop=None, tell=lambda news: None):
     found = run_both(pipe, order, None, stop or threading.Event(), tell)
-    return found.full.pictures, found.cached.pictures
+    return found.full.images, found.cached.images
 
 
 @pytest.mark.parametrize("side", ["full", "cached"])
@@ -356,11 +356,11 @@ def test_each_tab_draws(service, tab):
     picture, mask = Image.new("RGB", (40, 30), "gray"), Image.new("L", (40, 30), 255)
     given = {"inpaint": {"image": picture, "mask_image": mask}, "controlnet": {"image": picture}}
     board = Board((), lambda pipe: given.get(tab.task.name, {}))
-    frames = {"frames": 3} if tab.task.draws_clips else {}
+    frames = {"frames": 3} if tab.task.generates_video else {}
     *_, past = news_of(service, asked(width=64, height=64, **frames), tab=tab, board=board)
     assert {"report.json", "plan.yaml", *tab.task.files} <= set(past.files)
     assert all(path.stat().st_size for path in past.files.values())
-    assert ("<video" in past.page) == tab.task.draws_clips
+    assert ("<video" in past.page) == tab.task.generates_video
 
 
 # ---------------------------------------------------------------- visitors
@@ -479,12 +479,12 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage
 @pytest.mark.parametrize(
     ("words", "name", "content"),
     [
-        ("is not a picture", "text.png", b"I am not a picture"),
-        ("is not a picture", "drawing.svg", SVG),
-        ("is not a picture", "drawing.png", SVG),
-        ("is not a picture", "printed.png", EPS),
-        ("is not a picture", "clip.mp4", b"\x00\x00\x00\x18ftypmp42" + bytes(2000)),
-        ("is not a picture", "empty.png", b""),
+        ("is not an image", "text.png", b"I am not a picture"),
+        ("is not an image", "drawing.svg", SVG),
+        ("is not an image", "drawing.png", SVG),
+        ("is not an image", "printed.png", EPS),
+        ("is not an image", "clip.mp4", b"\x00\x00\x00\x18ftypmp42" + bytes(2000)),
+        ("is not an image", "empty.png", b""),
         ("is 5000x5000, at most 16 million pixels", "large.png", bomb(5000)),
         ("damaged, cut off or too large", "bomb.png", bomb(60000)),
         ("damaged, cut off or too large", "cut.png", bomb(64)),
@@ -493,14 +493,14 @@ EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage
 )
 def test_uploads_that_are_not_what_they_claim(words, name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(PictureFileError, match=words) as refused:
+    with pytest.raises(ImageFileError, match=words) as refused:
         read_upload(tmp_path / name, LIMITS)
     assert str(tmp_path) not in str(refused.value), "where the server keeps files is nobody's business"
 
 
 def test_a_picture_20000_pixels_wide(tmp_path):
     Image.new("RGB", (20_000, 40)).save(tmp_path / "wide.png")
-    with pytest.raises(PictureFileError, match="is 20000x40; at most 4 times as long as narrow"):
+    with pytest.raises(ImageFileError, match="is 20000x40; at most 4 times as long as narrow"):
         read_upload(tmp_path / "wide.png", LIMITS)
 
 

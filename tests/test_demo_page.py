@@ -81,7 +81,7 @@ def has_loaded(picture):
 
 
 @pytest.mark.parametrize(
-    "tab", [tab for tab in DRAWING_TABS if not tab.task.draws_clips], ids=lambda t: t.title
+    "tab", [tab for tab in DRAWING_TABS if not tab.task.generates_video], ids=lambda t: t.title
 )
 def test_each_tab_shows_both_pictures_and_their_difference(tab, visit):
     name = tab.task.name

@@ -1,6 +1,7 @@
 """`mmcache inspect`: its figures are those of a cached step, and it needs no weights."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,15 +15,14 @@ from diffusers import (
 from PIL import Image
 from typer.testing import CliRunner
 
+from mmcache.architectures.example_call import Size
 from mmcache.architectures.registry import adapter_for
 from mmcache.cli import app
 from mmcache.errors import MissingExtraError
 from mmcache.macs.count import count_macs, shapes_of, skip_branch
-from mmcache.tools.inspecting.example_call import example_call
 from mmcache.tools.inspecting.from_config import denoisers_from_config
-from mmcache.tools.inspecting.inspection import inspect
+from mmcache.tools.inspecting.inspection import inspect, inspect_denoiser
 from mmcache.tools.inspecting.pictures import save_picture
-from mmcache.tools.inspecting.size import Size
 from mmcache.tools.loading import ModelNotFoundError
 from tests import tiny
 from tests.tiny_prompted import SMALL, controlled, moving
@@ -87,7 +87,7 @@ def test_macs_are_those_of_a_full_and_a_cached_step(name):
     size = Size(batch=2, frames=3)
     (found,) = inspect(model, size)
     assert not found.note
-    shapes = shapes_of(example_call(model, size))
+    shapes = shapes_of(adapter_for(model).example_call.arguments(model.config, size))
     assert found.full_macs == count_macs(model, shapes)
     for branch in found.branches:
         smaller = skip_branch(adapter_for(model).cut, branch.branch)
@@ -114,10 +114,10 @@ def test_a_pipeline_is_inspected_as_it_is_and_left_alone():
     assert all(torch.equal(tensor, before[name]) for name, tensor in pipe.unet.state_dict().items())
 
 
-def test_without_a_known_call_the_layers_are_still_said(monkeypatch):
-    monkeypatch.setattr("mmcache.tools.inspecting.example_call.ARGUMENTS", {})
-    (found,) = inspect(tiny.unet())
-    assert "does not know the arguments of a UNet2DConditionModel" in found.note
+def test_without_an_example_call_the_layers_are_still_said():
+    model = tiny.unet()
+    found = inspect_denoiser("unet", model, replace(adapter_for(model), example_call=None), Size())
+    assert "adapter 'image U-Net' has no example call of a UNet2DConditionModel" in found.note
     assert found.branches[0].layers == "conv_in | up 2: layer 2, conv_out"
     assert found.branches[0].macs is None
 
@@ -175,7 +175,7 @@ def test_a_pipeline_folder_needs_no_weights(tmp_path):
     [
         ("no such folder", ["no/such/folder"]),
         ("no model_index.json in it", ["empty"]),
-        ("has no denoiser that mmcache knows", ["vae-alone"]),
+        ("no adapter for denoiser (AutoencoderKL)", ["vae-alone"]),
         ("cannot be read as a config", ["broken"]),
         ("makes no UNet2DConditionModel", ["wrong"]),
         ("has to end in .png", ["wrong", "--plot", "u.jpg"]),

@@ -17,13 +17,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mmcache.api.resolved_pipeline import find_denoisers
-from mmcache.architectures.registry import adapter_for
+from mmcache.architectures.example_call import Size, TransformerCall
+from mmcache.architectures.registry import adapter_for, known
+from mmcache.architectures.shapes import If
 from mmcache.cli import app
 from mmcache.macs.count import count_macs, shapes_of, skip_branch
-from mmcache.tools.inspecting.example_call import TRANSFORMERS, example_call
 from mmcache.tools.inspecting.inspection import inspect, inspect_denoiser
 from mmcache.tools.inspecting.pictures import save_picture
-from mmcache.tools.inspecting.size import Size
 from tests import zoo
 from tests.zoo.transformers import flux, pixart
 
@@ -40,7 +40,7 @@ def test_macs_are_those_of_a_full_and_a_cached_step(make):
     model = make()
     (found,) = inspect(model, SMALL)
     assert not found.note
-    shapes = shapes_of(example_call(model, SMALL))
+    shapes = shapes_of(adapter_for(model).example_call.arguments(model.config, SMALL))
     assert found.full_macs == count_macs(model, shapes)
     for branch in found.branches:
         assert branch.macs == count_macs(model, shapes, skip_branch(adapter_for(model).cut, branch.branch))
@@ -53,7 +53,7 @@ def test_macs_are_those_of_a_full_and_a_cached_step(make):
 def test_the_macs_of_dit_xl_are_those_of_its_paper():
     """Table 4 of arXiv 2212.09748: 118.64 Gflops for DiT-XL/2 at 256x256, which are multiply-adds."""
     (found,) = inspect(on_meta(DiTTransformer2DModel, out_channels=8))
-    assert found.stands_for == "a picture of 256x256 pixels"
+    assert found.stands_for == "an image of 256x256 pixels"
     assert found.full_macs == pytest.approx(118.64e9, rel=1e-3)
 
 
@@ -93,16 +93,27 @@ def test_the_macs_of_real_sizes_are_those_by_hand(name):
     assert found.full_macs == pytest.approx(BY_HAND[name], rel=5e-3)
 
 
-@pytest.mark.parametrize("name", TRANSFORMERS)
+EXAMPLES = {
+    name: adapter.example_call
+    for name, adapter in known().denoisers.items()
+    if isinstance(adapter.example_call, TransformerCall)
+}
+
+
+def test_no_example_call_was_lost():
+    assert len(EXAMPLES) == 59
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_every_argument_is_one_of_the_class(name):
     cls = getattr(diffusers, name)
-    typical = TRANSFORMERS[name]
-    known = signatures.signature(signatures.unwrap(cls.forward)).parameters
-    assert set(typical.arguments) <= set(known)
-    needed = [arg for arg, what in known.items() if what.default is what.empty and arg != "self"]
-    assert set(needed) <= set(typical.arguments)
-    assert set(typical.only) <= set(typical.arguments)
-    assert set(typical.only.values()) <= set(signatures.signature(cls.__init__).parameters)
+    shapes = EXAMPLES[name].shapes
+    arguments = signatures.signature(signatures.unwrap(cls.forward)).parameters
+    assert set(shapes) <= set(arguments)
+    needed = [arg for arg, what in arguments.items() if what.default is what.empty and arg != "self"]
+    assert set(needed) <= set(shapes)
+    entries = {shape.entry for shape in shapes.values() if isinstance(shape, If)}
+    assert entries <= set(signatures.signature(cls.__init__).parameters)
 
 
 class Seen(BaseException):
@@ -130,9 +141,10 @@ def test_the_arguments_are_those_that_the_pipeline_gives(case):
     model.register_forward_pre_hook(see, with_kwargs=True)
     with pytest.raises(Seen):
         case.sample(pipe, True)
-    call = example_call(model)
-    if call is None:
+    example = adapter_for(model).example_call
+    if example is None:
         pytest.skip(f"no usual call of a {type(model).__name__} is known")
+    call = example.arguments(model.config, Size())
     for name in call.keys() & given.keys():
         if isinstance(call[name], torch.Tensor) and isinstance(given[name], torch.Tensor):
             assert call[name].is_floating_point() >= given[name].is_floating_point(), name
@@ -143,7 +155,7 @@ def test_the_arguments_are_those_that_the_pipeline_gives(case):
 def test_a_size_can_be_chosen():
     model = flux.transformer()
     (found,) = inspect(model, Size(batch=2, height=512, width=768, tokens=64))
-    assert found.stands_for == "a picture of 512x768 pixels, 64 tokens of text"
+    assert found.stands_for == "an image of 512x768 pixels, 64 tokens of text"
     assert found.call["hidden_states"] == [2, 32 * 48, 16]
     assert found.call["encoder_hidden_states"][:2] == [2, 64]
     with pytest.raises(ValueError, match="height=1000: wanted a multiple of 16 pixels"):
@@ -187,7 +199,7 @@ def test_the_command_takes_a_size_and_says_what_it_is_for(tmp_path):
     done = CliRunner().invoke(app, ["inspect", str(tmp_path), *asked])
     assert done.exit_code == 0, done.output
     (found,) = json.loads(done.stdout)
-    assert found["stands_for"] == "a picture of 64x32 pixels, 9 tokens of text"
+    assert found["stands_for"] == "an image of 64x32 pixels, 9 tokens of text"
     assert found["call"]["hidden_states"] == [1, 4, 8, 4]
     assert found["branches"][0]["parts"][0]["blocks"] == "transformer_blocks"
     done = CliRunner().invoke(app, ["inspect", str(tmp_path), "--height", "65"])

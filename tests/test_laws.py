@@ -9,7 +9,7 @@ from mmcache import Adaptive, NonUniform, Plan, Taylor, Uniform, accelerate
 from mmcache.architectures.component import Denoiser
 from mmcache.architectures.registry import adapter_for
 from mmcache.engine.run import Run
-from mmcache.layouts.skip_unet import cut
+from mmcache.layouts.skip_unet import SkipUNet
 from mmcache.testing import (
     LawBroken,
     check_adapter,
@@ -164,19 +164,31 @@ def test_same_input_with_every_unconditional_block_type(name):
     check_same_input(tiny.ddpm(**UNCONDITIONAL_BLOCKS[name]), tiny.sample_ddpm)
 
 
-def adapter_with(**changes):
-    return replace(adapter_for(tiny.unet()), **changes)
+def adapter_with(layout):
+    return replace(adapter_for(tiny.unet()), layout=layout)
 
 
-def tapped_one_layer_off(model, branch):
-    """A cut whose tap listens one layer deeper, where the feature has the same shape."""
-    right, deeper = cut(model, branch), cut(model, min(branch + 1, 8))
-    return replace(right, tap=deeper.tap, listen=deeper.listen) if branch == 4 else right
+class TappedOneLayerOff(SkipUNet):
+    """Its tap listens one layer deeper at branch 4, where the feature has the same shape."""
+
+    def cut(self, model, branch):
+        right, deeper = super().cut(model, branch), super().cut(model, min(branch + 1, 8))
+        return replace(right, tap=deeper.tap, listen=deeper.listen) if branch == 4 else right
+
+
+class Leaky(SkipUNet):
+    """One branch, which keeps more than the cheapest does."""
+
+    def branches(self, model):
+        return 1
+
+    def cut(self, model, branch):
+        return super().cut(model, 2)
 
 
 def test_a_wrong_tap_breaks_law_1(monkeypatch):
     monkeypatch.setattr(probes, "find_denoisers", lambda pipe: {"unet": Denoiser("unet", pipe.unet, wrong)})
-    wrong = adapter_with(cut=tapped_one_layer_off)
+    wrong = adapter_with(TappedOneLayerOff())
     with pytest.raises(LawBroken, match="law 1: unet, branch 4: cached and full"):
         check_same_input(tiny.stable_diffusion(), tiny.sample)
 
@@ -223,7 +235,7 @@ def test_each_law_can_be_broken(monkeypatch):
         check_independent(make, Leaving().random, plan)
     with monkeypatch.context() as patch:
         patch.setattr(probes, "find_denoisers", lambda pipe: {"unet": Denoiser("unet", pipe.unet, leaky)})
-        leaky = adapter_with(branches=lambda model: 1, cut=lambda model, branch: cut(model, 2))
+        leaky = adapter_with(Leaky())
         patch.setattr(laws, "dead_modules", lambda model, cut: [])
         with pytest.raises(LawBroken, match="law 6"):
             check_cheaper(make(), tiny.sample)

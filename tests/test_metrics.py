@@ -10,10 +10,10 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
 from mmcache.tools.quality.clip_score import clip_score_figure, image_processor
 from mmcache.tools.quality.confidence import mean_of
+from mmcache.tools.quality.figures import MOST_PSNR, MS_SSIM, PSNR, SSIM, VMAF, NotMeasuredError
 from mmcache.tools.quality.latent_error import latent_error
 from mmcache.tools.quality.lpips import lpips_figure
 from mmcache.tools.quality.metrics import likeness, ms_ssim
-from mmcache.tools.quality.quality import MOST_PSNR, MS_SSIM, PSNR, SSIM, VMAF, NotMeasuredError
 from tests.tiny_prompted import tokenizer
 
 
@@ -24,7 +24,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 def test_a_mean_and_its_margin():
     mean = mean_of([1.0, 2.0, None, 3.0])
     assert mean.value == 2
-    assert mean.pictures == 3
+    assert mean.images == 3
     assert mean.margin == pytest.approx(4.303 / math.sqrt(3), rel=1e-3)
     assert mean_of([5.0]).margin is None
     assert mean_of([None]) is None

@@ -41,7 +41,7 @@ class TwoStreams(nn.Module):
         return (self.out(hidden + text.mean(1, keepdim=True)),)
 
 
-TWO_STREAMS = BlockStack(("blocks",), streams={"blocks": ("text", "picture")})
+TWO_STREAMS = BlockStack({"blocks": ("text", "picture")})
 
 
 def two_streams(layers=7):
@@ -109,7 +109,7 @@ def test_a_slot_holds_nothing_after_a_cached_step():
 )
 def test_a_stack_has_four_branches_where_it_is_deep_enough(depth, ends, wanted):
     model = WuerstchenPrior(c_in=2, c=4, c_cond=4, c_r=4, depth=depth, nhead=1)
-    layout = BlockStack(("blocks",), {"blocks": ("x",)}, group=3, ends=ends)
+    layout = BlockStack({"blocks": ("x",)}, group=3, ends=ends)
     assert layout.branches(model) == wanted
     with pytest.raises(ValueError, match=f"branch={wanted}: this WuerstchenPrior has {wanted} branches"):
         layout.cut(model, wanted)

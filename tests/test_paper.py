@@ -14,8 +14,7 @@ from mmcache.architectures.registry import adapter_for
 from mmcache.cli import app
 from mmcache.macs.conventions import EVERYTHING, PAPER, paper_convention
 from mmcache.macs.count import count_macs, shapes_of, skip_branch
-from mmcache.tools.comparison.call_counter import CallCounter
-from mmcache.tools.comparison.components import macs_by_component, noted_calls
+from mmcache.tools.running.macs_counter import CallCounter, counted_components, macs_by_component
 from mmcache_demos.paper.printed_figures import PRINTED_RUNS
 from mmcache_demos.paper.published_models import (
     DDPM_CIFAR_10,
@@ -181,7 +180,7 @@ MASKED = PICTURE | {"mask_image": torch.ones(1, 1, 32, 32)}
 )
 def test_a_run_by_component(make, given, cached, encodes):
     pipe = make()
-    with mmcache.accelerate(pipe, interval=3) as session, noted_calls(pipe) as calls:
+    with mmcache.accelerate(pipe, interval=3) as session, counted_components(pipe) as calls:
         pipe("a cat", num_inference_steps=10, output_type="np", **given)
         found = macs_by_component(calls, session.report())
     assert set(found) == cached | {"vae", "text_encoder"}
@@ -199,7 +198,7 @@ def test_a_run_by_component(make, given, cached, encodes):
 
 def test_components_that_fail_are_noted_again_from_the_outermost():
     pipe = prompted()
-    with noted_calls(pipe) as calls:
+    with counted_components(pipe) as calls:
         with pytest.raises(TypeError):
             pipe.vae.decoder()
         pipe.vae.decoder(torch.zeros(1, 4, 8, 8))

@@ -68,7 +68,7 @@ def test_every_family_has_presets_of_the_same_names():
 
 def test_families_of_adapters_are_there():
     for adapter in adapters():
-        named = {adapter.family, adapter.borrows, *adapter.tasks.values()} - {""}
+        named = {adapter.family, adapter.fallback_presets, *adapter.tasks.values()} - {""}
         assert named <= set(families()), adapter.name
 
 

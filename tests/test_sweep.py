@@ -18,18 +18,18 @@ import mmcache_demos
 from mmcache.cli import app
 from mmcache.errors import MissingExtraError, UnsupportedPipelineError
 from mmcache.testing.probes import anatomy, failing_denoiser
-from mmcache.tools.quality.quality import PSNR, Figure
-from mmcache.tools.sweeping import drawing
+from mmcache.tools.quality.figures import PSNR, Figure
+from mmcache.tools.running import runner
+from mmcache.tools.sweeping.configurations import Cached, Full, short
 from mmcache.tools.sweeping.grid import fewer_steps, grid, policy_of
 from mmcache.tools.sweeping.last_output import repeating_last_output
-from mmcache.tools.sweeping.lines import Cached, Full, short
 from mmcache.tools.sweeping.page import page, page_data
 from mmcache.tools.sweeping.plot import pareto_png
-from mmcache.tools.sweeping.points import Point, front, points
-from mmcache.tools.sweeping.result import LineResult
-from mmcache.tools.sweeping.samplers import SAMPLERS, use_sampler
+from mmcache.tools.sweeping.points import Point, pareto_front, points
+from mmcache.tools.sweeping.result import ConfigurationResult
 from mmcache.tools.sweeping.sweep import FILES
 from mmcache.tools.sweeping.table import markdown
+from mmcache.tools.tasks.samplers import SAMPLERS, use_sampler
 from mmcache_demos.portraits import trade_off
 from tests import tiny
 from tests.tiny_prompted import SMALL as SMALL_UNET
@@ -60,7 +60,7 @@ def steady_clock():
     """Every call takes a second, so that two sweeps can be equal byte for byte."""
     ticks = itertools.count()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+        patch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
         yield
 
 
@@ -91,7 +91,7 @@ def files_in(folder) -> dict[str, bytes]:
 
 def test_the_control_line_is_always_there(done):
     result, _ = done
-    assert [line.label for line in result.lines] == LABELS
+    assert [line.label for line in result.results] == LABELS
     for lines in (grid(50, plans=[mmcache.Plan(mmcache.Adaptive(0.1))], intervals=[]), grid(3, [2], [0])):
         assert any(line.kind == "fewer steps, no cache" for line in lines)
 
@@ -110,7 +110,7 @@ def test_each_line_is_what_the_pipeline_itself_draws(done):
         generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
         cached = pipe(PROMPTS, num_inference_steps=4, generator=generators, **call).images
         report = session.report()
-    line = result.lines[1]
+    line = result.results[1]
     assert line.each["psnr_db"][1] == pytest.approx(
         -10 * np.log10(np.square(cached[1] - full[1]).mean()), abs=1e-3
     )
@@ -120,17 +120,17 @@ def test_each_line_is_what_the_pipeline_itself_draws(done):
 
 def test_costs_of_the_control_lines(done):
     result, _ = done
-    full, _, repeated, fewer, fewest = result.lines
+    full, _, repeated, fewer, fewest = result.results
     assert (full.full_calls, full.cached_calls) == (4, 0)
     assert (repeated.full_calls, repeated.cached_calls) == (2, 2)
     assert result.fewer_macs(repeated) == result.fewer_macs(fewest) == 2
     assert result.fewer_macs(fewer) == pytest.approx(4 / 3)
     assert not full.figures
-    assert result.lines[1].figures["ssim"].pictures == 2
+    assert result.results[1].figures["ssim"].images == 2
 
 
 def test_latents_are_compared_step_by_step(done):
-    cached, repeated, fewer = done[0].lines[1:4]
+    cached, repeated, fewer = done[0].results[1:4]
     assert len(cached.latent_error) == len(cached.latent_cosine) == 4
     assert cached.latent_error[0].value == 0 < cached.latent_error[1].value
     assert repeated.latent_error[0].value == 0
@@ -141,15 +141,15 @@ def test_what_is_written(done):
     result, folder = done
     assert {path.name for path in folder.iterdir()} == {*FILES, *KEPT}
     rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
-    assert [row["line"] for row in rows] == LABELS
-    assert float(rows[1]["psnr_db"]) == result.lines[1].figures["psnr_db"].value
+    assert [row["configuration"] for row in rows] == LABELS
+    assert float(rows[1]["psnr_db"]) == result.results[1].figures["psnr_db"].value
     assert rows[0]["psnr_db"] == ""
     assert (rows[1]["policy"], rows[1]["forecast"], rows[1]["branch"]) == ("Uniform", "Hold()", "0")
     table = (folder / "table.md").read_text()
     assert "| Uniform(2), Hold(), branch 0 |" in table
-    assert "No MS-SSIM: the pictures are smaller than 176 pixels." in table
+    assert "No MS-SSIM: the images are smaller than 176 pixels." in table
     steps = list(csv.DictReader((folder / "latents.csv").read_text().splitlines()))
-    assert [row["step"] for row in steps if row["line"] == LABELS[1]] == ["0", "1", "2", "3"]
+    assert [row["step"] for row in steps if row["configuration"] == LABELS[1]] == ["0", "1", "2", "3"]
     assert Image.open(folder / "contact-sheet.png").height > len(LABELS) * 128
     assert Image.open(folder / "pareto.png").width > 600
     assert json.loads(result.as_json())["lines"][1]["fewer_macs"] > 1
@@ -171,9 +171,9 @@ def test_without_macs_and_margins_only_seconds_are_left(done):
         replace(
             line, macs=None, figures={key: mean._replace(margin=None) for key, mean in line.figures.items()}
         )
-        for line in result.lines
+        for line in result.results
     ]
-    uncounted = replace(result, lines=tuple(lines))
+    uncounted = replace(result, results=tuple(lines))
     assert "| Uniform(2), Hold(), branch 0 | - | 1.00x |" in markdown(uncounted)
     assert "±" not in markdown(uncounted).partition("latent")[0]
     assert pareto_png(uncounted).startswith(b"\x89PNG")
@@ -185,7 +185,7 @@ def test_without_macs_and_margins_only_seconds_are_left(done):
 def test_a_clock_that_the_macs_do_not_explain_is_doubted(done):
     result, _ = done
     slow = replace(result.full, seconds=100.0)
-    assert "(100.00x)" in markdown(replace(result, lines=(slow, *result.lines[1:])))
+    assert "(100.00x)" in markdown(replace(result, results=(slow, *result.results[1:])))
     assert "In brackets" not in markdown(result)
 
 
@@ -196,8 +196,8 @@ def test_a_label_cannot_end_the_block_of_data(done):
 
 
 def test_lines_are_read_as_they_were_written(done):
-    for line in done[0].lines:
-        assert LineResult.from_dict(json.loads(json.dumps(line.as_dict()))) == line
+    for line in done[0].results:
+        assert ConfigurationResult.from_dict(json.loads(json.dumps(line.as_dict()))) == line
 
 
 @pytest.mark.parametrize("call", [3, 2 + 4 + 1, 2 + 4 + 4 + 1, 2 + 4 + 4 + 4 + 2])
@@ -225,8 +225,8 @@ def test_a_finished_sweep_samples_nothing_and_more_lines_only_theirs(done, tmp_p
     assert not calls
     more = mmcache.sweep(pipe, PROMPTS, tmp_path, **(given | {"branches": (0, 1)}))
     assert len(calls) == 2 + 4  # warm-up and the new line
-    assert [line.label for line in more.lines][1:3] == [LABELS[1], "Uniform(2), Hold(), branch 1"]
-    assert more.lines[1] == done[0].lines[1]
+    assert [line.label for line in more.results][1:3] == [LABELS[1], "Uniform(2), Hold(), branch 1"]
+    assert more.results[1] == done[0].results[1]
 
 
 @pytest.mark.parametrize(
@@ -319,8 +319,8 @@ def test_what_cannot_be_swept(tmp_path, monkeypatch):
 
 def test_a_pipeline_without_a_prompt_and_without_latents(tmp_path):
     result = mmcache.sweep(tiny.ddpm(), None, tmp_path, seeds=3, **SMALL)
-    assert result.lines[1].figures["psnr_db"].pictures == 3
-    assert not result.lines[1].latent_error
+    assert result.results[1].figures["psnr_db"].images == 3
+    assert not result.results[1].latent_error
     assert "latent" not in (tmp_path / "table.md").read_text()
 
 
@@ -338,15 +338,15 @@ def test_a_pipeline_without_a_prompt_and_without_latents(tmp_path):
 def test_other_tasks(pipe, call, tmp_path):
     call = {"negative_prompt": "a dog", **call}
     result = mmcache.sweep(pipe(), PROMPTS, tmp_path, batch=2, **SMALL, **call)
-    assert [line.label for line in result.lines] == LABELS
-    assert result.fewer_macs(result.lines[1]) > 1
-    assert ("vmaf" in result.lines[1].figures) == (pipe is moving)
+    assert [line.label for line in result.results] == LABELS
+    assert result.fewer_macs(result.results[1]) > 1
+    assert ("vmaf" in result.results[1].figures) == (pipe is moving)
     assert result.settings["inputs"].keys() == {name for name in call if "image" in name}
 
 
 def test_batches_give_the_same_pictures(done, tmp_path):
     alone = mmcache.sweep(prompted(), PROMPTS, tmp_path, batch=1, **SMALL, guidance_scale=3.0)
-    for line, other in zip(alone.lines[1:], done[0].lines[1:], strict=True):
+    for line, other in zip(alone.results[1:], done[0].results[1:], strict=True):
         assert line.macs == other.macs
         assert line.figures["psnr_db"].value == pytest.approx(other.figures["psnr_db"].value, abs=0.1)
 
@@ -398,8 +398,8 @@ def test_labels_tell_plans_apart():
 def test_the_pareto_front():
     at = [(1.5, 50), (2, 60), (2, 55), (3, 40), (2.5, 39)]
     found = [Point(x, y, 0, None) for x, y in at]
-    assert [(point.x, point.y) for point in front(found, higher_is_better=True)] == [(2, 60), (3, 40)]
-    least = front(found, higher_is_better=False)
+    assert [(point.x, point.y) for point in pareto_front(found, higher_is_better=True)] == [(2, 60), (3, 40)]
+    least = pareto_front(found, higher_is_better=False)
     assert [(point.x, point.y) for point in least] == [(2.5, 39), (3, 40)]
 
 
@@ -473,7 +473,7 @@ def test_a_stop_at_the_command_line_says_how_to_go_on(shipped, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmcache.tools.sweeping.sweep.draw", interrupt)
+    monkeypatch.setattr("mmcache.tools.sweeping.sweep.generate", interrupt)
     ran = run("--count", "2", *FEW)
     assert ran.exit_code == 130
     assert "the same command goes on" in ran.stderr

@@ -11,6 +11,7 @@ from mmcache import Plan, Taylor, Uniform, accelerate
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.architectures.registry import adapter_for, side_adapter_for
 from mmcache.layouts.cut import Given
+from mmcache.layouts.side_stack import SideStack
 from mmcache.patching.swap import swap_child
 from mmcache.testing import LawBroken, check_side_networks
 from mmcache_demos.benchmarks.controlnet_blocks import rows
@@ -104,11 +105,12 @@ def test_a_step_at_which_it_is_switched_is_full(change):
 def test_a_cut_that_leaves_out_too_much_is_found(monkeypatch):
     adapter = side_adapter_for(SANA.make().controlnet)
 
-    def cut(model, residuals):
-        last = list(model.transformer_blocks)[-residuals:]  # instead of the first
-        return (swap_child(model, "transformer_blocks", torch.nn.ModuleList(last)),)
+    class Wrong(SideStack):
+        def cut(self, model, residuals):
+            last = list(model.transformer_blocks)[-residuals:]  # instead of the first
+            return (swap_child(model, "transformer_blocks", torch.nn.ModuleList(last)),)
 
-    broken = dataclasses.replace(adapter, cut=cut)
+    broken = dataclasses.replace(adapter, layout=Wrong(("transformer_blocks",)))
     monkeypatch.setattr(
         "mmcache.api.resolved_pipeline.side_adapter_for",
         lambda model: broken if side_adapter_for(model) else None,

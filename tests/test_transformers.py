@@ -22,9 +22,9 @@ from mmcache import (
     register,
 )
 from mmcache.architectures import registry
+from mmcache.architectures.block_source import streams_of
 from mmcache.architectures.registry import adapter_for
 from mmcache.layouts.block_stack import branches_of_stack, kept_at_either_end
-from mmcache.layouts.block_streams import streams_of
 from mmcache.layouts.cut import cached_view
 from mmcache.layouts.stand_ins import Enter, PassThrough, RejoinBefore
 from mmcache.testing import check_cheaper, check_same_input
@@ -209,8 +209,7 @@ class Hiding(Crooked):
 
 @pytest.fixture(autouse=True)
 def registry_as_it_was(monkeypatch):
-    registry.adapters()  # loaded
-    monkeypatch.setattr(registry, "_by_denoiser", dict(registry._by_denoiser))
+    monkeypatch.setattr(registry, "_registered", registry._registered)
 
 
 def found(kind):

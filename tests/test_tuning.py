@@ -15,12 +15,12 @@ from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import session_of
 from mmcache.cli import app
 from mmcache.plans.forecast import Observation
-from mmcache.tools.comparison.batches import wanted_pictures
+from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.candidates import METHODS, Candidate
 from mmcache.tools.tuning.error_model import ErrorModel
 from mmcache.tools.tuning.recording import record
 from mmcache.tools.tuning.runs import Trials
-from mmcache.tools.tuning.schedule import FULL, Prices, full_steps, sources, with_full
+from mmcache.tools.tuning.schedule import FULL, StepCosts, full_steps, sources, with_full
 from mmcache.tools.tuning.search import best_spacing, evenly_spaced, improved
 from tests import tiny
 from tests.tiny_prompted import prompted
@@ -115,7 +115,7 @@ def test_improving_never_makes_it_worse_and_keeps_the_price(wandering):
 
 @pytest.mark.parametrize("speedup", [1.5, 2.0, 3.0])
 def test_a_price_is_kept_as_closely_as_steps_allow(speedup):
-    prices = Prices(100, {0: 20})
+    prices = StepCosts(100, {0: 20})
     count = prices.affordable(50, speedup, 0)
     assert prices.speedup(with_full(50, evenly_spaced(50, count), 0)) >= speedup
     assert prices.speedup(with_full(50, evenly_spaced(50, count + 1), 0)) < speedup
@@ -123,7 +123,7 @@ def test_a_price_is_kept_as_closely_as_steps_allow(speedup):
 
 def test_a_recording_holds_times_products_reach_and_prices_and_leaves_the_pipe(pipe):
     settings = {"num_inference_steps": STEPS, "height": 32, "width": 32, "guidance_scale": 3.0}
-    trials = Trials(pipe, wanted_pictures(PROMPTS, 1, 0), settings, batch=2)
+    trials = Trials(pipe, image_requests(PROMPTS, 1, 0), settings, batch=2)
     model, prices = record(trials, "unet", [0], STEPS)
     assert model.times == sorted(model.times, reverse=True)
     assert model.gram[0].shape == (STEPS, STEPS)
@@ -180,15 +180,15 @@ def test_a_tuned_plan_keeps_its_price_and_says_what_it_was_made_for(pipe, tuned)
 def test_it_is_at_least_as_good_as_the_evenly_spaced_one_where_it_was_chosen(pipe):
     settings = {"num_inference_steps": STEPS, "height": 32, "width": 32}
     found = tune(pipe, PROMPTS, held_out=PROMPTS[:1], speedup=1.5, steps=STEPS, runs=10, height=32, width=32)
-    trials = Trials(pipe, wanted_pictures(PROMPTS, 1, 0), settings, batch=4)
+    trials = Trials(pipe, image_requests(PROMPTS, 1, 0), settings, batch=4)
     count = len(found.plan.policy.full)
     even = Plan(StepMask(evenly_spaced(STEPS, count)), Taylor(1))
-    assert trials.decibels(found.plan).mean() >= trials.decibels(even).mean()
+    assert trials.psnr(found.plan).mean() >= trials.psnr(even).mean()
 
 
 def test_the_cheapest_plan_that_is_close_enough_is_close_enough(pipe):
     found = tune(pipe, PROMPTS, psnr=30.0, steps=STEPS, runs=4, height=32, width=32)
-    assert found.tuned_on.value >= 30.0
+    assert found.validation.value >= 30.0
 
 
 def test_the_same_again_gives_the_same_plan(pipe, tuned):
@@ -214,7 +214,7 @@ def test_another_number_of_steps_is_refused_and_another_sampler_warned_of(pipe, 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         accelerate(pipe, tuned.plan).restore()
-    with pytest.raises(ValueError, match="made for a UNet2DConditionModel"):
+    with pytest.raises(ValueError, match="calibrated for another class"):
         accelerate(tiny.unconditional_unet(), tuned.plan)
 
 
@@ -265,7 +265,7 @@ def test_the_command_writes_a_plan_file_and_prints_its_figures(folder, tmp_path)
     done = command("--speedup", 1.5, *given, "--height", 32, "--width", 32, "--out", tmp_path / "plan.yaml")
     assert done.exit_code == 0, done.output
     assert mmcache.load_plan(tmp_path / "plan.yaml").calibrated_for.steps == 8
-    for words in ("tuned", "held out", "evenly spaced", "Hold()", "Taylor(order=1)", "fewer denoiser MACs"):
+    for words in ("tuned", "test", "evenly spaced", "Hold()", "Taylor(order=1)", "fewer denoiser MACs"):
         assert words in " ".join(done.stdout.split())
 
 
@@ -281,7 +281,7 @@ def test_the_command_writes_a_plan_file_and_prints_its_figures(folder, tmp_path)
 )
 def test_the_command_refuses_before_anything_is_loaded(wrong, message, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mmcache.tools.comparison.tasks.load_for", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("mmcache.tools.tasks.tasks.load_for", lambda *_: pytest.fail("loaded"))
     done = command("--model", folder, *wrong)
     assert done.exit_code == 2
     assert message in done.stderr
@@ -295,4 +295,4 @@ def test_without_a_model_it_is_the_shipped_miniature(pipe, monkeypatch, tmp_path
     found = json.loads(done.stdout)
     assert found["plan"]["calibrated_for"]["steps"] == 6
     assert found["speedup_in_macs"] >= 1.5
-    assert found["psnr_db"]["held_out"]["pictures"] == 4
+    assert found["psnr_db"]["test"]["images"] == 4

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmcache.errors import MissingExtraError
 from mmcache.tools.media.ffmpeg import require_ffmpeg
-from mmcache.tools.media.image_files import PictureFileError, read_mask, read_picture
+from mmcache.tools.media.image_files import ImageFileError, read_image, read_mask
 from mmcache.tools.media.video_files import (
     Limits,
     VideoFileError,
@@ -101,7 +101,7 @@ def test_what_is_no_clip_is_refused(tmp_path):
     with pytest.raises(VideoFileError, match="is not a file"):
         read_video(tmp_path)
     Image.new("RGB", (64, 64)).save(tmp_path / "still.png")
-    with pytest.raises(VideoFileError, match="not a single picture"):
+    with pytest.raises(VideoFileError, match="not a single image"):
         read_video(tmp_path / "still.png")
     turned = sample_clip(tmp_path / "plain.mp4", "64x32")
     ffmpeg = [require_ffmpeg(), *QUIET, "-display_rotation", "90", "-i", str(turned)]
@@ -179,7 +179,7 @@ def test_pictures_of_every_mode_become_rgb(tmp_path, mode):
     picture = Image.fromarray(np.full((6, 8), 128 * 257, np.uint16)) if mode == "I;16" else gray.convert(mode)
     file = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     picture.save(file)
-    read = read_picture(file)
+    read = read_image(file)
     assert (read.mode, read.size) == ("RGB", (8, 6))
     if mode != "1":
         assert abs(read.getpixel((0, 0))[0] - 128) <= 1
@@ -187,11 +187,11 @@ def test_pictures_of_every_mode_become_rgb(tmp_path, mode):
 
 def test_transparency_lies_on_white_and_a_photograph_is_upright(tmp_path):
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert read_picture(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
+    assert read_image(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
     exif = Image.Exif()
     exif[0x0112] = 6  # lying on its side
     Image.new("RGB", (8, 4)).save(tmp_path / "photo.jpg", exif=exif)
-    assert read_picture(tmp_path / "photo.jpg").size == (4, 8)
+    assert read_image(tmp_path / "photo.jpg").size == (4, 8)
 
 
 def test_pictures_that_cannot_be_used(tmp_path):
@@ -199,15 +199,15 @@ def test_pictures_that_cannot_be_used(tmp_path):
     Image.effect_noise((64, 64), 50).save(tmp_path / "whole.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
     for name, message in (
-        ("text.png", "is not a picture"),
+        ("text.png", "is not an image"),
         ("cut.png", "damaged"),
         ("no.png", "no such file"),
         (".", "is not a file"),
     ):
-        with pytest.raises(PictureFileError, match=message):
-            read_picture(tmp_path / name)
-    with pytest.raises(PictureFileError, match="64x64, at most"):
-        read_picture(tmp_path / "whole.png", max_pixels=100)
+        with pytest.raises(ImageFileError, match=message):
+            read_image(tmp_path / name)
+    with pytest.raises(ImageFileError, match="64x64, at most"):
+        read_image(tmp_path / "whole.png", max_pixels=100)
 
 
 def test_masks_are_black_and_white_and_of_the_picture_s_size(tmp_path):
@@ -217,8 +217,8 @@ def test_masks_are_black_and_white_and_of_the_picture_s_size(tmp_path):
     read = read_mask(tmp_path / "mask.png", (8, 8))
     assert read.mode == "L"
     assert read.getcolors() == [(32, 0), (32, 255)]
-    with pytest.raises(PictureFileError, match="mask is 8x8 and the picture 9x8"):
+    with pytest.raises(ImageFileError, match="mask is 8x8 and the image 9x8"):
         read_mask(tmp_path / "mask.png", (9, 8))
     Image.new("L", (8, 8), 100).save(tmp_path / "black.png")
-    with pytest.raises(PictureFileError, match="nothing in the mask is white"):
+    with pytest.raises(ImageFileError, match="nothing in the mask is white"):
         read_mask(tmp_path / "black.png", (8, 8))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmcache.tools.comparison.video_comparison import CACHED, FULL, SHEET, ClipComparison
+from mmcache.tools.comparison.video_comparison import CACHED, FULL, SHEET, VideoComparison
 from mmcache_demos.app.curve import curve
 from mmcache_demos.app.markup import address, join, text
 
@@ -11,7 +11,7 @@ FRAMES = "Frames from left to right: full, cached, and their amplified differenc
 CURVE = "How close each frame is to the full clip's: PSNR, higher is closer"
 
 
-def clips_markup(found: ClipComparison, files: Mapping[str, Path], prompt: str) -> str:
+def clips_markup(found: VideoComparison, files: Mapping[str, Path], prompt: str) -> str:
     """The clips as HTML.
 
     Args:

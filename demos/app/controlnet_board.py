@@ -5,9 +5,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from mmcache.tools.comparison.task_inputs import size_like
-from mmcache.tools.comparison.tasks import Task
-from mmcache.tools.media.image_files import read_picture
+from mmcache.tools.media.image_files import read_image
+from mmcache.tools.tasks.task_inputs import size_like
+from mmcache.tools.tasks.tasks import Task
 from mmcache_demos.app import painting
 from mmcache_demos.app.board import ANSWERED, BRUSH, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
 from mmcache_demos.app.limits import Limits
@@ -20,7 +20,7 @@ LINES = (255, 255, 255)
 
 def controlnet_board(task: Task, limits: Limits) -> Board:
     """Lines that are drawn, or the edges of a picture that is uploaded."""
-    shipped = read_picture(EXAMPLES / task.inputs["image"])
+    shipped = read_image(EXAMPLES / task.inputs["image"])
 
     def canvas(lines: Image.Image | None) -> dict[str, Any]:
         ground = Image.new("RGB", lines.size if lines else shipped.size, "black")

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache.tools.comparison.tasks import Task
-from mmcache.tools.sweeping.samplers import SAMPLERS
+from mmcache.tools.tasks.samplers import SAMPLERS
+from mmcache.tools.tasks.tasks import Task
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.models import Offer
 from mmcache_demos.app.plan_controls import plan_controls

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mmcache.tools.comparison.tasks import Task, find_task
+from mmcache.tools.tasks.tasks import Task, find_task
 from mmcache_demos import GUIDANCE_SCALE
 from mmcache_demos.app.settings import Settings
 

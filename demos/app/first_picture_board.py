@@ -5,12 +5,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from mmcache.tools.comparison.task_inputs import size_like
+from mmcache.tools.running.call_settings import has_argument
+from mmcache.tools.tasks.task_inputs import size_like
 from mmcache_demos.app.board import ANSWERED, Board
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.markup import inline
 from mmcache_demos.app.messages import told_to_visitor
-from mmcache_demos.app.runs import takes
 from mmcache_demos.app.uploads import read_upload
 
 SHOWN = 96  # pixels of the longer side
@@ -45,7 +45,7 @@ def read(pipe: Any, image: Image.Image | None) -> dict[str, Any]:
     Raises:
         PictureMissingError: there is none.
     """
-    if not takes(pipe, "image"):
+    if not has_argument(pipe, "image"):
         return {}
     if image is None:
         raise PictureMissingError("This model makes a picture move: upload one to begin with.")

@@ -5,9 +5,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from mmcache.tools.comparison.task_inputs import size_like
-from mmcache.tools.comparison.tasks import Task
-from mmcache.tools.media.image_files import read_mask, read_picture
+from mmcache.tools.media.image_files import read_image, read_mask
+from mmcache.tools.tasks.task_inputs import size_like
+from mmcache.tools.tasks.tasks import Task
 from mmcache_demos.app import painting
 from mmcache_demos.app.board import ANSWERED, BRUSH, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
 from mmcache_demos.app.limits import Limits
@@ -20,7 +20,7 @@ PAINT_OPACITY = 170  # of 255; what was there shows through
 
 def inpainting_board(task: Task, limits: Limits) -> Board:
     """A picture, and a mask that is painted on it."""
-    shipped = read_picture(EXAMPLES / task.inputs["image"])
+    shipped = read_image(EXAMPLES / task.inputs["image"])
     mask = read_mask(EXAMPLES / task.inputs["mask"], shipped.size)
 
     def canvas(picture: Image.Image, painted: Image.Image | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from mmcache.tools.comparison.comparison import png
+from mmcache.tools.media.side_by_side import png
 
 SERVED = "gradio_api/file="  # below the page's own address, so that it holds behind a proxy too
 

@@ -8,7 +8,7 @@ from mmcache.architectures.adapter import Adapter, default_plan
 from mmcache.architectures.registry import adapters
 from mmcache.plans.plan import Plan
 from mmcache.plans.presets import IMAGE
-from mmcache.tools.comparison.tasks import Task
+from mmcache.tools.tasks.tasks import Task
 from mmcache_demos import SHIPPED
 from mmcache_demos.app.models import Models, miniature_of
 
@@ -61,4 +61,4 @@ def recommended_plan(models: Models, task: Task, name: str) -> Plan | None:
 def family_for(models: Models, task: Task, name: str) -> str:
     """Whose presets a preset's name stands for."""
     found = known(models, task, name)
-    return found.family or found.adapter.borrows if found else IMAGE
+    return found.family or found.adapter.fallback_presets if found else IMAGE

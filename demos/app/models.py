@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmcache.tools.comparison.tasks import Task, load_for
 from mmcache.tools.loading import find_device, find_dtype
+from mmcache.tools.tasks.tasks import Task, load_for
 from mmcache_demos import SHIPPED, load_miniature
 from mmcache_demos.app.settings import MINIATURE, SHIPPED_AS
 

@@ -8,7 +8,7 @@ from mmcache.tools.comparison import comparison as still
 from mmcache.tools.comparison import video_comparison as clip
 from mmcache.tools.comparison.comparison import Comparison
 from mmcache.tools.comparison.comparison_table import notes_of
-from mmcache.tools.comparison.video_comparison import ClipComparison
+from mmcache.tools.comparison.video_comparison import VideoComparison
 from mmcache_demos.app.clips import clips_markup
 from mmcache_demos.app.figures import figures_markup, figures_of
 from mmcache_demos.app.markup import address, join, text
@@ -32,7 +32,7 @@ KEPT = "Only the cached side was run: the full run was kept, since nothing but t
 def files_of(found: Comparison) -> dict[str, bytes]:
     """Everything that the page shows or offers of a comparison, by name."""
     files = found.files() | {PLAN: plan_text(found.plan).encode()}
-    return files if isinstance(found, ClipComparison) else files | further_files(found)
+    return files if isinstance(found, VideoComparison) else files | further_files(found)
 
 
 def result_markup(found: Comparison, files: Mapping[str, Path], full_was_kept: bool) -> str:
@@ -44,7 +44,7 @@ def result_markup(found: Comparison, files: Mapping[str, Path], full_was_kept: b
         full_was_kept: the full run is from before.
     """
     prompt = str(found.settings.get("prompt", "no prompt"))
-    if isinstance(found, ClipComparison):
+    if isinstance(found, VideoComparison):
         shown = clips_markup(found, files, prompt)
     else:
         shown = stills_markup(found, files, prompt)
@@ -61,7 +61,7 @@ def headline(found: Comparison) -> str:
     saved = f"{found.full.seconds:.2f} s became {found.cached.seconds:.2f} s"
     if found.identical:
         return f"{saved}, and the result is the same bit for bit."
-    what = "clip" if isinstance(found, ClipComparison) else "picture"
+    what = "clip" if isinstance(found, VideoComparison) else "picture"
     _, closeness = found.likeness_rows()[0]
     return f"{saved}, for a {what} as close as {closeness} to the full one."
 

@@ -1,6 +1,5 @@
 """A full and a cached run of one order, watched; the full one only if it is not known already."""
 
-import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,13 +11,13 @@ from PIL import Image
 
 from mmcache.api.accelerate import accelerate
 from mmcache.plans.plan import Plan
-from mmcache.tools.comparison.compare import compared, one_call, own_progress_bar, timed_models
+from mmcache.tools.comparison.compare import compared
 from mmcache.tools.comparison.comparison import Comparison
-from mmcache.tools.comparison.components import macs_by_component, noted_calls
-from mmcache.tools.comparison.denoiser_timer import timed
-from mmcache.tools.comparison.sampling import Sampling
-from mmcache.tools.comparison.sampling_settings import settings_of
-from mmcache.tools.sweeping.samplers import use_sampler
+from mmcache.tools.running.call_settings import has_argument, settings_of
+from mmcache.tools.running.macs_counter import counted_components
+from mmcache.tools.running.requests import noise
+from mmcache.tools.running.runner import Sampling, running, timed_models
+from mmcache.tools.tasks.samplers import use_sampler
 from mmcache_demos.app.settings import OWN_SAMPLER
 from mmcache_demos.app.watching import Progress, Stopped, Watcher, preview_of
 
@@ -69,45 +68,39 @@ def run_both(
         Stopped: it was stopped.
         ValueError: what the pipeline, the plan or the order cannot do.
     """
-    settings = settings_of(pipe, order.prompt if takes(pipe, "prompt") else None, None, order.call)
-    if takes(pipe, "guidance_scale"):
+    settings = settings_of(pipe, order.prompt if has_argument(pipe, "prompt") else None, None, order.call)
+    if has_argument(pipe, "guidance_scale"):
         settings["guidance_scale"] = order.guidance
     with (
         sampling_with(pipe, order.sampler),
-        own_progress_bar(pipe),
-        timed(timed_models(pipe)) as timer,
-        noted_calls(pipe) as others,
+        running(pipe, settings, models=timed_models(pipe)) as runner,
+        counted_components(pipe) as counters,
         accelerate(pipe, order.plan) as session,
     ):
-        pipe.set_progress_bar_config(disable=True)
 
         def uncounted_preview(latents: torch.Tensor) -> Image.Image | None:
             with ExitStack() as pauses:
-                for counter in others.values():
+                for counter in counters.values():
                     pauses.enter_context(counter.paused())
                 return preview_of(pipe, latents)
 
         def sample(side: str) -> Sampling:
             session.enabled = side == CACHED
-            for counter in others.values():
+            for counter in counters.values():
                 counter.calls.clear()
             on_the_way = uncounted_preview if order.previews else None
             watcher = Watcher(side, order.steps, session if side == CACHED else None, stop, tell, on_the_way)
-            watching = {WATCHED: watcher} if takes(pipe, WATCHED) else {}
-            run = one_call(
-                pipe, {**settings, **watching, "num_inference_steps": order.steps}, order.seed, timer
-            )
+            watching = {WATCHED: watcher} if has_argument(pipe, WATCHED) else {}
+            run = runner.run(**watching, num_inference_steps=order.steps, generator=noise(order.seed))
             if stop.is_set():
                 raise Stopped
             return replace(run, seconds=run.seconds - watcher.seconds)
 
         if full is None:
             session.enabled = False
-            warmup = {"num_inference_steps": min(order.steps, WARMUP)}
-            one_call(pipe, {**settings, **warmup}, order.seed, timer)
+            runner.run(num_inference_steps=min(order.steps, WARMUP), generator=noise(order.seed))
             full = sample(FULL)
         cached = sample(CACHED)
-        report = session.report()
         timing = f"one run each; before the full one an untimed warm-up of {WARMUP} steps"
         return compared(
             pipe,
@@ -115,15 +108,10 @@ def run_both(
             plan=session.plan,
             full=full,
             cached=cached,
-            report=report,
-            components=macs_by_component(others, report),
+            report=session.report(),
+            counters=counters,
             timing=timing,
         )
-
-
-def takes(pipe: Any, argument: str) -> bool:
-    """Whether a pipeline is called with such an argument."""
-    return argument in inspect.signature(type(pipe).__call__).parameters
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from mmcache.tools.comparison.comparison import Comparison
+from mmcache.tools.running.call_settings import has_argument
 from mmcache.tools.sweeping.settings import content_mark
 from mmcache_demos.app.background import Done, news_of
 from mmcache_demos.app.board import Board
@@ -18,7 +19,7 @@ from mmcache_demos.app.model_plans import family_for
 from mmcache_demos.app.models import Models, Offer, needed_call
 from mmcache_demos.app.plan_choice import PlanChoice
 from mmcache_demos.app.result import files_of, result_markup
-from mmcache_demos.app.runs import Order, run_both, takes
+from mmcache_demos.app.runs import Order, run_both
 from mmcache_demos.app.settings import Settings
 from mmcache_demos.app.visits import Past, Visit, Visits
 from mmcache_demos.app.watching import Progress, Stopped
@@ -84,7 +85,9 @@ class Service:
                 seed=settings.seed,
                 sampler=settings.sampler,
                 call={
-                    name: value for name, value in call.items() if name != "num_frames" or takes(pipe, name)
+                    name: value
+                    for name, value in call.items()
+                    if name != "num_frames" or has_argument(pipe, name)
                 },
                 previews=settings.previews,
             )

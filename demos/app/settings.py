@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from mmcache.errors import unknown_name
-from mmcache.tools.comparison.sampling_settings import check_counts, check_prompt
-from mmcache.tools.sweeping.samplers import find_sampler
+from mmcache.tools.running.call_settings import check_counts, check_prompt
+from mmcache.tools.tasks.samplers import find_sampler
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.plan_choice import PlanChoice
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmcache.tools.comparison.comparison import CACHED, FULL, Comparison, png
-from mmcache.tools.media.side_by_side import enlarged
+from mmcache.tools.comparison.comparison import CACHED, FULL, Comparison
+from mmcache.tools.media.side_by_side import enlarged, png
 from mmcache_demos.app.markup import address, join, text
 
 DIFFERENCE, GIVEN = "difference.png", "input.png"
@@ -16,9 +16,9 @@ WIPE = "Wipe: how much of the full picture lies over the cached one, in percent"
 def further_files(found: Comparison) -> dict[str, bytes]:
     """What is shown besides the files that every comparison has."""
     *_, difference = found.panels()
-    files = {DIFFERENCE: png(difference.pictures[0])}
+    files = {DIFFERENCE: png(difference.images[0])}
     if found.inputs:
-        files[GIVEN] = png(enlarged(found.inputs[0].pictures[0]))
+        files[GIVEN] = png(enlarged(found.inputs[0].images[0]))
     return files
 
 
@@ -30,7 +30,7 @@ def stills_markup(found: Comparison, files: Mapping[str, Path], prompt: str) -> 
         files: written, by name.
         prompt: what they show, for who cannot see them.
     """
-    count, height, width, _ = found.full.pictures.shape
+    count, height, width, _ = found.full.images.shape
     pixels = " pixels" if max(width, height) < LARGE else ""
     names = (("full", FULL), ("cached", CACHED), ("difference", DIFFERENCE))
     panels = list(zip(names, found.panels(), strict=True))

@@ -148,6 +148,6 @@ def board_for(tab: DrawingTab, service: Service) -> Board:
         return inpainting_board(tab.task, limits)
     if tab.task.name == "controlnet":
         return controlnet_board(tab.task, limits)
-    if tab.task.draws_clips and (offer.models or offer.typed):  # the miniature begins with noise alone
+    if tab.task.generates_video and (offer.models or offer.typed):  # the miniature begins with noise alone
         return first_picture_board(limits)
     return no_board()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from mmcache.tools.comparison.task_inputs import check_shape
-from mmcache.tools.media.image_files import PictureFileError, read_picture
+from mmcache.tools.media.image_files import ImageFileError, read_image
+from mmcache.tools.tasks.task_inputs import check_shape
 from mmcache_demos.app.limits import Limits
 
 # Pillow reads dozens of formats, some with the help of other programs; nobody uploads those by mistake.
@@ -16,14 +16,14 @@ def read_upload(path: str | Path, limits: Limits) -> Image.Image:
     """Read an uploaded picture as RGB.
 
     Raises:
-        PictureFileError: no picture of these formats, damaged, too long for its width, or too large; the
+        ImageFileError: no picture of these formats, damaged, too long for its width, or too large; the
             message names the file as its owner does, not where the server has put it.
     """
     path = Path(path)
     try:
         limits.check("upload_bytes", path.stat().st_size)
-        picture = read_picture(path, limits.upload_pixels, FORMATS)
+        picture = read_image(path, limits.upload_pixels, FORMATS)
         check_shape(path, picture)
     except ValueError as error:
-        raise PictureFileError(str(error).replace(str(path), path.name)) from None
+        raise ImageFileError(str(error).replace(str(path), path.name)) from None
     return picture

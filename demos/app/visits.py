@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
-from mmcache.tools.comparison.sampling import Sampling
 from mmcache.tools.media.output_folder import write_files
+from mmcache.tools.running.runner import Sampling
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.watching import Stopped
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from mmcache.api.accelerate import accelerate
 from mmcache.api.report import format_bytes
 from mmcache.layouts.cut import cached_view, filled, full_view
-from mmcache.layouts.skip_unet import cut as cut_unet
+from mmcache.layouts.skip_unet import SkipUNet
 from mmcache.plans.forecast import Hold
 
 
@@ -40,7 +40,7 @@ def main(
     first, *timesteps = scheduler.timesteps
 
     with torch.inference_mode():
-        cut = cut_unet(unet, branch)
+        cut = SkipUNet().cut(unet, branch)
         full_view(unet, [cut]).module(timestep=first, **call)
         smaller, feature = cached_view(unet, cut).module, cut.tap.take()
 

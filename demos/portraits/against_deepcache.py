@@ -20,8 +20,8 @@ from mmcache import Hold, Plan, Taylor, Uniform
 from mmcache.api.report import Report
 from mmcache.errors import unknown_name
 from mmcache.plans.plan_file import load_plan
-from mmcache.tools.comparison.batches import wanted_pictures
 from mmcache.tools.quality.confidence import Mean, mean_of
+from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
 from mmcache_demos import GUIDANCE_SCALE, load_miniature
 from mmcache_demos.portraits.attributes import random_portrait
@@ -77,7 +77,7 @@ def by_deepcache(trials: Trials, interval: int) -> np.ndarray:
     helper.set_params(cache_interval=interval, cache_branch_id=0)
     helper.enable()
     try:
-        return trials.draw()
+        return trials.generate()
     finally:
         helper.disable()
 
@@ -100,13 +100,13 @@ def compared(trials: Trials, other: Trials, interval: int, tuned: Sequence[str])
         tuned: files in configs/tuned.
     """
     theirs = by_deepcache(other, interval)
-    base = trials.distance(theirs)
+    base = trials.psnr_of(theirs)
     steps = trials.settings["num_inference_steps"]
     held, report = trials.by_plan_with_report(Plan(Uniform(interval), Hold()))
     price = fewer_macs(report)
 
     def line(way: str, macs: float, pictures: np.ndarray) -> Line:
-        decibels = trials.distance(pictures)
+        decibels = trials.psnr_of(pictures)
         psnr, above = mean_of(decibels.tolist()), mean_of((decibels - base).tolist())
         assert psnr is not None
         assert above is not None
@@ -126,9 +126,9 @@ def compared(trials: Trials, other: Trials, interval: int, tuned: Sequence[str])
         yield by_plan(name, plan.for_steps(steps))
     fewer = round(steps / price)
     quick = Trials(
-        trials.pipe, trials.wanted, {**trials.settings, "num_inference_steps": fewer}, trials.batch
+        trials.pipe, trials.requests, {**trials.settings, "num_inference_steps": fewer}, trials.batch
     )
-    yield line(f"no cache, {fewer} steps", steps / fewer, quick.draw())
+    yield line(f"no cache, {fewer} steps", steps / fewer, quick.generate())
 
 
 def main(
@@ -142,7 +142,7 @@ def main(
     """Measure how far each way is from the full run."""
     if miniature not in TUNED:
         raise typer.BadParameter(unknown_name("miniature", miniature, TUNED))
-    wanted = wanted_pictures(captions_of(miniature, count), 1, 1000)
+    wanted = image_requests(captions_of(miniature, count), 1, 1000)
     settings = {"num_inference_steps": steps, "guidance_scale": GUIDANCE_SCALE}
     if miniature == "text-to-video":
         settings["num_frames"] = FRAMES

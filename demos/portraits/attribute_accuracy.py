@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmcache.tools.media.side_by_side import eight_bits
-from mmcache.tools.quality.quality import Figure
+from mmcache.tools.quality.figures import Figure
 from mmcache_demos.portraits.attributes import Portrait, random_portrait
 from mmcache_demos.portraits.captions import Caption, caption
 from mmcache_demos.portraits.classifier import AttributeClassifier, load_classifier

@@ -38,7 +38,7 @@ def inferred_adapters(pipeline: ResolvedPipeline) -> list[Note]:
             f"the cut; if it is not right, every step is full",
         )
         for name, part in pipeline.denoisers.items()
-        if not part.adapter.described
+        if part.adapter.inferred
     ]
 
 
@@ -63,8 +63,8 @@ def borrowed_presets(plan: Any, pipeline: ResolvedPipeline, families: Mapping[st
     return [
         Note(
             "borrowed_preset",
-            f"{name}: the preset {asked!r} was measured for the family {part.adapter.borrows!r}, and on no "
-            f"{part.adapter.name}",
+            f"{name}: the preset {asked!r} was measured for the family {part.adapter.fallback_presets!r}, "
+            f"and on no {part.adapter.name}",
         )
         for name, part in pipeline.denoisers.items()
         for asked in [plan.get(name) if isinstance(plan, Mapping) else plan]

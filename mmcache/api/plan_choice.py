@@ -77,7 +77,11 @@ def choose_plans(plan: Any, pipeline: ResolvedPipeline, changes: PlanChanges) ->
     for name, family in families(pipeline).items():
         adapter = pipeline.denoisers[name].adapter
         given = by_name.get(name)
-        base = default_plan(adapter, family) if given is None else find(given, family or adapter.borrows)
+        base = (
+            default_plan(adapter, family)
+            if given is None
+            else find(given, family or adapter.fallback_presets)
+        )
         chosen[name] = changes.applied_to(base)
     return chosen
 

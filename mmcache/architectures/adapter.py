@@ -1,12 +1,14 @@
-"""What mmcache has to know about an architecture: data, no behaviour of its own."""
+"""What mmcache has to know about an architecture: data alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from torch import nn
 
+from mmcache.architectures.example_call import ExampleCall
 from mmcache.layouts.cut import Cut, Given
+from mmcache.layouts.layout import Layout, SideLayout
 from mmcache.patching.swap import Swap
 from mmcache.plans.forecast import Taylor
 from mmcache.plans.plan import Plan
@@ -28,38 +30,51 @@ class Adapter:
     Attributes:
         name: how reports and messages call it.
         denoisers: the model classes it describes, by name; subclasses are included.
-        cut: makes the cut of a model at a branch; raises ValueError for a branch it does not have.
-        branches: how many branches a model has.
+        layout: where a model keeps its layers, and so how it becomes smaller (`SkipUNet`, `LevelUNet`,
+            `BlockStack`, or any object with `branches`, `cut` and `refusal`).
         default_plan: what `accelerate(pipe)` does where no presets were measured.
         sample: the argument of `forward` that holds the noisy latent.
         timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
         family: whose presets were measured on this architecture (a folder in `configs/`); "" if none were.
-        borrows: whose presets serve where none were measured: the family that is most like it.
+        fallback_presets: whose presets serve where none were measured: the family that is most like it.
         tasks: families of tasks that have presets of their own, by the argument of the pipeline's call that
             shows the task (`mask_image` for inpainting).
         data_dependent: its forward looks at the contents of tensors, so multiply-adds cannot be counted from
             shapes; they are counted while the first call of each kind runs, which takes that call longer.
-        described: False for an adapter that was inferred from a model (`mmcache.architectures.inference`):
-            that its cut is right has to be shown on the first full step before anything is cached.
-        refused: what is said of a model that has no branch, behind its name.
+        inferred: it was inferred from a model (`mmcache.architectures.inference`), so the first full step
+            has to verify its cut before anything is cached.
+        example_call: a usual call, of which `mmcache inspect` counts multiply-adds; None if none is known.
     """
 
     name: str
     denoisers: tuple[str, ...]
-    cut: Callable[[nn.Module, int], Cut]
-    branches: Callable[[nn.Module], int]
+    layout: Layout
     default_plan: Plan = UNMEASURED
     sample: str = "sample"
     timestep: str | None = "timestep"
     family: str = ""
-    borrows: str = "image"
+    fallback_presets: str = "image"
     tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     data_dependent: bool = False
-    described: bool = True
-    refused: str = (
-        "has no deep part: all of its layers lie around its outermost skip connection, so a cached step "
-        "would be a full one"
-    )
+    inferred: bool = False
+    example_call: ExampleCall | None = None
+
+    @property
+    def refused(self) -> str:
+        """What is said of a model that has no branch, behind its name."""
+        return self.layout.refusal
+
+    def branches(self, model: nn.Module) -> int:
+        """How many branches the model has."""
+        return self.layout.branches(model)
+
+    def cut(self, model: nn.Module, branch: int) -> Cut:
+        """The cut of the model at a branch.
+
+        Raises:
+            ValueError: the model has no such branch.
+        """
+        return self.layout.cut(model, branch)
 
 
 @dataclass(frozen=True)
@@ -70,22 +85,27 @@ class SideAdapter:
     Attributes:
         name: how reports and messages call it.
         networks: the model classes it describes, by name; subclasses are included.
-        cut: what to exchange in a model so that it computes only its first so many residuals; in place of
-            the others it may return anything, or nothing.
+        layout: where a network keeps its layers (`SideUNet`, `SideStack`, or any object with `cut` and
+            `given`).
         sample: the argument of `forward` that holds the noisy latent.
         timestep: the argument of `forward` that holds the timestep.
         strength: the argument of `forward` by which the residuals are multiplied.
-        given: the residuals that a model gives, for denoisers with a rule which of their blocks gets which;
-            None for a model that has to run whole.
     """
 
     name: str
     networks: tuple[str, ...]
-    cut: Callable[[nn.Module, int], tuple[Swap, ...]]
+    layout: SideLayout
     sample: str = "sample"
     timestep: str = "timestep"
     strength: str = "conditioning_scale"
-    given: Callable[[nn.Module], Given | None] = lambda model: Given(())
+
+    def given(self, model: nn.Module) -> Given | None:
+        """The residuals that a network gives; None for one that has to run whole."""
+        return self.layout.given(model)
+
+    def cut(self, model: nn.Module, residuals: int) -> tuple[Swap, ...]:
+        """What to exchange in a network so that it computes only its first so many residuals."""
+        return self.layout.cut(model, residuals)
 
 
 def default_plan(adapter: Adapter, family: str) -> Plan:

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from torch import nn
 
 from mmcache.architectures.adapter import Adapter
-from mmcache.architectures.transformer import TOO_SHORT, UNMEASURED
+from mmcache.architectures.block_source import streams_of
+from mmcache.architectures.transformer import UNMEASURED
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.block_stack import BlockStack
-from mmcache.layouts.block_streams import streams_of
 
 LEAST = 3  # blocks, of which the middle one is the deep part
 TIMES = ("timestep", "timesteps", "t", "time", "sigma")
@@ -43,17 +43,14 @@ def general_adapter(model: nn.Module) -> Adapter:
             f"{type(model).__name__} has {missing}, so nothing can be found: adapters/README.md says how to "
             f"describe it"
         )
-    stack = BlockStack(lists)
     return Adapter(
         name=f"found: {' and '.join(lists)}",
         denoisers=(type(model).__name__,),
-        cut=stack.cut,
-        branches=stack.branches,
+        layout=BlockStack({name: streams_of(getattr(model, name)[0]) for name in lists}),
         default_plan=UNMEASURED,
         sample=next((name for name in SAMPLES if name in arguments), arguments[0]),
         timestep=time,
-        refused=TOO_SHORT,
-        described=False,
+        inferred=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""`mmcache compare`: a pipeline in full and cached, side by side."""
+"""`mmcache compare`: a full and a cached run of a pipeline, side by side."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.request import Asked
-from mmcache.cli.shared_options import takes
+from mmcache.cli.request import GenerationRequest
+from mmcache.cli.shared_options import with_options_of
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 
-@takes(Asked, "asked")
+@with_options_of(GenerationRequest, "request")
 def compare(
-    asked: Asked,
+    request: GenerationRequest,
     prompt: options.Prompt = None,
     plan: options.Plan = None,
     interval: options.Interval = None,
@@ -21,40 +21,42 @@ def compare(
     steps: options.Steps = 50,
     seed: options.Seed = 0,
     repeats: Annotated[int, typer.Option(help="Timed runs of each kind, in turns; their median counts.")] = 1,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and the report.")] = Path("mmcache-out"),
+    out: Annotated[Path, typer.Option(help="Folder for the images and the report.")] = Path("mmcache-out"),
     as_json: options.Json = False,
 ) -> None:
-    """Run a pipeline in full and cached from the same seed, and show pictures, time and difference.
+    """Run a pipeline in full and cached from the same seed, and compare images and time.
 
-    Writes side-by-side.png, full.png, cached.png and report.json; for clips also the three as mp4.
+    Writes side-by-side.png, full.png, cached.png and report.json; for videos also the three as mp4.
 
     The times leave out a short warm-up run of each kind.
     """
     with plain_errors(), quiet_libraries():
         from mmcache.plans.presets import find_plan
         from mmcache.tools.comparison.compare import compare as run_both
+        from mmcache.tools.comparison.comparison import FILES
         from mmcache.tools.comparison.comparison_table import comparison_table
-        from mmcache.tools.comparison.sampling_settings import check_counts, check_prompt
+        from mmcache.tools.comparison.video_comparison import VIDEO_FILES
         from mmcache.tools.media.ffmpeg import require_ffmpeg
         from mmcache.tools.media.output_folder import check_output
         from mmcache.tools.quality.metrics import require_torchmetrics
+        from mmcache.tools.running.call_settings import check_counts, check_prompt
 
         # Whatever can be wrong without the model is found before it is loaded.
-        task = asked.chosen
+        task = request.selected_task
         require_torchmetrics()
-        if task.draws_clips:
+        if task.generates_video:
             require_ffmpeg()
-        check_output(out, task.files)
+        check_output(out, VIDEO_FILES if task.generates_video else FILES)
         check_prompt(prompt)
         check_counts(steps, seed, repeats)
         if plan is not None:
             find_plan(plan)
-        inputs = asked.read_inputs()
+        inputs = request.read_inputs()
 
-        pipe, call = asked.load(inputs)
+        pipe, call = request.load(inputs)
         result = run_both(
             pipe,
-            asked.wording(prompt, pipe),
+            request.prompt_or_default(prompt, pipe),
             plan,
             interval=interval,
             branch=branch,

@@ -1,4 +1,4 @@
-"""`mmcache demo`: the page that compares cached with full."""
+"""`mmcache demo`: the page that compares cached and full runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mmcache.cli import options
+from mmcache.cli.demos_package import require_demos
 from mmcache.cli.terminal import plain_errors, quiet_libraries
 
 LIMITS = "Limits"
@@ -21,13 +22,11 @@ def demo(
     ] = None,
     share: Annotated[
         bool,
-        typer.Option("--share", help="Open a tunnel of gradio's: anyone who knows its address comes in."),
+        typer.Option("--share", help="Open a tunnel of gradio's: anyone who knows its address has access."),
     ] = False,
     auth: Annotated[
         str | None,
-        typer.Option(
-            metavar="USER:PASSWORD", help="What everyone has to give to come in.", show_default="nothing"
-        ),
+        typer.Option(metavar="USER:PASSWORD", help="Login that every visitor needs.", show_default="nothing"),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -54,9 +53,9 @@ def demo(
     threads: options.Threads = None,
     max_steps: Annotated[int, typer.Option(help="The most steps of a run.", rich_help_panel=LIMITS)] = 100,
     max_side: Annotated[
-        int, typer.Option(help="The most pixels along a side of what is drawn.", rich_help_panel=LIMITS)
+        int, typer.Option(help="The most pixels along a side of an image.", rich_help_panel=LIMITS)
     ] = 1024,
-    max_frames: Annotated[int, typer.Option(help="The most frames of a clip.", rich_help_panel=LIMITS)] = 16,
+    max_frames: Annotated[int, typer.Option(help="The most frames of a video.", rich_help_panel=LIMITS)] = 16,
     max_upload: Annotated[
         float, typer.Option(help="The most MiB of a file that is uploaded.", rich_help_panel=LIMITS)
     ] = 10,
@@ -64,12 +63,13 @@ def demo(
         int, typer.Option(help="The most runs that wait for their turn.", rich_help_panel=LIMITS)
     ] = 20,
 ) -> None:
-    """Open a page that draws in full and cached, side by side.
+    """Open a page that runs pipelines in full and cached, side by side.
 
-    Tabs for pictures, inpainting, ControlNet and clips, on the shipped miniatures or on models of yours.
+    Tabs for images, inpainting, ControlNet and videos, on the shipped miniatures or on models of yours.
     Visitors' files are deleted when it ends (Ctrl-C).
     """
     with plain_errors(), quiet_libraries():
+        require_demos("the demo comes")
         from mmcache_demos.app.limits import Limits
         from mmcache_demos.app.server import Server, launch, require_gradio
 

@@ -1,14 +1,15 @@
-"""`mmcache inspect`: a model's layers, what a cached step leaves of them, how alike its features are."""
+"""`mmcache inspect`: a model's layers, what a cached step leaves of them, how similar its features are."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mmcache.architectures.example_call import Size
 from mmcache.cli import options
-from mmcache.cli.request import Asked
+from mmcache.cli.demos_package import MINIATURES, require_demos
+from mmcache.cli.request import GenerationRequest
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
-from mmcache.tools.inspecting.size import Size
 
 USUAL = "usual for the model"
 SAMPLING = "With --similarity, which samples once"  # the heading of these options in the help
@@ -24,11 +25,11 @@ def inspect(
         ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the U or the stack into this PNG file.", show_default=False)
+        Path | None, typer.Option(help="Plot the U or the stack into this PNG file.", show_default=False)
     ] = None,
-    branch: Annotated[int, typer.Option(min=0, help="The branch that the drawing shows.")] = 0,
+    branch: Annotated[int, typer.Option(min=0, help="The branch in the plot.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Latents in one call.")] = 1,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a clip.", show_default=USUAL)] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a video.", show_default=USUAL)] = None,
     height: Annotated[
         int | None, typer.Option(min=1, help="Pixels, of transformers.", show_default=USUAL)
     ] = None,
@@ -39,7 +40,7 @@ def inspect(
     similarity: Annotated[
         Path | None,
         typer.Option(
-            help="Instead: sample once, and draw how alike the deep features of all steps are into this PNG.",
+            help="Instead: sample once, and plot the similarity of all steps' deep features as a PNG.",
             show_default=False,
         ),
     ] = None,
@@ -51,22 +52,22 @@ def inspect(
     ] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="What to draw.", show_default="that of the task", rich_help_panel=SAMPLING),
+        typer.Option(help="Prompt.", show_default="that of the task", rich_help_panel=SAMPLING),
     ] = None,
     steps: Annotated[int, typer.Option(help="Sampling steps.", rich_help_panel=SAMPLING)] = 50,
-    seed: Annotated[int, typer.Option(help="Of the noise.", rich_help_panel=SAMPLING)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.", rich_help_panel=SAMPLING)] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Show which layers stay on a cached step at each branch, what they take and what is kept."""
     with plain_errors(), quiet_libraries():
         if similarity is not None:
-            show_similarity(similarity, asked_of(model, task), prompt, steps, seed, as_json)
+            show_similarity(similarity, request_for(model, task), prompt, steps, seed, as_json)
         else:
             show_branches(model, plot, branch, Size(batch, frames, height, width, tokens), as_json)
 
 
 def show_branches(model: str | None, plot: Path | None, branch: int, size: Size, as_json: bool) -> None:
-    """The table of branches, and the drawing of one."""
+    """The table of branches, and the plot of one."""
     import json
 
     from mmcache.tools.inspecting.inspection import inspect as inspect_all
@@ -92,16 +93,17 @@ def find_models(model: str | None) -> dict[str, Any]:
     """The denoisers of a model by name, those of a shipped miniature too."""
     from mmcache.api.resolved_pipeline import find_denoisers
     from mmcache.tools.inspecting.from_config import denoisers_from_config
-    from mmcache_demos import WHOLE, is_shipped, load_miniature
+    from mmcache.tools.tasks.tasks import is_miniature
 
-    if model is None or is_shipped(model):
-        pipe = load_miniature(model or WHOLE)
+    if model is None or is_miniature(model):
+        demos = require_demos(MINIATURES)
+        pipe = demos.load_miniature(model or demos.WHOLE)
         return {name: part.model for name, part in find_denoisers(pipe).items()}
     return dict(denoisers_from_config(model))
 
 
 def show_similarity(
-    file: Path, asked: Asked, prompt: str | None, steps: int, seed: int, as_json: bool
+    file: Path, request: GenerationRequest, prompt: str | None, steps: int, seed: int, as_json: bool
 ) -> None:
     """The squares of steps by steps, and their figures."""
     import json
@@ -112,9 +114,9 @@ def show_similarity(
     from mmcache.tools.inspecting.similarity import ALIKE, feature_similarity
 
     check_picture(file)
-    pipe, call = asked.load(asked.read_inputs())
+    pipe, call = request.load(request.read_inputs())
     found = feature_similarity(
-        pipe, asked.wording(prompt, pipe), steps=steps, seed=seed, progress=True, **call
+        pipe, request.prompt_or_default(prompt, pipe), steps=steps, seed=seed, progress=True, **call
     )
     files = save_similarity(file, found)
     if as_json:
@@ -128,20 +130,19 @@ def show_similarity(
     show("\n".join(map(str, files)))
 
 
-def asked_of(model: str | None, task: str | None) -> Asked:
-    """A miniature for its own task, another pipeline for the one that is named."""
-    from mmcache.tools.comparison.tasks import task_of
-    from mmcache_demos import is_shipped
+def request_for(model: str | None, task: str | None) -> GenerationRequest:
+    """A request for a miniature's own task, or for the named task of another pipeline."""
+    from mmcache.tools.tasks.tasks import is_miniature, task_of
 
-    if model is None or not is_shipped(model):
-        asked = Asked(task=task or "text-to-image", model=model)
-        if model is not None and asked.chosen.needed:
+    if model is None or not is_miniature(model):
+        request = GenerationRequest(task=task or "text-to-image", model=model)
+        if model is not None and request.selected_task.needed:
             raise ValueError(
-                f"--task {task} is given a picture, which this command does not take: use "
+                f"--task {task} needs an image, and this command has no option for one: use "
                 f"mmcache.tools.inspecting.similarity.feature_similarity(pipe, prompt, image=..., ...)"
             )
-        return asked
+        return request
     own = task_of(model).name
     if task not in (None, own):
         raise ValueError(f"--task {task}: the miniature {model} is for {own}")
-    return Asked(task=own, model=model)
+    return GenerationRequest(task=own, model=model)

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-PIPELINE = "What draws, and of what"  # the heading of these options in the help
+PIPELINE = "Pipeline and inputs"  # the heading of these options in the help
 
 
 def of_pipeline(**settings: Any) -> Any:
-    """An option of what draws."""
+    """An option of the pipeline and its inputs."""
     return typer.Option(rich_help_panel=PIPELINE, **settings)
 
 
 Prompt = Annotated[
     str | None,
-    typer.Argument(help="What to draw.", show_default="the shipped miniature's, for each task"),
+    typer.Argument(help="Prompt.", show_default="the shipped miniature's, for each task"),
 ]
 Plan = Annotated[
     str | None,
@@ -26,17 +26,19 @@ Plan = Annotated[
 ]
 Interval = Annotated[
     int | None,
-    typer.Option(help="A full step every so many steps, in place of the plan's policy.", show_default=False),
+    typer.Option(help="Run a full step every N steps (overrides the plan's policy).", show_default=False),
 ]
 Branch = Annotated[
     int | None,
     typer.Option(
-        help="Skip branch of cached steps, in place of the plan's: 0 is the cheapest.", show_default=False
+        help="Skip branch of cached steps (overrides the plan's); 0 is the cheapest.", show_default=False
     ),
 ]
 Steps = Annotated[int, typer.Option(help="Sampling steps.")]
-Seed = Annotated[int, typer.Option(help="Of the noise: the same seed draws the same picture.")]
-FirstSeed = Annotated[int, typer.Option(help="Of the first picture's noise; the next has the next.")]
+Seed = Annotated[int, typer.Option(help="Seed of the noise: the same seed gives the same image.")]
+FirstSeed = Annotated[
+    int, typer.Option(help="Seed of the first image's noise; the next image has the next seed.")
+]
 Task = Annotated[str, of_pipeline(help="text-to-image, inpaint, controlnet or text-to-video.")]
 Model = Annotated[
     str | None,
@@ -48,19 +50,19 @@ Model = Annotated[
 Image = Annotated[
     Path | None,
     of_pipeline(
-        help="For inpaint the picture to change, for controlnet the control image, such as edges.",
+        help="Image to change (inpaint), or control image such as edges (controlnet).",
         show_default="the miniature's own",
     ),
 ]
 Mask = Annotated[
     Path | None,
-    of_pipeline(help="For inpaint: white is drawn anew.", show_default="the miniature's own"),
+    of_pipeline(help="Mask for inpaint: white is generated anew.", show_default="the miniature's own"),
 ]
 Frames = Annotated[
     int | None,
     of_pipeline(
         min=1,
-        help="For text-to-video: frames of the clip.",
+        help="For text-to-video: frames of the video.",
         show_default="the pipeline's own, 8 for the shipped miniature",
     ),
 ]
@@ -88,9 +90,7 @@ GuidanceScale = Annotated[
         show_default="the pipeline's own, 3 for the shipped miniature",
     ),
 ]
-NegativePrompt = Annotated[
-    str | None, of_pipeline(help="What the pictures should not show.", show_default=False)
-]
+NegativePrompt = Annotated[str | None, of_pipeline(help="Negative prompt.", show_default=False)]
 Height = Annotated[int | None, of_pipeline(help="In pixels.", show_default="the pipeline's own")]
 Width = Annotated[int | None, of_pipeline(help="In pixels.", show_default="the pipeline's own")]
 Device = Annotated[str, of_pipeline(help="Such as cuda:1; auto takes the first of cuda, mps and cpu.")]

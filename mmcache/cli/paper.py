@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mmcache.cli.demos_package import require_demos
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 
@@ -17,6 +18,7 @@ def paper(
     with plain_errors(), quiet_libraries():
         import json
 
+        require_demos("the paper's tables come")
         from mmcache_demos.paper.reproduction import count_paper
         from mmcache_demos.paper.tables import paper_tables
 

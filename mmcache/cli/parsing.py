@@ -1,27 +1,29 @@
-"""From what a person types after `mmcache sweep` and `mmcache tune` to what these functions take."""
+"""Parsers of the option values of `mmcache sweep` and `mmcache tune`."""
 
 from pathlib import Path
 from typing import Any
 
+from mmcache.cli.demos_package import MINIATURES, require_demos
+
 CAPTIONS = 8  # of the shipped miniature, where no prompts are given
 
 
-def words_of(text: str) -> list[str]:
-    """Between commas; none of an empty text."""
+def split_commas(text: str) -> list[str]:
+    """The words between commas; none for an empty text."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def whole(option: str, word: str) -> int:
+def parse_int(option: str, word: str) -> int:
     try:
         return int(word)
     except ValueError:
         raise ValueError(
-            f"{option}: {word!r} is no whole number; wanted some between commas, as 2,3,5"
+            f"{option}: {word!r} is no whole number; wanted numbers between commas, such as 2,3,5"
         ) from None
 
 
-def forecast_of(word: str) -> Any:
-    """hold, taylor1, taylor2, ...
+def parse_forecast(word: str) -> Any:
+    """A forecast from its name: hold, taylor1, taylor2, ...
 
     Raises:
         ValueError: there is no such forecast.
@@ -37,8 +39,8 @@ def forecast_of(word: str) -> Any:
     raise ValueError(unknown_name("forecast", word, ("hold", "taylor1", "taylor2", "taylor3")))
 
 
-def policy_of(word: str) -> Any:
-    """uniform or nonuniform.
+def parse_policy(word: str) -> Any:
+    """A policy from its name: uniform or nonuniform.
 
     Raises:
         ValueError: there is no such policy.
@@ -53,16 +55,16 @@ def policy_of(word: str) -> Any:
 
 
 def find_prompts(
-    file: Path | None, count: int | None, task: Any, miniature: str | None, usual: int = CAPTIONS
+    file: Path | None, count: int | None, task: Any, miniature: str | None, default_count: int = CAPTIONS
 ) -> tuple[list[str] | None, list[Any]]:
-    """What to draw, and for the miniature's captions the figure that says whether it was drawn as asked.
+    """Prompts, and for the miniature's captions the figures of how well the images show them.
 
     Args:
-        file: of prompts.
-        count: how many of them.
-        task: of `measuring.tasks`.
-        miniature: the shipped one that draws, which has captions of its own; None for another model.
-        usual: how many of those, without a count.
+        file: a prompt per line.
+        count: number of prompts.
+        task: a `Task`.
+        miniature: the shipped one, which has captions of its own; None for another model.
+        default_count: number of captions without a count.
 
     Raises:
         ValueError: a file that is missing or without (enough) prompts.
@@ -71,10 +73,10 @@ def find_prompts(
         return prompts_in(file, count), []
     if miniature is None:
         return None, []
-    from mmcache_demos.prompts import prompts_for
-
-    asked = prompts_for(miniature, count or usual, task.prompt)
-    return asked.prompts, list(asked.figures)
+    captions = require_demos(MINIATURES, "prompts").prompts_for(
+        miniature, count or default_count, task.prompt
+    )
+    return captions.prompts, list(captions.figures)
 
 
 def prompts_in(file: Path, count: int | None) -> list[str]:
@@ -95,15 +97,15 @@ def prompts_in(file: Path, count: int | None) -> list[str]:
     return found[:count]
 
 
-def find_judges(lpips: Path | None, clip: Path | None) -> tuple[list[Any], list[str]]:
-    """Figures that need a model of their own, and what to say where one is missing.
+def find_model_figures(lpips: Path | None, clip: Path | None) -> tuple[list[Any], list[str]]:
+    """Figures of quality that need a model of their own, and a note where one is missing.
 
     Raises:
-        ValueError: a file or folder that was given cannot be used.
+        ValueError: a file or folder cannot be used.
     """
     from mmcache.tools.quality.clip_score import clip_score_figure
+    from mmcache.tools.quality.figures import NotMeasuredError
     from mmcache.tools.quality.lpips import lpips_figure
-    from mmcache.tools.quality.quality import NotMeasuredError
 
     found, notes = [], []
     try:

@@ -1,4 +1,4 @@
-"""What is to be drawn, and by which pipeline: the options that compare, generate, sweep and tune share."""
+"""The options that compare, generate, sweep and tune share: the task, the pipeline and its inputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmcache.cli import options
+from mmcache.cli.demos_package import MINIATURES, require_demos
 
 if TYPE_CHECKING:
-    from mmcache.tools.comparison.tasks import Task
+    from mmcache.tools.tasks.tasks import Task
 
 
-class Ready(NamedTuple):
-    """A loaded pipeline, and what it is called with besides prompt, seed and steps."""
+class LoadedPipeline(NamedTuple):
+    """A loaded pipeline, and the arguments of its call besides prompt, seed and steps."""
 
     pipe: Any
     call: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The options, each a field. What is None was left out."""
+class GenerationRequest:
+    """The options, each a field; None where one was left out."""
 
     task: options.Task = "text-to-image"
     model: options.Model = None
@@ -39,45 +40,46 @@ class Asked:
     threads: options.Threads = None
 
     @cached_property
-    def chosen(self) -> "Task":
+    def selected_task(self) -> "Task":
         """The task.
 
         Raises:
             ValueError: there is none of this name.
         """
-        from mmcache.tools.comparison.tasks import find_task
+        from mmcache.tools.tasks.tasks import find_task
 
         return find_task(self.task)
 
     @cached_property
     def miniature(self) -> str | None:
-        """The shipped miniature that draws; None where a model of the user's own was named."""
-        from mmcache_demos import is_shipped
+        """The name of the shipped miniature to use; None where --model names another pipeline."""
+        from mmcache.tools.tasks.tasks import is_miniature
 
         if self.model is None:
-            return self.chosen.miniature
-        return self.model if is_shipped(self.model) else None
+            return self.selected_task.miniature
+        return self.model if is_miniature(self.model) else None
 
     def read_inputs(self) -> dict[str, Any]:
-        """Whatever can be wrong without the model is found here: the pictures are read.
+        """Check the options and read the input images, before the model is loaded.
 
         Raises:
+            MissingExtraError: the miniature's distribution is not installed.
             ValueError: options that do not go together.
-            PictureFileError: a file is missing or no picture, or picture and mask do not match.
+            ImageFileError: a file is missing or no image, or image and mask do not match.
         """
-        from mmcache.tools.comparison.task_inputs import task_arguments
-        from mmcache.tools.comparison.tasks import check_options
+        from mmcache.tools.tasks.task_inputs import task_arguments
+        from mmcache.tools.tasks.tasks import check_options
 
         names = ("image", "mask", "frames", "controlnet", "motion_adapter")
-        given = {name: getattr(self, name) for name in names}
-        check_options(self.chosen, None if self.miniature else self.model, given)
-        return task_arguments(default_inputs(self.chosen, given) if self.miniature else given)
+        values = {name: getattr(self, name) for name in names}
+        check_options(self.selected_task, None if self.miniature else self.model, values)
+        return task_arguments(with_defaults(self.selected_task, values) if self.miniature else values)
 
-    def load(self, inputs: Mapping[str, Any]) -> Ready:
+    def load(self, inputs: Mapping[str, Any]) -> LoadedPipeline:
         """Load the pipeline.
 
         Args:
-            inputs: what `read_inputs` gave.
+            inputs: from `read_inputs`.
 
         Raises:
             ModelNotFoundError: there is none.
@@ -86,47 +88,47 @@ class Asked:
         """
         import torch
 
-        from mmcache.tools.comparison.sampling_settings import takes_prompt
-        from mmcache.tools.comparison.task_inputs import size_like
+        from mmcache.tools.running.call_settings import takes_prompt
+        from mmcache.tools.tasks.task_inputs import size_like
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         pipe = self._load_pipeline()
         call = dict(inputs)
-        if self.chosen.sized_like_image:
+        if self.selected_task.sized_like_image:
             call = size_like(pipe, call["image"]) | call
         named = ("guidance_scale", "negative_prompt", "height", "width")
         call |= {name: value for name in named if (value := getattr(self, name)) is not None}
         if self.miniature and takes_prompt(pipe):
-            from mmcache_demos import GUIDANCE_SCALE, SHIPPED
+            demos = require_demos(MINIATURES)
+            own = demos.SHIPPED[self.miniature].call
+            call = {"guidance_scale": demos.GUIDANCE_SCALE, **own, **call}
+        return LoadedPipeline(pipe, call)
 
-            call = {"guidance_scale": GUIDANCE_SCALE, **SHIPPED[self.miniature].call, **call}
-        return Ready(pipe, call)
+    def prompt_or_default(self, prompt: str | None, pipe: Any) -> str | None:
+        """The prompt, or the task's own where it was left out and the pipeline takes one."""
+        from mmcache.tools.running.call_settings import takes_prompt
 
-    def wording(self, prompt: str | None, pipe: Any) -> str | None:
-        """The prompt that was given, or the task's own for a pipeline that takes one."""
-        from mmcache.tools.comparison.sampling_settings import takes_prompt
-
-        return self.chosen.prompt if prompt is None and takes_prompt(pipe) else prompt
+        return self.selected_task.prompt if prompt is None and takes_prompt(pipe) else prompt
 
     def _load_pipeline(self) -> Any:
-        """The model that was named, with its further part, or else the shipped miniature for the task."""
-        from mmcache.tools.comparison.tasks import fitted, load_for
+        """The pipeline of --model with its further part, or else the shipped miniature of the task."""
         from mmcache.tools.loading import find_device, find_dtype
-        from mmcache_demos import load_miniature
+        from mmcache.tools.tasks.tasks import fit_to_task, load_for
 
-        part = getattr(self, self.chosen.part) if self.chosen.part else None
+        part = getattr(self, self.selected_task.part) if self.selected_task.part else None
         if not self.miniature:
-            return load_for(self.chosen, str(self.model), part, self.device, self.dtype)
+            return load_for(self.selected_task, str(self.model), part, self.device, self.dtype)
         place = find_device(self.device)
-        pipe = load_miniature(self.miniature).to(place, find_dtype(self.dtype, place))
-        return fitted(self.chosen, pipe, self.miniature, part)
+        pipe = (
+            require_demos(MINIATURES).load_miniature(self.miniature).to(place, find_dtype(self.dtype, place))
+        )
+        return fit_to_task(self.selected_task, pipe, self.miniature, part)
 
 
-def default_inputs(task: "Task", given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given, or the miniature's own; the shipped mask belongs to the shipped picture."""
-    import mmcache_demos as demos
-
-    folder = Path(demos.__file__).parent / "inputs"
-    shipped = {} if given.get("image") else {name: folder / file for name, file in task.inputs.items()}
-    return {**shipped, **task.settings, **{name: value for name, value in given.items() if value is not None}}
+def with_defaults(task: "Task", values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, and the miniature's own for those left out; its mask fits only its own image."""
+    folder = Path(require_demos(MINIATURES).__file__).parent / "inputs"
+    shipped = {} if values.get("image") else {name: folder / file for name, file in task.inputs.items()}
+    chosen = {name: value for name, value in values.items() if value is not None}
+    return {**shipped, **task.settings, **chosen}

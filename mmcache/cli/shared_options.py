@@ -1,4 +1,4 @@
-"""Options that several commands take, described once: a dataclass whose fields are options."""
+"""Options that several commands share, described once: a dataclass whose fields are options."""
 
 import functools
 import inspect
@@ -7,13 +7,13 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 
-def takes(shared: type, argument: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Let a command take every field of a dataclass as an option of its own.
+def with_options_of(shared: type, argument: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command every field of a dataclass as an option.
 
     The options stand where the argument stands in the command's signature, which gets them as one object:
 
-        @takes(Asked, "asked")
-        def compare(prompt: str, asked: Asked, seed: int = 0) -> None: ...
+        @with_options_of(GenerationRequest, "request")
+        def compare(prompt: str, request: GenerationRequest, seed: int = 0) -> None: ...
 
     Args:
         shared: the dataclass; its fields are annotated as typer wants options to be.
@@ -35,9 +35,9 @@ def takes(shared: type, argument: str) -> Callable[[Callable[..., None]], Callab
         merged = [option for one in own for option in (options if one.name == argument else [one])]
 
         @functools.wraps(command)
-        def run(**given: Any) -> None:
-            chosen = shared(**{field.name: given.pop(field.name) for field in fields(shared)})
-            command(**given, **{argument: chosen})
+        def run(**values: Any) -> None:
+            instance = shared(**{field.name: values.pop(field.name) for field in fields(shared)})
+            command(**values, **{argument: instance})
 
         run.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]  # what typer reads
         run.__annotations__ = {one.name: one.annotation for one in merged}

@@ -1,29 +1,37 @@
 """`mmcache sweep`: policies, intervals, branches and forecasts against fewer steps, in tables and plots."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.parsing import find_judges, find_prompts, forecast_of, policy_of, whole, words_of
-from mmcache.cli.request import Asked
-from mmcache.cli.shared_options import takes
+from mmcache.cli.parsing import (
+    find_model_figures,
+    find_prompts,
+    parse_forecast,
+    parse_int,
+    parse_policy,
+    split_commas,
+)
+from mmcache.cli.request import GenerationRequest
+from mmcache.cli.shared_options import with_options_of
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 
-@takes(Asked, "asked")
+@with_options_of(GenerationRequest, "request")
 def sweep(
-    asked: Asked,
+    request: GenerationRequest,
     prompts: options.Prompts = None,
     count: Annotated[
         int | None,
         typer.Option(min=1, help="How many prompts.", show_default="all of the file, or 8 captions"),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Pictures of each prompt.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Images of each prompt.")] = 1,
     seed: options.FirstSeed = 0,
     steps: Annotated[int, typer.Option(help="Sampling steps of the full and the cached runs.")] = 50,
-    intervals: Annotated[str, typer.Option(help="A full step every so many.")] = "2,3,5",
+    intervals: Annotated[str, typer.Option(help="Intervals: a full step every N steps.")] = "2,3,5",
     branches: Annotated[str, typer.Option(help="Skip branches of cached steps; 0 is the cheapest.")] = "0,1",
     forecasts: Annotated[
         str, typer.Option(help="hold, and taylor with an order: taylor1, taylor2, ...")
@@ -31,10 +39,12 @@ def sweep(
     policies: Annotated[str, typer.Option(help="uniform, nonuniform.")] = "uniform,nonuniform",
     plan: Annotated[
         list[str] | None,
-        typer.Option(help="One more line: a preset or a plan file. May be repeated.", show_default=False),
+        typer.Option(
+            help="One more configuration: a preset or a plan file. May be repeated.", show_default=False
+        ),
     ] = None,
     last_output: Annotated[
-        bool, typer.Option(help="With lines that only repeat the denoiser's last output.")
+        bool, typer.Option(help="Add configurations that only repeat the denoiser's last output.")
     ] = True,
     scheduler: Annotated[
         str | None,
@@ -49,59 +59,45 @@ def sweep(
     clip: Annotated[
         Path | None, typer.Option(help="Folder of a CLIP model, for the CLIP score.", show_default=False)
     ] = None,
-    batch: Annotated[int, typer.Option(help="Pictures in one call of the pipeline.")] = 8,
-    out: Annotated[Path, typer.Option(help="Folder for everything that is written.")] = Path("mmcache-sweep"),
+    batch: Annotated[int, typer.Option(help="Images in one call of the pipeline.")] = 8,
+    out: Annotated[Path, typer.Option(help="Folder for the output.")] = Path("mmcache-sweep"),
     as_json: options.Json = False,
 ) -> None:
     """Show what each way of caching saves and costs, beside fewer steps without a cache.
 
-    Every combination of policy, interval, branch and forecast draws the same prompts from the same noise.
+    Every combination of policy, interval, branch and forecast runs the same prompts from the same noise.
     Writes table.csv, table.md, latents.csv, pareto.png, pareto.html and contact-sheet.png.
 
-    A sweep that was stopped goes on when the same command is given again.
+    A sweep that was stopped goes on when the same command is run again.
     """
     with plain_errors(), quiet_libraries():
-        from mmcache.plans.presets import find_plan
-        from mmcache.tools.comparison.sampling_settings import check_count, check_counts, takes_prompt
-        from mmcache.tools.media.ffmpeg import require_ffmpeg
         from mmcache.tools.media.output_folder import check_output
-        from mmcache.tools.media.plots import require_matplotlib
-        from mmcache.tools.quality.metrics import require_torchmetrics
+        from mmcache.tools.running.call_settings import check_count, check_counts, takes_prompt
         from mmcache.tools.sweeping.grid import grid
-        from mmcache.tools.sweeping.samplers import find_sampler, use_sampler
         from mmcache.tools.sweeping.sweep import FILES
         from mmcache.tools.sweeping.sweep import sweep as run
         from mmcache.tools.sweeping.table import terminal
+        from mmcache.tools.tasks.samplers import find_sampler, use_sampler
 
         # Whatever can be wrong without the model is found before it is loaded.
-        require_torchmetrics()
-        require_matplotlib()
-        if asked.chosen.draws_clips:
-            require_ffmpeg()
+        check_packages(request)
         check_counts(steps, seed)
         check_count("seeds", seeds)
         check_count("batch", batch)
-        lines: dict[str, Any] = {
-            "intervals": [whole("--intervals", word) for word in words_of(intervals)],
-            "branches": [whole("--branches", word) for word in words_of(branches)],
-            "forecasts": [forecast_of(word) for word in words_of(forecasts)],
-            "policies": [policy_of(word) for word in words_of(policies)],
-            "plans": [find_plan(name) for name in plan or ()],
-            "last_output": last_output,
-        }
-        grid(steps, **lines)
+        axes = grid_axes(intervals, branches, forecasts, policies, plan or (), last_output)
+        grid(steps, **axes)
         if scheduler is not None:
             find_sampler(scheduler)
         check_output(out, FILES)
-        texts, figures = find_prompts(prompts, count, asked.chosen, asked.miniature)
-        inputs = asked.read_inputs()
-        judges, notes = find_judges(lpips, clip)
+        texts, figures = find_prompts(prompts, count, request.selected_task, request.miniature)
+        inputs = request.read_inputs()
+        model_figures, notes = find_model_figures(lpips, clip)
 
-        pipe, call = asked.load(inputs)
+        pipe, call = request.load(inputs)
         if scheduler is not None:
             use_sampler(pipe, scheduler)
         if takes_prompt(pipe) and texts is None:
-            raise ValueError(f"{asked.model}: wants prompts, so give --prompts FILE, one in each line")
+            raise ValueError(f"{request.model}: wants prompts, so give --prompts FILE, one in each line")
         try:
             result = run(
                 pipe,
@@ -110,17 +106,58 @@ def sweep(
                 seeds=seeds,
                 seed=seed,
                 steps=steps,
-                **lines,
-                figures=[*figures, *judges],
+                **axes,
+                figures=[*figures, *model_figures],
                 notes=notes,
                 batch=batch,
                 progress=True,
                 **call,
             )
         except KeyboardInterrupt:
-            typer.echo("finished lines are kept: the same command goes on from there", err=True)
+            typer.echo("finished configurations are kept: the same command goes on from there", err=True)
             raise
         if as_json:
             typer.echo(result.as_json())
         else:
             show(terminal(result))
+
+
+def check_packages(request: GenerationRequest) -> None:
+    """Find out beforehand whether everything can be measured, plotted and written.
+
+    Raises:
+        MissingExtraError: a package is missing.
+    """
+    from mmcache.tools.media.ffmpeg import require_ffmpeg
+    from mmcache.tools.media.plots import require_matplotlib
+    from mmcache.tools.quality.metrics import require_torchmetrics
+
+    require_torchmetrics()
+    require_matplotlib()
+    if request.selected_task.generates_video:
+        require_ffmpeg()
+
+
+def grid_axes(
+    intervals: str,
+    branches: str,
+    forecasts: str,
+    policies: str,
+    plans: Sequence[str],
+    last_output: bool,
+) -> dict[str, Any]:
+    """The arguments of `grid` from the options.
+
+    Raises:
+        ValueError: a word that is no number, forecast, policy or plan.
+    """
+    from mmcache.plans.presets import find_plan
+
+    return {
+        "intervals": [parse_int("--intervals", word) for word in split_commas(intervals)],
+        "branches": [parse_int("--branches", word) for word in split_commas(branches)],
+        "forecasts": [parse_forecast(word) for word in split_commas(forecasts)],
+        "policies": [parse_policy(word) for word in split_commas(policies)],
+        "plans": [find_plan(name) for name in plans],
+        "last_output": last_output,
+    }

@@ -1,4 +1,4 @@
-"""`mmcache tune`: the plan that suits a model, found by measuring it."""
+"""`mmcache tune`: the plan that suits a model, found by measuring."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.request import Asked
-from mmcache.cli.shared_options import takes
+from mmcache.cli.request import GenerationRequest
+from mmcache.cli.shared_options import with_options_of
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 CAPTIONS = 12  # of the shipped miniature, where no prompts are given
 
 
-@takes(Asked, "asked")
+@with_options_of(GenerationRequest, "request")
 def tune(
-    asked: Asked,
+    request: GenerationRequest,
     speedup: Annotated[
         float | None,
         typer.Option(help="How many times fewer multiply-adds the denoiser is to take.", show_default=False),
@@ -37,14 +37,14 @@ def tune(
     out: Annotated[Path, typer.Option(help="The plan file.")] = Path("mmcache-plan.yaml"),
     as_json: options.Json = False,
 ) -> None:
-    """Find the plan that is closest to the full run at a price, and write it to a file.
+    """Find the plan that is closest to the full run at a cost, and write it to a file.
 
-    A third of the prompts is held out, for the figures that the file names.
+    A third of the prompts are test prompts, for the figures in the file.
 
     Use the file with `mmcache compare --plan FILE` or `mmcache.accelerate(pipe, FILE)`.
     """
     with plain_errors(), quiet_libraries():
-        from mmcache.cli.parsing import find_prompts, whole, words_of
+        from mmcache.cli.parsing import find_prompts, parse_int, split_commas
         from mmcache.tools.media.output_folder import check_output
         from mmcache.tools.tuning.tune import check_target
         from mmcache.tools.tuning.tune import tune as find_plan
@@ -52,14 +52,14 @@ def tune(
 
         # Whatever can be wrong without the model is found before it is loaded.
         check_target(speedup, psnr)
-        tried = [whole("--branches", word) for word in words_of(branches)]
+        tried = [parse_int("--branches", word) for word in split_commas(branches)]
         check_output(out.parent, (out.name,))
-        inputs = asked.read_inputs()
-        texts, _ = find_prompts(prompts, count, asked.chosen, asked.miniature, CAPTIONS)
+        inputs = request.read_inputs()
+        texts, _ = find_prompts(prompts, count, request.selected_task, request.miniature, CAPTIONS)
         if texts is None:
-            raise ValueError(f"{asked.model}: wants prompts, so give --prompts FILE, one in each line")
+            raise ValueError(f"{request.model}: wants prompts, so give --prompts FILE, one in each line")
 
-        pipe, call = asked.load(inputs)
+        pipe, call = request.load(inputs)
         found = find_plan(
             pipe,
             texts,

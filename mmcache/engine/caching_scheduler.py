@@ -59,7 +59,7 @@ class CachingScheduler:
         self.clock = clock
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
-        self.verification = CutVerification(needed=not part.adapter.described)
+        self.verification = CutVerification(needed=part.adapter.inferred)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
         # One run per thread: in a loop of one's own, several threads may call one denoiser.

@@ -9,12 +9,12 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
 from types import MappingProxyType
+from typing import ClassVar
 
 from torch import nn
 
-from mmcache.layouts.block_streams import streams_of
-from mmcache.layouts.cut import Cut, Tap, check_branch
-from mmcache.layouts.deep_part import DeepPart, Placed
+from mmcache.layouts.cut import Block, Cut, Tap, check_branch
+from mmcache.layouts.deep_part import DeepPart
 from mmcache.layouts.residuals import Residuals, ResidualsRead
 from mmcache.layouts.stand_ins import NothingAdded, Slots
 from mmcache.patching.swap import Swap, swap_child
@@ -38,11 +38,11 @@ def branches_of_stack(layers: int, ends: int = 1) -> int:
     return max(0, min(BRANCHES, (layers - 1) // 2 - ends + 1))
 
 
-def numbers(blocks: Iterable[Placed]) -> dict[str, frozenset[int]]:
+def numbers(blocks: Iterable[Block]) -> dict[str, frozenset[int]]:
     """The numbers of blocks, by list."""
     found: dict[str, frozenset[int]] = {}
-    for placed in blocks:
-        found[placed.table] = found.get(placed.table, frozenset()) | {placed.number}
+    for block in blocks:
+        found[block.table] = found.get(block.table, frozenset()) | {block.number}
     return found
 
 
@@ -51,26 +51,29 @@ class BlockStack:
     """Where a model class keeps its blocks, and what they hand on.
 
     Attributes:
-        lists: the names of the lists, in the order in which the model runs them.
-        streams: by list, the arguments of a block that it hands on, in the order in which it returns them;
-            only for lists whose blocks' own forward does not show them (`mmcache.layouts.block_streams`).
+        streams: by list, in the order in which the model runs the lists, the arguments of a block that it
+            hands on, in the order in which it returns them. A list that a model lacks is passed over.
         group: how many entries of a list make one layer.
         ends: how many layers stay at either end at least; 0 where the model has layers before and behind.
-        together: the lists are walked at once: the first block of each, then the second of each, ...
-        apart: by list, the model's attribute that says how many of its last blocks have streams of their own.
-        beside: by list, the config's entry that says behind every how many'th block one of this list's
+        interleaved: the lists are walked at once: the first block of each, then the second of each, ...
+        separate_tail: by list, the model's attribute that says how many of its last blocks have streams of
+            their own.
+        side_modules: by list, the config's entry that says behind every how many'th block one of this list's
             modules is run, and what it returns added.
         residuals: those that a side network, or the model itself, makes for the blocks.
     """
 
-    lists: tuple[str, ...]
-    streams: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    streams: Mapping[str, tuple[str, ...]]
     group: int = 1
     ends: int = 1
-    together: bool = False
-    apart: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    beside: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    interleaved: bool = False
+    separate_tail: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    side_modules: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     residuals: tuple[Residuals, ...] = ()
+
+    refusal: ClassVar[str] = (
+        "has no deep part: with fewer than three blocks, the first and the last are all there is"
+    )
 
     def branches(self, model: nn.Module) -> int:
         """How many branches the model has."""
@@ -81,20 +84,21 @@ class BlockStack:
 
         Raises:
             ValueError: the model has no such branch.
-            UnsupportedPipelineError: what its blocks hand on cannot be seen.
+            UnsupportedPipelineError: a block has no argument of a stream's name.
         """
         check_branch(model, branch, self.branches(model))
         order = list(self._order(model))
-        kept = kept_at_either_end(self._layers(model), branch, self.ends) * self._unit
+        unit = self._unit(model)
+        kept = kept_at_either_end(self._layers(model), branch, self.ends) * unit
         # Walked together, a layer leaves its streams in the shape in which they entered with its first block.
-        behind = len(order) - kept - (self._unit - 1 if self.together else 0)
+        behind = len(order) - kept - (unit - 1 if self.interleaved else 0)
         parts = [DeepPart(tuple(blocks)) for _, blocks in groupby(order[kept:behind], self._chain)]
         parts[-1] = replace(parts[-1], behind=self._where_it_goes_on(parts[-1], order[behind:]))
         read = ResidualsRead(
             model,
             self.residuals,
             numbers(order[kept:behind]),
-            numbers(placed for part in parts for placed in part.unseen),
+            numbers(block for part in parts for block in part.unseen),
         )
 
         tap = Tap(f"mmcache.branch{branch}")
@@ -115,37 +119,45 @@ class BlockStack:
             read.arguments,
             residuals=read.needed if self.residuals else None,
             tensors=sum(part.tensors for part in parts),
-            blocks=tuple(entry.block for entry in order),
+            blocks=(
+                *order[:kept],
+                *(replace(block, runs=False) for block in order[kept:behind]),
+                *order[behind:],
+            ),
         )
 
-    @property
-    def _unit(self) -> int:
+    def _lists(self, model: nn.Module) -> list[str]:
+        """The lists that the model has."""
+        return [name for name in self.streams if len(getattr(model, name, ())) > 0]
+
+    def _unit(self, model: nn.Module) -> int:
         """How many blocks make one layer."""
-        return len(self.lists) if self.together else self.group
+        return len(self._lists(model)) if self.interleaved else self.group
 
     def _layers(self, model: nn.Module) -> int:
-        return sum(len(getattr(model, name)) for name in self.lists) // self._unit
+        lists = self._lists(model)
+        return sum(len(getattr(model, name)) for name in lists) // self._unit(model) if lists else 0
 
-    def _chain(self, placed: Placed) -> Hashable:
+    def _chain(self, block: Block) -> Hashable:
         """Neighbours of one chain hand their streams to one another in the same shapes."""
-        return None if self.together else (placed.streams, placed.apart)
+        return None if self.interleaved else (block.streams, block.separate)
 
-    def _order(self, model: nn.Module) -> Iterator[Placed]:
+    def _order(self, model: nn.Module) -> Iterator[Block]:
         """The blocks as the model runs them."""
-        tables = [list(self._placed(model, name)) for name in self.lists]
-        if self.together:
-            yield from (placed for layer in zip(*tables, strict=True) for placed in layer)
+        tables = [list(self._placed(model, name)) for name in self._lists(model)]
+        if self.interleaved:
+            yield from (block for layer in zip(*tables, strict=True) for block in layer)
             return
         yield from chain(*tables)
 
-    def _placed(self, model: nn.Module, name: str) -> Iterator[Placed]:
-        blocks = list(getattr(model, name))
-        first_apart = len(blocks) - (getattr(model, self.apart[name]) if name in self.apart else 0)
-        for number, block in enumerate(blocks):
-            streams = self.streams.get(name) or streams_of(block)
-            yield Placed(name, number, block, streams, apart=number >= first_apart)
+    def _placed(self, model: nn.Module, name: str) -> Iterator[Block]:
+        modules = list(getattr(model, name))
+        tail = getattr(model, self.separate_tail[name]) if name in self.separate_tail else 0
+        for number, module in enumerate(modules):
+            separate = number >= len(modules) - tail
+            yield Block(name, number, module, self.streams[name], separate)
 
-    def _where_it_goes_on(self, part: DeepPart, tail: Sequence[Placed]) -> Placed | None:
+    def _where_it_goes_on(self, part: DeepPart, tail: Sequence[Block]) -> Block | None:
         """The next block, where residuals are added between a part and it."""
         last = part.blocks[-1]
         added = any(of.blocks == last.table and not of.inside for of in self.residuals)
@@ -160,10 +172,10 @@ class BlockStack:
             ]
             yield swap_child(model, name, nn.ModuleList(blocks))
 
-    def _without(self, model: nn.Module, deep: Sequence[Placed]) -> Iterator[Swap]:
+    def _without(self, model: nn.Module, deep: Sequence[Block]) -> Iterator[Swap]:
         """Without the modules that add something behind these blocks."""
-        numbers = {placed.number for placed in deep}
-        for name, setting in self.beside.items():
+        numbers = {block.number for block in deep}
+        for name, setting in self.side_modules.items():
             interval = model.config[setting]  # type: ignore[index, operator]
             left = [
                 NothingAdded() if place * interval in numbers else module

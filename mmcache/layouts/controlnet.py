@@ -6,12 +6,14 @@ connections only (one of thirteen at branch 0 of Stable Diffusion), so the rest 
 out without any error.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from mmcache.layouts.skip_unet import downsamplers, layers_of, shorten, skips
+from mmcache.layouts.cut import Given
+from mmcache.layouts.unet_blocks import downsamplers, layers_of, shorten, skips
 from mmcache.patching.swap import Swap, swap_child
 
 
@@ -31,31 +33,41 @@ class NotComputed(nn.Module):
         return placeholder if self.skips is None else (placeholder, (placeholder,) * self.skips)
 
 
-def cut(model: nn.Module, residuals: int) -> tuple[Swap, ...]:
-    """Leave only what the first `residuals` residuals need; the others become placeholders.
+@dataclass(frozen=True)
+class SideUNet:
+    """The layout of ControlNets that are the down path of a U-Net."""
 
-    Raises:
-        ValueError: the model has fewer residuals.
-    """
-    found = skips(model)
-    if not 1 <= residuals <= len(found):
-        raise ValueError(f"{residuals} residuals of a {type(model).__name__} that has {len(found)}")
-    last = found[residuals - 1]
-    down = list(model.down_blocks)  # type: ignore[arg-type]
-    zero_convolutions = list(model.controlnet_down_blocks)  # type: ignore[arg-type]
-    left_out = len(found) - residuals
-    kept = nn.ModuleList([*down[: last.block + 1], NotComputed(left_out)])
-    unused = [nn.Identity() for _ in range(left_out)]
-    shrink = [
-        swap_child(model, "down_blocks", kept),
-        swap_child(model, "controlnet_down_blocks", nn.ModuleList([*zero_convolutions[:residuals], *unused])),
-        swap_child(model, "mid_block", NotComputed(None)),
-        swap_child(model, "controlnet_mid_block", nn.Identity()),
-    ]
-    if last.block >= 0:
-        block = down[last.block]
-        if last.layers < layers_of(block):
-            shrink += shorten(block, 0, last.layers)
-        if not last.downsampled:
-            shrink += [swap_child(block, name, None) for name in downsamplers(block)]
-    return tuple(shrink)
+    def given(self, model: nn.Module) -> Given:
+        """Residuals of which the denoiser takes as many as it has skip connections: it has no other rule."""
+        return Given(())
+
+    def cut(self, model: nn.Module, residuals: int) -> tuple[Swap, ...]:
+        """Leave only what the first `residuals` residuals need; the others become placeholders.
+
+        Raises:
+            ValueError: the model has fewer residuals.
+        """
+        found = skips(model)
+        if not 1 <= residuals <= len(found):
+            raise ValueError(f"{residuals} residuals of a {type(model).__name__} that has {len(found)}")
+        last = found[residuals - 1]
+        down = list(model.down_blocks)  # type: ignore[arg-type]
+        zero_convolutions = list(model.controlnet_down_blocks)  # type: ignore[arg-type]
+        left_out = len(found) - residuals
+        kept = nn.ModuleList([*down[: last.block + 1], NotComputed(left_out)])
+        unused = [nn.Identity() for _ in range(left_out)]
+        shrink = [
+            swap_child(model, "down_blocks", kept),
+            swap_child(
+                model, "controlnet_down_blocks", nn.ModuleList([*zero_convolutions[:residuals], *unused])
+            ),
+            swap_child(model, "mid_block", NotComputed(None)),
+            swap_child(model, "controlnet_mid_block", nn.Identity()),
+        ]
+        if last.block >= 0:
+            block = down[last.block]
+            if last.layers < layers_of(block):
+                shrink += shorten(block, 0, last.layers)
+            if not last.downsampled:
+                shrink += [swap_child(block, name, None) for name in downsamplers(block)]
+        return tuple(shrink)

@@ -41,7 +41,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.feature: Feature = ()
-        self.entered: Feature = ()
+        self.entered: tuple[torch.Tensor | None, ...] = ()
 
 
 class Slot(nn.Module):
@@ -75,7 +75,7 @@ class Tap:
         self._seen: dict[int, torch.Tensor] = {}
 
     def keep(self, position: int, tensor: torch.Tensor | None) -> None:
-        """Of a stream that is not there (a video without sound) an empty tensor, so that places stay."""
+        """Keep a tensor; an empty one for a stream that is not there (a video without sound)."""
         self._seen[position] = torch.empty(0) if tensor is None else tensor.detach().clone()
 
     def peek(self, tensors: int | None = None) -> Feature:
@@ -129,6 +129,27 @@ class Tap:
 
 
 @dataclass(frozen=True, eq=False)
+class Block:
+    """A block of a stack, and its place.
+
+    Attributes:
+        table: the name of the list that holds it.
+        number: its place there.
+        module: itself.
+        streams: the arguments that it hands on, in the order in which it returns them.
+        separate: it has streams of its own, although its arguments have the names of those before.
+        runs: it runs on a cached step.
+    """
+
+    table: str
+    number: int
+    module: nn.Module
+    streams: tuple[str, ...]
+    separate: bool = False
+    runs: bool = True
+
+
+@dataclass(frozen=True, eq=False)
 class Cut:
     """One branch of one model: how it becomes smaller, what is kept, where the kept feature goes in.
 
@@ -153,7 +174,7 @@ class Cut:
     arguments: Callable[[dict[str, Any]], dict[str, Any]]
     residuals: Callable[[Given], int | None] | None = None
     tensors: int | None = None
-    blocks: tuple[nn.Module, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     def remaining(self, model: nn.Module) -> set[nn.Module]:
         """The modules of the model of which something runs on a cached step."""

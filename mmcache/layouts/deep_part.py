@@ -10,28 +10,9 @@ from functools import cached_property
 from torch import nn
 
 from mmcache.layouts.block_streams import places
-from mmcache.layouts.cut import Tap
+from mmcache.layouts.cut import Block, Tap
 from mmcache.layouts.stand_ins import Enter, PassThrough, Rejoin, RejoinBefore
 from mmcache.patching.swap import Swap
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """A block and its place.
-
-    Attributes:
-        table: the name of the list that holds it.
-        number: its place there.
-        block: itself.
-        streams: the arguments that it hands on, in the order in which it returns them.
-        apart: it has streams of its own, although its arguments have the names of those before.
-    """
-
-    table: str
-    number: int
-    block: nn.Module
-    streams: tuple[str, ...]
-    apart: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,25 +24,25 @@ class DeepPart:
         behind: the block that runs next, where what is added in front of it belongs to the part.
     """
 
-    blocks: tuple[Placed, ...]
-    behind: Placed | None = None
+    blocks: tuple[Block, ...]
+    behind: Block | None = None
 
     @cached_property
     def slot(self) -> Rejoin:
         if self.behind is not None:
-            return RejoinBefore(self.behind.block, places(self.behind.block, self.behind.streams))
+            return RejoinBefore(self.behind.module, places(self.behind.module, self.behind.streams))
         last = self.blocks[-1]
-        return Rejoin(last.block, places(last.block, last.streams))
+        return Rejoin(last.module, places(last.module, last.streams))
 
     def stand_ins(self) -> dict[tuple[str, int], nn.Module]:
         """What stands for each block, by the name of its list and its place there."""
         *others, last = (*self.blocks, *([] if self.behind is None else [self.behind]))
         found: dict[tuple[str, int], nn.Module] = {
-            (placed.table, placed.number): PassThrough(placed.block, places(placed.block, placed.streams))
-            for placed in others
+            (block.table, block.number): PassThrough(block.module, places(block.module, block.streams))
+            for block in others
         }
         for first in others[:1]:
-            enter = Enter(first.block, places(first.block, first.streams), self.slot)
+            enter = Enter(first.module, places(first.module, first.streams), self.slot)
             found[first.table, first.number] = enter
         return found | {(last.table, last.number): self.slot}
 
@@ -76,18 +57,18 @@ class DeepPart:
         streams = len(first.streams)
         entering = [
             (position + streams + number, *place)
-            for number, place in enumerate(places(first.block, first.streams))
+            for number, place in enumerate(places(first.module, first.streams))
         ]
         if self.behind is None:
-            leaving = tap.on_output(last.block, streams, position)
+            leaving = tap.on_output(last.module, streams, position)
         else:
-            at = places(self.behind.block, self.behind.streams)
+            at = places(self.behind.module, self.behind.streams)
             left = [(position + number, *place) for number, place in enumerate(at)]
-            leaving = tap.on_input(self.behind.block, *left, absent=True)
-        return [*leaving, *tap.on_input(first.block, *entering, absent=True)]
+            leaving = tap.on_input(self.behind.module, *left, absent=True)
+        return [*leaving, *tap.on_input(first.module, *entering, absent=True)]
 
     @property
-    def unseen(self) -> tuple[Placed, ...]:
+    def unseen(self) -> tuple[Block, ...]:
         """The blocks behind which nothing is seen of what is added there."""
         return self.blocks[:-1] if self.behind is None else self.blocks
 

@@ -8,11 +8,12 @@ section 3.2, with a level where Stable Diffusion has a layer).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
 from mmcache.layouts.cut import Cut, Slot, Tap, check_branch
+from mmcache.layouts.layout import NO_DEEP_PART
 from mmcache.patching.swap import Swap, swap_child
 
 
@@ -37,6 +38,8 @@ class LevelUNet:
     beside_down: tuple[str, ...] = ()
     beside_up: tuple[str, ...] = ()
     both_ways: str = ""
+
+    refusal: ClassVar[str] = NO_DEEP_PART
 
     def branches(self, model: nn.Module) -> int:
         """How many branches the model has; without a middle, the slot takes the innermost level's place."""

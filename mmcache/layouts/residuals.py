@@ -159,7 +159,7 @@ class ResidualsRead:
         return call
 
     def swaps(self) -> Iterator[Swap]:
-        """Of the model's own blocks that make residuals only those run that are needed."""
+        """The model's own blocks that make residuals, without those that are not needed."""
         for of in self.residuals:
             if of.made_by:
                 makers: Any = getattr(self.model, of.made_by)

@@ -1,44 +1,32 @@
-"""The cut of a U-Net: which blocks and layers form the skip branch, from the blocks' own lists.
+"""The layout of diffusers' U-Nets: which blocks and layers form the skip branch, from the blocks' own lists.
 
-Every U-Net of diffusers hands its skip connections over as one tuple, outermost first: conv_in's output,
-then each layer's and each downsampler's output. Up blocks take theirs from the end, as many as they have
-resnets. So a U-Net without its deep part runs through its own unchanged `forward` once
-`down_blocks` ends where skip connection b is made, `up_blocks` begins where it is used, and `mid_block`
-is a slot (DeepCache, arXiv 2312.00858, section 3.2: the skip branch; b is 0-based here, 1-based there).
+A U-Net without its deep part runs through its own unchanged `forward` once `down_blocks` ends where skip
+connection b is made, `up_blocks` begins where it is used, and `mid_block` is a slot (DeepCache, arXiv
+2312.00858, section 3.2: the skip branch; b is 0-based here, 1-based there).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from mmcache.layouts.cut import Cut, Slot, Tap, check_branch
-from mmcache.patching.swap import Swap, swap_child
-
-# The lists of a block that hold its layers, in the order in which a layer runs them. Blocks of ControlNet-XS
-# hold two nets, base and ctrl, and the convolutions between them.
-BETWEEN_NETS = ("base_to_ctrl", "ctrl_to_base")
-LAYER_LISTS = (
-    *BETWEEN_NETS,
-    *("base_resnets", "ctrl_resnets", "base_attentions", "ctrl_attentions"),
-    *("resnets", "temp_convs", "attentions", "temp_attentions", "motion_modules"),
+from mmcache.layouts.layout import NO_DEEP_PART
+from mmcache.layouts.unet_blocks import (
+    Skip,
+    downsamplers,
+    layers_by_list,
+    layers_of,
+    one_skip,
+    second_stream,
+    shorten,
+    skips,
 )
-DOWNSAMPLERS = ("downsamplers", "base_downsamplers", "ctrl_downsamplers", "resnet_down", "skip_conv")
-
-# k-diffusion's blocks hand over one skip connection per block, at the block's entrance.
-ONE_SKIP_PER_BLOCK = {"KDownBlock2D", "KCrossAttnDownBlock2D", "KUpBlock2D", "KCrossAttnUpBlock2D"}
-
-
-@dataclass(frozen=True)
-class Skip:
-    """Where a skip connection is made: after so many layers of a down block, or after its downsampler."""
-
-    block: int
-    layers: int
-    downsampled: bool
+from mmcache.patching.swap import Swap, swap_child
 
 
 @dataclass(frozen=True)
@@ -48,35 +36,6 @@ class Entry:
     block: int
     layer: int
     skip: int
-
-
-def layers_of(block: nn.Module) -> int:
-    return len(block.resnets if hasattr(block, "resnets") else block.base_resnets)  # type: ignore[arg-type]
-
-
-def downsamplers(block: nn.Module) -> list[str]:
-    """The names of the children by which a block makes its output smaller."""
-    return [name for name in DOWNSAMPLERS if getattr(block, name, None) is not None]
-
-
-def one_skip(block: nn.Module) -> bool:
-    return type(block).__name__ in ONE_SKIP_PER_BLOCK
-
-
-def second_stream(block: nn.Module) -> bool:
-    """Skip up blocks (NCSN++) hand an image from block to block beside the hidden state."""
-    return hasattr(block, "skip_conv")
-
-
-def skips(model: nn.Module) -> list[Skip]:
-    """The skip connections in the order of the tuple that the model's forward builds."""
-    found = [Skip(block=-1, layers=0, downsampled=False)]
-    for index, block in enumerate(model.down_blocks):  # type: ignore[arg-type]
-        count = layers_of(block)
-        found += [Skip(index, layer + 1, False) for layer in range(count)]
-        if downsamplers(block) and not one_skip(block):
-            found.append(Skip(index, count, True))
-    return found
 
 
 def entries(model: nn.Module) -> list[Entry]:
@@ -94,35 +53,6 @@ def entries(model: nn.Module) -> list[Entry]:
     if model.mid_block is None and found[:1] == [Entry(0, 0, len(skips(model)) - 1)]:
         found = found[1:]  # without a mid block, nothing is deeper than the innermost skip connection
     return found[::-1]
-
-
-def branches(model: nn.Module) -> int:
-    """How many branches the model has: 12 for Stable Diffusion v1.5."""
-    return len(entries(model))
-
-
-def layers_by_list(block: nn.Module) -> dict[str, list[list[nn.Module]]]:
-    """What each of the block's lists holds for each layer: one module, or several (AudioLDM 2's attentions).
-
-    AttnSkipUpBlock2D has one attention behind all its layers: that is no list of layers. ControlNet-XS has
-    one convolution between its nets for each layer and then one for the downsampler: that is left out.
-    """
-    found = {}
-    count = layers_of(block)
-    for name in LAYER_LISTS:
-        modules = list(getattr(block, name, None) or ())
-        if name in BETWEEN_NETS:
-            modules = modules[:count]
-        each, rest = divmod(len(modules), count)
-        if each and not rest:
-            found[name] = [modules[layer * each : (layer + 1) * each] for layer in range(count)]
-    return found
-
-
-def shorten(block: nn.Module, start: int, stop: int) -> Iterator[Swap]:
-    """Leave only the layers start..stop-1 of a block."""
-    for name, layers in layers_by_list(block).items():
-        yield swap_child(block, name, nn.ModuleList(chain(*layers[start:stop])))
 
 
 class SecondStream(nn.Module):
@@ -144,69 +74,127 @@ class SecondStream(nn.Module):
         return self.block(hidden_states, skips, temb, self.slot.kept.feature[1])
 
 
-def cut(model: nn.Module, branch: int, make_slot: Callable[[], Slot] = Slot) -> Cut:
-    """Cut a U-Net at `branch`: 0 keeps the outermost skip connection only.
+class SlotOfTwo(Slot):
+    """Stands for a mid block that returns the hidden states of two nets; the second is not used."""
 
-    Args:
+    def forward(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        return super().forward(*args, **kwargs), None
+
+
+@dataclass(frozen=True, eq=False)
+class SkipBranch:
+    """What stays of one U-Net, and what goes.
+
+    Attributes:
         model: the U-Net.
-        branch: which skip connections stay.
-        make_slot: of what stands in for the mid block.
-
-    Raises:
-        ValueError: the model has no such branch.
+        entry: where the skip branch begins on the way up.
+        skip: the deepest skip connection that it uses; the way down ends there.
+        slot: stands for the mid block.
     """
-    found = entries(model)
-    check_branch(model, branch, len(found))
-    entry = found[branch]
-    slot, tap = make_slot(), Tap(f"mmcache.branch{branch}")
-    down, up = list(model.down_blocks), list(model.up_blocks)  # type: ignore[arg-type]
-    skip = skips(model)[entry.skip]
 
-    shrink = [swap_child(model, "down_blocks", nn.ModuleList(down[: skip.block + 1]))]
-    if skip.block >= 0:
-        last = down[skip.block]
-        if not skip.downsampled:
-            shrink += shorten(last, 0, skip.layers)
-        if not skip.downsampled and not one_skip(last):
-            shrink += [swap_child(last, name, None) for name in downsamplers(last)]
-    shrink.append(swap_child(model, "mid_block", slot))
+    model: nn.Module
+    entry: Entry
+    skip: Skip
+    slot: Slot
 
-    first = up[entry.block]
-    kept_up = up[entry.block :]
-    listen: list[Swap] = []
-    has_second_stream = second_stream(first) and entry.block > 0
-    if has_second_stream:
-        listen += tap.on_input(first, (1, "skip_sample", 3))
-        kept_up = [SecondStream(first, slot), *kept_up[1:]]
-    shrink.append(swap_child(model, "up_blocks", nn.ModuleList(kept_up)))
-    if entry.layer > 0:
-        shrink += shorten(first, entry.layer, layers_of(first))
-        before = chain(*(layers[entry.layer - 1] for layers in layers_by_list(first).values()))
-        *_, last_module = (module for module in before if module is not None)
-        listen += tap.on_output(last_module)
-    elif has_second_stream:
-        listen = tap.on_input(first, (0, "hidden_states", 0), (1, "skip_sample", 3))
-    else:
-        # At the block's entrance, not at the exit of the one before: what a ControlNet or T2I-Adapter
-        # adds behind the mid block belongs to the feature.
-        listen += tap.on_input(first, (0, "hidden_states", 0))
+    @property
+    def _last(self) -> nn.Module:
+        """The last down block that stays; there is one unless the skip connection is conv_in's."""
+        return self.model.down_blocks[self.skip.block]  # type: ignore[index, return-value]
 
-    whole_blocks = skip.block + 1
-    if skip.block >= 0 and not residual_still_fits(down[skip.block], skip):
-        whole_blocks -= 1
+    @property
+    def _first(self) -> nn.Module:
+        """The first up block that stays."""
+        return self.model.up_blocks[self.entry.block]  # type: ignore[index, return-value]
 
-    def arguments(call: dict[str, Any]) -> dict[str, Any]:
-        return arguments_of_skip_branch(call, entry.skip + 1, whole_blocks)
+    @property
+    def _second_stream(self) -> bool:
+        """Whether a second stream enters the skip branch from the deep part."""
+        return second_stream(self._first) and self.entry.block > 0
 
-    return Cut(
-        branch,
-        tuple(shrink),
-        slot,
-        tap,
-        tuple(listen),
-        arguments,
-        residuals=lambda given: entry.skip + 1,
-    )
+    def down(self) -> Iterator[Swap]:
+        """End the way down behind the skip connection."""
+        blocks = list(self.model.down_blocks)  # type: ignore[arg-type]
+        yield swap_child(self.model, "down_blocks", nn.ModuleList(blocks[: self.skip.block + 1]))
+        if self.skip.block >= 0 and not self.skip.downsampled:
+            yield from shorten(self._last, 0, self.skip.layers)
+            for name in [] if one_skip(self._last) else downsamplers(self._last):
+                yield swap_child(self._last, name, None)
+
+    def up(self) -> Iterator[Swap]:
+        """Begin the way up where the skip connection is used."""
+        first, *others = list(self.model.up_blocks)[self.entry.block :]  # type: ignore[arg-type]
+        entered = SecondStream(first, self.slot) if self._second_stream else first
+        yield swap_child(self.model, "up_blocks", nn.ModuleList([entered, *others]))
+        if self.entry.layer > 0:
+            yield from shorten(first, self.entry.layer, layers_of(first))
+
+    def listen(self, tap: Tap) -> Iterator[Swap]:
+        """Let a tap keep what enters the skip branch: the hidden state, and a second stream if there is one.
+
+        Where the branch begins with a whole block, the tap is at the block's entrance and not at the exit of
+        the one before: what a ControlNet or T2I-Adapter adds behind the mid block belongs to the feature.
+        """
+        second = [(1, "skip_sample", 3)] if self._second_stream else []
+        if self.entry.layer == 0:
+            yield from tap.on_input(self._first, (0, "hidden_states", 0), *second)
+            return
+        if second:
+            yield from tap.on_input(self._first, *second)
+        layers = layers_by_list(self._first).values()
+        before = chain(*(modules[self.entry.layer - 1] for modules in layers))
+        *_, last = (module for module in before if module is not None)
+        yield from tap.on_output(last)
+
+    def arguments(self, call: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call without the residuals of layers that do not run."""
+        return arguments_of_skip_branch(call, self.entry.skip + 1, self._whole_blocks)
+
+    @cached_property
+    def _whole_blocks(self) -> int:
+        """How many down blocks stay whole enough for a T2I-Adapter's residual."""
+        fits = self.skip.block < 0 or residual_still_fits(self._last, self.skip)
+        return self.skip.block + (1 if fits else 0)
+
+
+@dataclass(frozen=True)
+class SkipUNet:
+    """The layout of U-Nets made of diffusers' blocks, whose lists say where everything is.
+
+    Attributes:
+        two_nets: a second net goes down beside the U-Net, and the mid block returns the hidden states of both
+            (ControlNet-XS, Zavadski et al., arXiv 2312.06573). Only the U-Net goes up again, so one hidden
+            state crosses the cut, as in every other U-Net.
+    """
+
+    two_nets: bool = False
+
+    refusal: ClassVar[str] = NO_DEEP_PART
+
+    def branches(self, model: nn.Module) -> int:
+        """How many branches the model has: 12 for Stable Diffusion v1.5."""
+        return len(entries(model))
+
+    def cut(self, model: nn.Module, branch: int) -> Cut:
+        """Cut at `branch`: 0 keeps the outermost skip connection only.
+
+        Raises:
+            ValueError: the model has no such branch.
+        """
+        found = entries(model)
+        check_branch(model, branch, len(found))
+        slot = SlotOfTwo() if self.two_nets else Slot()
+        entry, tap = found[branch], Tap(f"mmcache.branch{branch}")
+        around = SkipBranch(model, entry, skips(model)[entry.skip], slot)
+        return Cut(
+            branch,
+            (*around.down(), swap_child(model, "mid_block", slot), *around.up()),
+            slot,
+            tap,
+            tuple(around.listen(tap)),
+            around.arguments,
+            residuals=lambda given: entry.skip + 1,
+        )
 
 
 def residual_still_fits(block: nn.Module, skip: Skip) -> bool:

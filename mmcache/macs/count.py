@@ -91,12 +91,29 @@ def skip_branch(make_cut: Callable[[nn.Module, int], Cut], branch: int) -> Small
     return smaller
 
 
+class MacsUnknownError(Exception):
+    """The multiply-adds of a call cannot be counted; the message says why."""
+
+
 def count_macs(
     model: nn.Module,
     shapes: dict[str, Any],
     smaller: Smaller | None = None,
     convention: Convention = EVERYTHING,
 ) -> int | None:
+    """Multiply-adds of one call; None where `require_macs` raises: a report is worth more than one figure."""
+    try:
+        return require_macs(model, shapes, smaller, convention)
+    except MacsUnknownError:
+        return None
+
+
+def require_macs(
+    model: nn.Module,
+    shapes: dict[str, Any],
+    smaller: Smaller | None = None,
+    convention: Convention = EVERYTHING,
+) -> int:
     """Multiply-adds of one call.
 
     Args:
@@ -105,8 +122,8 @@ def count_macs(
         smaller: what is left of the model; None counts all of it.
         convention: what counts; attention's own products included, if nothing else is said.
 
-    Returns:
-        The count; None for a model that cannot run on the meta device, such as one with packed weights.
+    Raises:
+        MacsUnknownError: the model cannot run on the meta device, such as one with packed weights.
     """
     try:
         bare = skeleton(model)
@@ -116,5 +133,8 @@ def count_macs(
             with convention.counting(counted) as total:
                 counted(**arguments)
                 return total()
-    except Exception:  # whatever a foreign layer raises: a report is worth more than one of its figures
-        return None
+    except Exception as error:  # whatever a foreign layer raises
+        reason = next(iter(str(error).strip().splitlines()), "")[:120]
+        raise MacsUnknownError(
+            f"{type(model).__name__} does not run on the meta device ({type(error).__name__}: {reason})"
+        ) from error

@@ -1,6 +1,5 @@
-"""What `compare` found out: both pictures, what they cost and how close they are."""
+"""The result of `compare`: both images, what they cost and how close they are."""
 
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -14,10 +13,10 @@ from PIL import Image
 from mmcache.api.report import Report, sum_or_none
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import plan_as_dict
-from mmcache.tools.comparison.sampling import Sampling
 from mmcache.tools.media.output_folder import check_output, write_files
-from mmcache.tools.media.side_by_side import Panel, amplified_difference, as_images, side_by_side
+from mmcache.tools.media.side_by_side import Panel, amplified_difference, as_images, png, side_by_side
 from mmcache.tools.quality.metrics import Likeness
+from mmcache.tools.running.runner import Sampling
 
 SHEET, FULL, CACHED, REPORT = "side-by-side.png", "full.png", "cached.png", "report.json"
 FILES = (SHEET, FULL, CACHED, REPORT)
@@ -32,16 +31,17 @@ class Comparison:
     Attributes:
         pipeline: name of its class.
         plan: how the cached run was cached.
-        settings: what the pipeline was called with: prompt, steps, seed, guidance scale, ...
+        settings: the arguments of the calls: prompt, steps, seed, guidance scale, ...
         environment: versions, device, dtype, threads.
-        timing: how the seconds were taken.
+        timing: how the seconds were measured.
         full: the run without caching.
         cached: the run with it.
-        report: what the cached run did, step by step.
-        likeness: PSNR and SSIM of the cached pictures against the full ones, data range 1.
+        report: of the cached run, step by step.
+        likeness: PSNR and SSIM of the cached images against the full ones, data range 1.
         components: multiply-adds of the full and the cached run by component of the pipeline (text encoder,
             VAE, ...), denoisers and side networks among them; None where they cannot be counted.
-        inputs: the pictures that the pipeline was given, for the sheet.
+        inputs: the input images of the pipeline, for the sheet.
+        uncounted: why multiply-adds are None, a sentence per component.
     """
 
     pipeline: str
@@ -55,15 +55,16 @@ class Comparison:
     likeness: Likeness
     components: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
     inputs: tuple[Panel, ...] = ()
+    uncounted: tuple[str, ...] = ()
 
     @property
     def speed_up(self) -> float:
-        """Of the whole call: seconds full over seconds cached."""
+        """Speed-up of the whole call: seconds full over seconds cached."""
         return self.full.seconds / self.cached.seconds
 
     @property
     def denoiser_speed_up(self) -> float:
-        """Of the denoisers alone."""
+        """Speed-up of the denoisers alone."""
         return self.full.denoiser_seconds / self.cached.denoiser_seconds
 
     @property
@@ -75,22 +76,22 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        """Whether the pictures are equal bit for bit."""
-        return np.array_equal(self.full.pictures, self.cached.pictures)
+        """Whether the images are equal bit for bit."""
+        return np.array_equal(self.full.images, self.cached.images)
 
     @property
     def full_steps(self) -> int:
-        """Denoiser calls of the cached run that were computed in full."""
+        """Full calls of the denoisers in the cached run."""
         return sum(part.full_steps for part in self.report.denoisers)
 
     @property
     def cached_steps(self) -> int:
-        """Denoiser calls of the cached run that reused a feature."""
+        """Cached calls of the denoisers in the cached run."""
         return sum(part.cached_steps for part in self.report.denoisers)
 
     @property
     def macs(self) -> int | None:
-        """Of denoisers and side networks in the cached run; None where they cannot be counted."""
+        """Multiply-adds of denoisers and side networks, cached run; None where they cannot be counted."""
         return self.report.macs
 
     @property
@@ -99,8 +100,8 @@ class Comparison:
         return self.report.full_macs
 
     @property
-    def whole_macs(self) -> dict[str, int | None]:
-        """Of all components together, "full" and "cached"."""
+    def total_macs(self) -> dict[str, int | None]:
+        """Multiply-adds of all components together, "full" and "cached"."""
         return {
             kind: sum_or_none([macs[kind] for macs in self.components.values()])
             for kind in ("full", "cached")
@@ -125,7 +126,8 @@ class Comparison:
             "macs_by_component": {
                 name: ratio(macs["full"], macs["cached"]) for name, macs in self.components.items()
             },
-            "macs_of_all_components": ratio(**self.whole_macs),
+            "macs_of_all_components": ratio(**self.total_macs),
+            "macs_uncounted": list(self.uncounted),
             "steps": {"full": self.full_steps, "cached": self.cached_steps},
             "bytes_held": self.bytes_held,
             "peak_memory": ratio(self.full.peak_memory, self.cached.peak_memory),
@@ -143,7 +145,7 @@ class Comparison:
         return json.dumps(self.as_dict(), indent=2, allow_nan=False, ensure_ascii=False)
 
     def titles(self) -> tuple[tuple[str, str], tuple[str, str]]:
-        """What stands above the full and above the cached pictures, each in two lines."""
+        """Titles of the full and the cached images, each in two lines."""
         steps = self.full_steps + self.cached_steps
         gain = f"{self.speed_up:.1f}x"
         if self.clock_is_doubtful and self.macs and self.full_macs:
@@ -169,29 +171,29 @@ class Comparison:
         ]
 
     def sheet(self) -> Image.Image:
-        """Inputs, full, cached and difference in one labelled picture, a row per picture."""
+        """Inputs, full, cached and difference in one labelled image, a row per image."""
         return side_by_side([*self.inputs, *self.panels()])
 
     def files(self) -> dict[str, bytes]:
-        """What `save` writes, by name."""
-        pictures = {
+        """The contents of the files that `save` writes, by name."""
+        images = {
             SHEET: self.sheet(),
-            FULL: as_images(column(self.full.pictures))[0],
-            CACHED: as_images(column(self.cached.pictures))[0],
+            FULL: as_images(column(self.full.images))[0],
+            CACHED: as_images(column(self.cached.images))[0],
         }
-        return {name: png(picture) for name, picture in pictures.items()} | {REPORT: self.report_file()}
+        return {name: png(image) for name, image in images.items()} | {REPORT: self.report_file()}
 
     def report_file(self) -> bytes:
         return (self.as_json() + "\n").encode()
 
     def words(self) -> str:
-        """1 picture 64 wide and 64 high."""
-        count, height, width, _ = self.full.pictures.shape
-        return f"{counted(count, 'picture')} {width} wide and {height} high"
+        """1 image 64 wide and 64 high."""
+        count, height, width, _ = self.full.images.shape
+        return f"{counted(count, 'image')} {width} wide and {height} high"
 
     def remarks(self) -> list[str]:
-        """What else there is to say of the figures."""
-        return []
+        """Sentences to print below the figures."""
+        return list(self.uncounted)
 
     def likeness_rows(self) -> list[tuple[str, str]]:
         """How close the cached result is, as a person reads it."""
@@ -201,14 +203,14 @@ class Comparison:
     def save(self, folder: str | Path) -> list[Path]:
         """Write side-by-side.png, full.png, cached.png and report.json, all of them or none.
 
-        With several pictures full.png and cached.png show them from top to bottom. Clips become mp4 files.
+        With several images full.png and cached.png show them from top to bottom. Videos become mp4 files.
 
         Returns:
             The files.
 
         Raises:
             OSError: the folder cannot be written to. `check_output(folder)` tells before sampling.
-            VideoFileError: ffmpeg could not write a clip.
+            VideoFileError: ffmpeg could not write a video.
         """
         folder = Path(folder)
         files = self.files()
@@ -229,12 +231,6 @@ def counted(count: int, thing: str) -> str:
     return f"1 {thing}" if count == 1 else f"{count} {thing}s"
 
 
-def column(pictures: np.ndarray) -> np.ndarray:
+def column(images: np.ndarray) -> np.ndarray:
     """(N, H, W, C) to (1, N * H, W, C)."""
-    return pictures.reshape(1, -1, *pictures.shape[2:])
-
-
-def png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+    return images.reshape(1, -1, *images.shape[2:])

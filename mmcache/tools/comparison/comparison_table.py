@@ -41,14 +41,14 @@ def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
     for name, taken in result.components.items():
         if name not in {part.name for part in parts}:
             table.add_row(f"MACs, {name}", *macs(taken["full"], taken["cached"])[:2], "")
-    table.add_row("MACs, all components", *macs(**result.whole_macs))
+    table.add_row("MACs, all components", *macs(**result.total_macs))
     table.add_section()
     for name, value in result.likeness_rows():
         table.add_row(name, "", value, "")
 
     title = Text(f"{result.pipeline}: {result.plan}", style="bold")
     lines = [
-        f"{picture_words(result)}. PSNR and SSIM: data range 0 to 1. Seconds: {result.timing}, "
+        f"{image_words(result)}. PSNR and SSIM: data range 0 to 1. Seconds: {result.timing}, "
         f"{result.environment['dtype']} on {result.environment['device']}.",
         *(f"note: {note}" for note in notes_of(result)),
     ]
@@ -90,8 +90,8 @@ def notes_of(result: Comparison) -> list[str]:
     return notes
 
 
-def picture_words(result: Comparison) -> str:
-    """1 picture 64 wide and 64 high, seed 0, guidance scale 7.5."""
+def image_words(result: Comparison) -> str:
+    """1 image 64 wide and 64 high, seed 0, guidance scale 7.5."""
     words = f"{result.words()}, seed {result.settings['seed']}"
     scale = result.settings.get("guidance_scale")
     return words if scale is None else f"{words}, guidance scale {scale:g}"

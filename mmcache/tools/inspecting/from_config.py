@@ -40,8 +40,8 @@ def denoisers_from_config(model: str | Path) -> dict[str, nn.Module]:
     if not denoisers:
         found = ", ".join(f"{name} ({place[1]})" for name, place in classes.items()) or "no model"
         raise ModelNotFoundError(
-            f"{model}: has no denoiser that mmcache knows: it has {found}; mmcache knows "
-            f"{', '.join(sorted(known))}"
+            f"{model}: no adapter for {found[:100]}. Run `mmcache adapters` for the list, or see "
+            f"adapters/README.md"
         )
     return {name: build(f"{model}: {name}", *place, config_of(name)) for name, place in denoisers.items()}
 

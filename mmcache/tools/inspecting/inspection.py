@@ -12,12 +12,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.architectures.adapter import Adapter, default_plan
+from mmcache.architectures.example_call import USUAL, Size
 from mmcache.layouts.cut import full_view
 from mmcache.macs.count import skeleton
-from mmcache.tools.inspecting.example_call import example_call, stands_for
 from mmcache.tools.inspecting.known_contents import KnownContents
 from mmcache.tools.inspecting.layers import staying, words
-from mmcache.tools.inspecting.size import USUAL, Size
 from mmcache.tools.inspecting.stack_parts import Part, stack_parts
 
 BYTES = 2  # of a number in float16 and bfloat16, in which pipelines run on a GPU
@@ -53,7 +52,7 @@ class Inspection:
         kind: its class.
         adapter: what describes it.
         plan: the default one.
-        stands_for: what the figures are for: a picture of 1024x1024 pixels; "" where the shapes say it.
+        stands_for: what the figures are for: an image of 1024x1024 pixels; "" where the shapes say it.
         call: the shapes that the figures are for, by argument.
         full_macs: multiply-adds of a full step; None where they cannot be counted.
         note: why not; "" where they were.
@@ -95,13 +94,15 @@ def inspect(pipe: Any, size: Size = USUAL, name: str = "") -> list[Inspection]:
 
 def inspect_denoiser(name: str, model: nn.Module, adapter: Adapter, size: Size) -> Inspection:
     """Describe one denoiser."""
-    call = example_call(model, size)
+    example: Any = adapter.example_call  # of a config that is a mapping
+    call = None if example is None else example.arguments(model.config, size)
     note = ""
     full: int | None = None
     cuts = [adapter.cut(model, branch) for branch in range(adapter.branches(model))]
     measured: list[Any] = [(None, None, stack_parts(cut, None)) for cut in cuts]
     if call is None:
-        note = f"MACs are not counted: mmcache does not know the arguments of a {type(model).__name__}"
+        kind = type(model).__name__
+        note = f"MACs are not counted: adapter {adapter.name!r} has no example call of a {kind}"
     else:
         try:
             full, *measured = measure(model, adapter, call)
@@ -123,7 +124,7 @@ def inspect_denoiser(name: str, model: nn.Module, adapter: Adapter, size: Size) 
         kind=type(model).__name__,
         adapter=adapter.name,
         plan=str(default_plan(adapter, adapter.family)),
-        stands_for=stands_for(model, size),
+        stands_for=example.stands_for(model.config, size) if example else "",
         call=dict(shapes(call or {})),
         full_macs=full,
         note=note,
@@ -136,7 +137,7 @@ def why_not(model: nn.Module, adapter: Adapter, error: Exception) -> str:
     if adapter.data_dependent:
         return (
             f"a {type(model).__name__} looks at the contents of its tensors, and a config has none; "
-            f"`mmcache compare` counts them while it draws"
+            f"`mmcache compare` counts them while it generates"
         )
     said = " ".join(str(error).split())[:120] or type(error).__name__
     return f"the call that its config leads to fails ({said})"

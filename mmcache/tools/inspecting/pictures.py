@@ -1,4 +1,4 @@
-"""Pictures of denoisers as files."""
+"""Drawings of denoisers as files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from mmcache.tools.media.plots import require_matplotlib
 
 
 def check_picture(file: Path) -> None:
-    """Find out beforehand whether a picture can be drawn and written.
+    """Find out beforehand whether an image can be drawn and written.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -23,7 +23,7 @@ def check_picture(file: Path) -> None:
     """
     require_matplotlib()
     if file.suffix.lower() != ".png":
-        raise ValueError(f"{file}: the picture is a PNG, so its name has to end in .png")
+        raise ValueError(f"{file}: the image is a PNG, so its name has to end in .png")
     check_output(file.parent, (file.name,))
 
 
@@ -49,6 +49,6 @@ def save_similarity(file: Path, found: Sequence[Similarity]) -> list[Path]:
 
 
 def save_each(file: Path, drawn: Mapping[str, bytes]) -> list[Path]:
-    """Write a picture for each denoiser, by its name."""
+    """Write an image for each denoiser, by its name."""
     names = {name: file.name if len(drawn) == 1 else f"{file.stem}-{name}.png" for name in drawn}
     return write_files(file.parent, {names[name]: content for name, content in drawn.items()})

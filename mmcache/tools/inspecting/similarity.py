@@ -13,9 +13,9 @@ import torch
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_denoisers
-from mmcache.tools.comparison.compare import own_progress_bar
-from mmcache.tools.comparison.feature_recorder import FeatureRecorder, recording_plan
-from mmcache.tools.comparison.sampling_settings import check_counts, check_prompt, settings_of
+from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
+from mmcache.tools.running.feature_recorder import FeatureRecorder, recording_plan
+from mmcache.tools.running.runner import own_progress_bar
 
 MOST_BRANCHES = 4  # where none are named
 ALIKE = 0.95  # the paper counts pairs of steps above this
@@ -72,7 +72,7 @@ def feature_similarity(
     progress: bool = False,
     **call: Any,
 ) -> list[Similarity]:
-    """Sample once in full and compare the deep features of all pairs of steps.
+    """Sample once without a cache and compare the deep features of all pairs of steps.
 
     Args:
         pipe: a diffusers pipeline; afterwards it is what it was.

@@ -3,13 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
+from operator import attrgetter
 
-from torch import nn
-
-from mmcache.layouts.cut import Cut
-from mmcache.layouts.stand_ins import Enter, LooksLike, PassThrough, Rejoin
-from mmcache.tools.inspecting.stack_words import runs
+from mmcache.layouts.cut import Block, Cut
 
 
 @dataclass(frozen=True)
@@ -32,15 +28,6 @@ class Part:
     macs: int | None
 
 
-class Placed(NamedTuple):
-    """A block, and what stands there on a cached step."""
-
-    blocks: str
-    number: int
-    block: nn.Module
-    there: nn.Module
-
-
 def stack_parts(cut: Cut, taken: Mapping[int, int] | None) -> tuple[Part, ...]:
     """The parts as the model runs them; none for a model that is no stack.
 
@@ -48,42 +35,30 @@ def stack_parts(cut: Cut, taken: Mapping[int, int] | None) -> tuple[Part, ...]:
         cut: of the model.
         taken: the multiply-adds of each block, by its id; None where they cannot be counted.
     """
-    lists = {
-        swap.key: (swap.owner._modules[swap.key], swap.value)
-        for swap in cut.shrink
-        if isinstance(swap.value, nn.ModuleList) and any(isinstance(there, LooksLike) for there in swap.value)
-    }
-    places = {
-        id(block): Placed(name, number, block, there)
-        for name, (blocks, others) in lists.items()
-        for number, (block, there) in enumerate(zip(blocks, others, strict=True))
-    }
-    order = [places[id(block)] for block in cut.blocks if id(block) in places]
+    touched = {block.table for block in cut.blocks if not block.runs}
+    order = [block for block in cut.blocks if block.table in touched]
     return tuple(
-        part(blocks, taken) for _, neighbours in groupby(order, stays) for blocks in by_list(neighbours)
+        part(blocks, taken)
+        for _, neighbours in groupby(order, attrgetter("runs"))
+        for blocks in by_list(neighbours)
     )
 
 
-def stays(placed: Placed) -> bool:
-    return runs(placed.there)
-
-
-def by_list(neighbours: Iterator[Placed]) -> list[list[Placed]]:
-    """Lists may be walked at once: their blocks alternate."""
-    found: dict[str, list[Placed]] = {}
-    for placed in neighbours:
-        found.setdefault(placed.blocks, []).append(placed)
+def by_list(neighbours: Iterator[Block]) -> list[list[Block]]:
+    """Lists may be interleaved: then their blocks alternate."""
+    found: dict[str, list[Block]] = {}
+    for block in neighbours:
+        found.setdefault(block.table, []).append(block)
     return list(found.values())
 
 
-def part(blocks: list[Placed], taken: Mapping[int, int] | None) -> Part:
-    there = blocks[-1].there
-    streams = there.places if isinstance(there, Enter | PassThrough | Rejoin) and not there.runs else ()
+def part(blocks: list[Block], taken: Mapping[int, int] | None) -> Part:
+    first, last = blocks[0], blocks[-1]
     return Part(
-        blocks[0].blocks,
-        blocks[0].number,
-        blocks[-1].number,
-        stays(blocks[0]),
-        tuple(place.keyword for place in streams),
-        None if taken is None else sum(taken.get(id(placed.block), 0) for placed in blocks),
+        first.table,
+        first.number,
+        last.number,
+        first.runs,
+        () if first.runs else last.streams,
+        None if taken is None else sum(taken.get(id(block.module), 0) for block in blocks),
     )

@@ -2,25 +2,19 @@
 
 from collections.abc import Iterator
 
-from torch import nn
-
-from mmcache.layouts.cut import Cut
-from mmcache.layouts.stand_ins import LooksLike
+from mmcache.layouts.cut import Block, Cut
 
 
 def words_of_stack(cut: Cut) -> str:
-    """transformer_blocks 0-1 of 19 | single_transformer_blocks 36-37 of 38; "" where nothing stands in."""
+    """transformer_blocks 0-1 of 19 | single_transformer_blocks 36-37 of 38; "" for a U-Net."""
+    lists: dict[str, list[Block]] = {}
+    for block in cut.blocks:
+        lists.setdefault(block.table, []).append(block)
     return " | ".join(
-        f"{swap.key} {', '.join(ranges(kept)) or 'none'} of {len(swap.value)}"
-        for swap in cut.shrink
-        if isinstance(swap.value, nn.ModuleList)
-        and len(kept := [number for number, there in enumerate(swap.value) if runs(there)]) < len(swap.value)
+        f"{name} {', '.join(ranges(kept)) or 'none'} of {len(blocks)}"
+        for name, blocks in lists.items()
+        if len(kept := [block.number for block in blocks if block.runs]) < len(blocks)
     )
-
-
-def runs(there: nn.Module) -> bool:
-    """Whether the block that had this place runs on a cached step."""
-    return not isinstance(there, LooksLike) or there.runs
 
 
 def ranges(numbers: list[int]) -> Iterator[str]:

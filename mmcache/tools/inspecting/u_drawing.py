@@ -8,7 +8,7 @@ from torch import nn
 
 from mmcache.api.report import format_bytes
 from mmcache.architectures.registry import adapter_for
-from mmcache.layouts.skip_unet import layers_of, skips
+from mmcache.layouts.unet_blocks import layers_of, skips
 from mmcache.tools.inspecting.canvas import CELL_HEIGHT, CELL_WIDTH, FEATURE, INK, canvas, cell, heading, line
 from mmcache.tools.inspecting.inspection import Inspection
 from mmcache.tools.inspecting.layers import staying

@@ -1,4 +1,4 @@
-"""What the ffmpeg that comes with imageio does for us: encode clips, and tell whether a file decodes."""
+"""What the ffmpeg that comes with imageio does for us: encode videos, and tell whether a file decodes."""
 
 import subprocess
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ LOSSLESS = {"codec": "ffv1", "pixelformat": "yuv444p"}
 
 
 class VideoFileError(ValueError):
-    """A clip cannot be read or written; the message says what was met, wanted, and what to do."""
+    """A video cannot be read or written; the message says what was met, wanted, and what to do."""
 
 
 def check_decodes(path: Path, most_frames: int = 10**9, most_pixels: int = 2**31 - 1) -> None:
@@ -90,7 +90,7 @@ def require_ffmpeg() -> str:
         import imageio
         import imageio_ffmpeg
     except ImportError:
-        raise MissingExtraError(missing("imageio with its ffmpeg", "clips")) from None
+        raise MissingExtraError(missing("imageio with its ffmpeg", "videos")) from None
     del imageio
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 

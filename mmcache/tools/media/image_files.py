@@ -1,4 +1,4 @@
-"""Pictures that somebody hands over: from any kind of file to plain RGB, or refused in one sentence."""
+"""Images that somebody hands over: from any kind of file to plain RGB, or refused in one sentence."""
 
 import struct
 import warnings
@@ -9,79 +9,81 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 MAX_PIXELS = 50_000_000  # larger than any camera's that a diffusion pipeline could use
 
 
-class PictureFileError(ValueError):
-    """A picture cannot be used; the message says what was met, wanted, and what to do."""
+class ImageFileError(ValueError):
+    """An image cannot be used; the message says what was met, wanted, and what to do."""
 
 
-def read_picture(
+def read_image(
     path: str | Path, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
 ) -> Image.Image:
-    """Read a picture as RGB: gray and palette are converted, transparency lies on white, the camera's
+    """Read an image as RGB: gray and palette are converted, transparency lies on white, the camera's
     rotation is applied, and of an animation it is the first frame.
 
     Args:
-        path: a picture file.
+        path: an image file.
         max_pixels: the most that are read.
         formats: Pillow's names of those that are read, for files of strangers; None for all.
 
     Raises:
-        PictureFileError: missing, no picture (of these formats), damaged, or of more pixels.
+        ImageFileError: missing, no image (of these formats), damaged, or of more pixels.
     """
-    picture = opened(Path(path), max_pixels, formats)
-    return on_paper(picture, "white")
+    image = opened(Path(path), max_pixels, formats)
+    return on_paper(image, "white")
 
 
 def read_mask(path: str | Path, size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read a mask as black and white: white is drawn anew, black stays. Transparency counts as black.
+    """Read a mask as black and white: white is generated anew, black stays. Transparency counts as black.
 
     Args:
-        path: a picture file.
-        size: (width, height) of the picture that it belongs to.
+        path: an image file.
+        size: (width, height) of the image that it belongs to.
 
     Raises:
-        PictureFileError: it cannot be read, has another size than the picture, or nothing in it is white.
+        ImageFileError: it cannot be read, has another size than the image, or nothing in it is white.
     """
     mask = on_paper(opened(Path(path), max_pixels), "black").convert("L")
     if mask.size != size:
-        raise PictureFileError(
-            f"{path}: the mask is {mask.width}x{mask.height} and the picture {size[0]}x{size[1]}; "
-            f"save the mask at the size of the picture"
+        raise ImageFileError(
+            f"{path}: the mask is {mask.width}x{mask.height} and the image {size[0]}x{size[1]}; "
+            f"save the mask at the size of the image"
         )
     mask = mask.point([0] * 128 + [255] * 128)
     if mask.getextrema() == (0, 0):
-        raise PictureFileError(f"{path}: nothing in the mask is white, and only what is white is drawn anew")
+        raise ImageFileError(
+            f"{path}: nothing in the mask is white, and only what is white is generated anew"
+        )
     return mask
 
 
 def opened(path: Path, max_pixels: int, formats: tuple[str, ...] | None = None) -> Image.Image:
-    """The picture upright, in whatever mode it was saved."""
+    """The image upright, in whatever mode it was saved."""
     if not path.exists():
-        raise PictureFileError(f"{path}: there is no such file")
+        raise ImageFileError(f"{path}: there is no such file")
     if not path.is_file():
-        raise PictureFileError(f"{path}: is not a file, a picture was wanted, such as photo.png")
+        raise ImageFileError(f"{path}: is not a file, an image was wanted, such as photo.png")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(path, formats=formats) as picture:
-                if picture.width * picture.height > max_pixels:
-                    raise PictureFileError(
-                        f"{path}: is {picture.width}x{picture.height}, at most "
+            with Image.open(path, formats=formats) as image:
+                if image.width * image.height > max_pixels:
+                    raise ImageFileError(
+                        f"{path}: is {image.width}x{image.height}, at most "
                         f"{max_pixels / 1e6:.3g} million pixels are read; scale it down"
                     )
-                return ImageOps.exif_transpose(picture)
+                return ImageOps.exif_transpose(image)
     except UnidentifiedImageError:
-        raise PictureFileError(f"{path}: is not a picture; a PNG, JPEG or the like was wanted") from None
+        raise ImageFileError(f"{path}: is not an image; a PNG, JPEG or the like was wanted") from None
     except (OSError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise PictureFileError(
-            f"{path}: the picture is damaged, cut off or too large ({error}); export or download it again"
+        raise ImageFileError(
+            f"{path}: the image is damaged, cut off or too large ({error}); export or download it again"
         ) from None
 
 
-def on_paper(picture: Image.Image, paper: str) -> Image.Image:
+def on_paper(image: Image.Image, paper: str) -> Image.Image:
     """Any mode to RGB, transparency on a ground of one colour."""
-    if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8 and not scale
-        picture = picture.convert("I").point(lambda value: value * (255 / 65535)).convert("L")
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    ground = Image.new("RGBA", picture.size, paper)
-    return Image.alpha_composite(ground, picture.convert("RGBA")).convert("RGB")
+    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8 and not scale
+        image = image.convert("I").point(lambda value: value * (255 / 65535)).convert("L")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    ground = Image.new("RGBA", image.size, paper)
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")

@@ -1,4 +1,4 @@
-"""Pictures that are drawn by matplotlib."""
+"""Plots by matplotlib."""
 
 import io
 from typing import Any
@@ -9,7 +9,7 @@ DPI = 130
 
 
 def require_matplotlib() -> None:
-    """Find out beforehand whether a picture can be drawn.
+    """Find out beforehand whether plots can be made.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -41,7 +41,7 @@ def empty_canvas(**settings: Any) -> Any:
 
 
 def png_bytes(canvas: Any) -> bytes:
-    """The same bytes each time that the same is drawn."""
+    """The same bytes for the same plot."""
     buffer = io.BytesIO()
     canvas.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Clips from and to files: read with decord, written with imageio (mp4 through its ffmpeg, or gif)."""
+"""Videos from and to files: read with decord, written with imageio (mp4 through its ffmpeg, or gif)."""
 
 import math
 import tempfile
@@ -24,7 +24,7 @@ FORMATS = (".mp4", ".gif")
 MOST_FPS = 240
 
 
-class Clip(NamedTuple):
+class Video(NamedTuple):
     """Frames (F, H, W, 3), uint8, RGB, and how many of them make a second."""
 
     frames: np.ndarray
@@ -33,7 +33,7 @@ class Clip(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a clip may be that somebody hands over.
+    """How large a video may be that somebody hands over.
 
     Attributes:
         frames: the most of them.
@@ -69,8 +69,8 @@ class Limits:
 LIMITS = Limits()
 
 
-def read_video(path: str | Path, limits: Limits = LIMITS) -> Clip:
-    """Read a whole clip: mp4, webm, mkv, mov, avi or gif.
+def read_video(path: str | Path, limits: Limits = LIMITS) -> Video:
+    """Read a whole video: mp4, webm, mkv, mov, avi or gif.
 
     The file is decoded once by a separate ffmpeg beforehand, so that damage is found and not guessed over.
 
@@ -83,9 +83,9 @@ def read_video(path: str | Path, limits: Limits = LIMITS) -> Clip:
     if not path.exists():
         raise VideoFileError(f"{path}: there is no such file")
     if not path.is_file():
-        raise VideoFileError(f"{path}: is not a file, a clip was wanted, such as clip.mp4")
+        raise VideoFileError(f"{path}: is not a file, a video was wanted, such as video.mp4")
     if not path.stat().st_size:
-        raise VideoFileError(f"{path}: is empty, a clip was wanted; export or download it again")
+        raise VideoFileError(f"{path}: is empty, a video was wanted; export or download it again")
     limits.check(path, file_bytes=path.stat().st_size)
     check_decodes(path, limits.frames, limits.pixels)
     try:
@@ -98,19 +98,19 @@ def read_video(path: str | Path, limits: Limits = LIMITS) -> Clip:
         raise VideoFileError(not_readable(path, lines_of(str(error))[-1])) from None
     if frames.ndim != 4 or frames.shape[-1] != 3 or not 0 < fps < math.inf:
         raise VideoFileError(not_readable(path, f"it gives {frames.shape[1:]} at {fps} per second"))
-    return Clip(frames, fps)
+    return Video(frames, fps)
 
 
 def not_readable(path: Path, reason: str) -> str:
     """What decord cannot do with a file that ffmpeg decodes, and the way round."""
     return (
-        f"{path}: decord cannot read it ({reason}). It wants a clip, not a single picture, of at least 16 "
+        f"{path}: decord cannot read it ({reason}). It wants a video, not a single image, of at least 16 "
         f"pixels; one that was filmed on its side is put upright by: ffmpeg -i {path.name} upright.mp4"
     )
 
 
 def write_video(path: str | Path, frames: np.ndarray, fps: float = 8) -> Path:
-    """Write a clip as .mp4 or .gif, whole or not at all.
+    """Write a video as .mp4 or .gif, whole or not at all.
 
     Args:
         path: ends in .mp4 or .gif; missing folders are made.
@@ -120,7 +120,7 @@ def write_video(path: str | Path, frames: np.ndarray, fps: float = 8) -> Path:
             frames that are equal.
 
     Raises:
-        VideoFileError: frames, fps or the ending are not those of a clip, or ffmpeg failed.
+        VideoFileError: frames, fps or the ending are not those of a video, or ffmpeg failed.
         OSError: nothing can be written there.
         MissingExtraError: imageio is not installed.
     """
@@ -137,14 +137,14 @@ def video_bytes(frames: np.ndarray, fps: float = 8, suffix: str = ".mp4") -> byt
     frames = np.asarray(frames)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
         raise VideoFileError(
-            f"a clip is at least one frame, (F, H, W, 3), uint8; these are {frames.shape}, {frames.dtype}"
+            f"a video is at least one frame, (F, H, W, 3), uint8; these are {frames.shape}, {frames.dtype}"
         )
     if not 0 < fps <= MOST_FPS:
         raise VideoFileError(f"fps={fps!r}: frames per second must be above 0 and at most {MOST_FPS}")
     if suffix == ".gif":
         return gif_bytes(frames, fps)
     with tempfile.TemporaryDirectory() as folder:
-        return encode(Path(folder, "clip.mp4"), even(frames), fps, **PLAYABLE).read_bytes()
+        return encode(Path(folder, "video.mp4"), even(frames), fps, **PLAYABLE).read_bytes()
 
 
 def gif_bytes(frames: np.ndarray, fps: float) -> bytes:
@@ -170,5 +170,5 @@ def require_decord() -> Any:
     try:
         import decord
     except ImportError:
-        raise MissingExtraError(missing("decord2", "reading clips")) from None
+        raise MissingExtraError(missing("decord2", "reading videos")) from None
     return decord

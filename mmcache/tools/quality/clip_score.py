@@ -1,4 +1,4 @@
-"""CLIP score (Hessel et al. 2021, arXiv 2104.08718): how well a picture fits its prompt, by a CLIP model."""
+"""CLIP score (Hessel et al. 2021, arXiv 2104.08718): how well an image fits its prompt, by a CLIP model."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from mmcache.tools.media.side_by_side import eight_bits
-from mmcache.tools.quality.quality import Figure, stills
+from mmcache.tools.quality.figures import Figure, stills
 
 
 def clip_score_figure(folder: Path) -> Figure:
-    """The CLIP score as a figure of a sweep: 100 times the cosine of picture and prompt, at least 0.
+    """The CLIP score as a figure of a sweep: 100 times the cosine of image and prompt, at least 0.
 
     Args:
         folder: a CLIP model of transformers with its tokenizer and image processor. A folder and no id of a
@@ -38,14 +38,14 @@ def clip_score_figure(folder: Path) -> Figure:
     except Exception as error:  # what transformers raises for broken and foreign folders
         raise ValueError(f"{folder}: cannot be loaded as a CLIP model: {error}") from None
 
-    def measure(pictures: np.ndarray, reference: np.ndarray, prompts: Sequence[str]) -> list[float]:
-        return [score(model, tokenizer, processor, *pair) for pair in zip(pictures, prompts, strict=True)]
+    def measure(images: np.ndarray, reference: np.ndarray, prompts: Sequence[str]) -> list[float]:
+        return [score(model, tokenizer, processor, *pair) for pair in zip(images, prompts, strict=True)]
 
     return Figure("clip_score", "CLIP score", measure, digits=2, of_full=True)
 
 
 def image_processor(folder: Path) -> Any:
-    """What scales pictures for the model; by Pillow, which needs no torchvision."""
+    """What scales images for the model; by Pillow, which needs no torchvision."""
     clip = "transformers.models.clip"
     try:
         processor: Any = import_module(f"{clip}.image_processing_pil_clip").CLIPImageProcessorPil
@@ -55,10 +55,10 @@ def image_processor(folder: Path) -> Any:
 
 
 @torch.no_grad()
-def score(model: Any, tokenizer: Any, processor: Any, pictures: np.ndarray, prompt: str) -> float:
-    """Of one picture, or the mean over the frames of a clip."""
+def score(model: Any, tokenizer: Any, processor: Any, images: np.ndarray, prompt: str) -> float:
+    """Of one image, or the mean over the frames of a video."""
     words = tokenizer([prompt], truncation=True, return_tensors="pt")
-    seen = processor(images=list(eight_bits(stills(pictures))), return_tensors="pt")
+    seen = processor(images=list(eight_bits(stills(images))), return_tensors="pt")
     found = model(**words, pixel_values=seen["pixel_values"])
     cosines = (found.image_embeds * found.text_embeds).sum(-1)  # both are of length 1
     return float((100 * cosines).clamp_min(0).mean())

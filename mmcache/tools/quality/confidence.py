@@ -1,25 +1,34 @@
 """A mean, and how far it may be from the true one."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 UPPER = 0.975  # the quantile above which 2.5 % lie, as many as below its mirror image
 
 
 class Mean(NamedTuple):
-    """The mean of a figure over pictures.
+    """The mean of a figure over images.
 
     Attributes:
         value: the mean.
-        margin: half the width of its 95 % confidence interval (Student's t); None of a single picture.
-        pictures: how many have the figure.
+        margin: half the width of its 95 % confidence interval (Student's t); None of a single image.
+        images: how many have the figure.
     """
 
     value: float
     margin: float | None
-    pictures: int
+    images: int
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Mean":
+        """The inverse of `_asdict`; older files say `pictures`.
+
+        Raises:
+            TypeError: these are not the contents of a mean.
+        """
+        return cls(**{"images" if name == "pictures" else name: value for name, value in data.items()})
 
 
 def mean_of(values: Iterable[float | None]) -> Mean | None:

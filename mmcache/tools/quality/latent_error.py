@@ -9,7 +9,7 @@ ARGUMENT = "callback_on_step_end"
 
 
 class LatentError(NamedTuple):
-    """Of each picture.
+    """Of each image.
 
     Attributes:
         relative: norm of the difference over the norm of the full run's latent.

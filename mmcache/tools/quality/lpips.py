@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al. 2018, arXiv 1801.03924): how different two pictures look to a network that sees.
+"""LPIPS (Zhang et al. 2018, arXiv 1801.03924): how different two images look to a network that sees.
 
 torchmetrics brings the linear layers on top. The network below is AlexNet as it was trained on ImageNet,
 whose weights belong to torchvision; they are read where they are, and never downloaded from here.
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmcache.tools.quality.figures import Figure, NotMeasuredError, stills
 from mmcache.tools.quality.metrics import channels_first
-from mmcache.tools.quality.quality import Figure, NotMeasuredError, stills
 
 WEIGHTS = "alexnet-owt-7be5be79.pth"
 SOURCE = f"https://download.pytorch.org/models/{WEIGHTS}"
@@ -29,8 +29,8 @@ def lpips_figure(weights: Path | None = None) -> Figure:
     """
     net = load_lpips(find_weights(weights))
 
-    def measure(pictures: np.ndarray, reference: np.ndarray, prompts: Sequence[str]) -> list[float | None]:
-        pairs = zip(pictures, reference, strict=True)
+    def measure(images: np.ndarray, reference: np.ndarray, prompts: Sequence[str]) -> list[float | None]:
+        pairs = zip(images, reference, strict=True)
         return [distance(net, stills(one), stills(full)) for one, full in pairs]
 
     return Figure("lpips", "LPIPS (AlexNet)", measure, digits=4, higher_is_better=False)
@@ -85,7 +85,7 @@ def load_lpips(weights: Path) -> Any:
 
 
 @torch.no_grad()
-def distance(net: Any, pictures: np.ndarray, reference: np.ndarray) -> float:
+def distance(net: Any, images: np.ndarray, reference: np.ndarray) -> float:
     """Mean over two stacks (N, H, W, 3) in [0, 1]."""
-    ours, theirs = (channels_first(stack).float().clamp(0, 1) for stack in (pictures, reference))
+    ours, theirs = (channels_first(stack).float().clamp(0, 1) for stack in (images, reference))
     return float(net(ours, theirs, normalize=True).mean())

@@ -1,4 +1,4 @@
-"""How close a cached picture is to the full one: PSNR, SSIM and MS-SSIM."""
+"""How close a cached image is to the full one: PSNR, SSIM and MS-SSIM."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,18 @@ import torch
 
 from mmcache.errors import MissingExtraError
 
-SSIM_WINDOW = 11  # pixels: the Gaussian window of Wang et al. 2004; smaller pictures have no SSIM
+SSIM_WINDOW = 11  # pixels: the Gaussian window of Wang et al. 2004; smaller images have no SSIM
 MS_SSIM_SMALLEST = 16 * SSIM_WINDOW  # pixels: halved four times, the window has to fit still
 
 
 class Likeness(NamedTuple):
-    """How close two stacks of pictures are.
+    """How close two stacks of images are.
 
     Attributes:
-        psnr: peak signal-to-noise ratio in dB, from the mean squared error over all pictures; infinite if
+        psnr: peak signal-to-noise ratio in dB, from the mean squared error over all images; infinite if
             they are identical.
-        ssim: structural similarity (Wang et al. 2004), mean over the pictures, 1 if they are identical;
-            None for pictures of less than 11 pixels.
+        ssim: structural similarity (Wang et al. 2004), mean over the images, 1 if they are identical;
+            None for images of less than 11 pixels.
     """
 
     psnr: float
@@ -39,11 +39,11 @@ def require_torchmetrics() -> None:
         ) from None
 
 
-def likeness(pictures: np.ndarray, reference: np.ndarray) -> Likeness:
-    """Compare pictures with their references.
+def likeness(images: np.ndarray, reference: np.ndarray) -> Likeness:
+    """Compare images with their references.
 
     Args:
-        pictures: (N, H, W, C), values in [0, 1]; the data range of both figures is 1.
+        images: (N, H, W, C), values in [0, 1]; the data range of both figures is 1.
         reference: of the same shape.
 
     Raises:
@@ -56,9 +56,9 @@ def likeness(pictures: np.ndarray, reference: np.ndarray) -> Likeness:
         structural_similarity_index_measure,
     )
 
-    if pictures.shape != reference.shape:
-        raise ValueError(f"pictures of shape {pictures.shape} cannot be compared with {reference.shape}")
-    ours, theirs = channels_first(pictures), channels_first(reference)
+    if images.shape != reference.shape:
+        raise ValueError(f"images of shape {images.shape} cannot be compared with {reference.shape}")
+    ours, theirs = channels_first(images), channels_first(reference)
     psnr = peak_signal_noise_ratio(ours, theirs, data_range=1.0)
     ssim = None
     if min(ours.shape[-2:]) >= SSIM_WINDOW:
@@ -66,26 +66,26 @@ def likeness(pictures: np.ndarray, reference: np.ndarray) -> Likeness:
     return Likeness(float(psnr), ssim)
 
 
-def channels_first(pictures: np.ndarray) -> torch.Tensor:
-    """(N, H, W, C) to (N, C, H, W), in float64: the error of nearly equal pictures is a tiny number."""
-    return torch.from_numpy(np.asarray(pictures)).permute(0, 3, 1, 2).double()
+def channels_first(images: np.ndarray) -> torch.Tensor:
+    """(N, H, W, C) to (N, C, H, W), in float64: the error of nearly equal images is a tiny number."""
+    return torch.from_numpy(np.asarray(images)).permute(0, 3, 1, 2).double()
 
 
 def likeness_by_frame(frames: np.ndarray, reference: np.ndarray) -> list[Likeness]:
-    """Compare each picture of a stack (N, H, W, C) with its own reference."""
+    """Compare each image of a stack (N, H, W, C) with its own reference."""
     pairs = zip(frames, reference, strict=True)
     return [likeness(frame[None], original[None]) for frame, original in pairs]
 
 
-def ms_ssim(pictures: np.ndarray, reference: np.ndarray) -> float | None:
-    """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003), mean over the pictures.
+def ms_ssim(images: np.ndarray, reference: np.ndarray) -> float | None:
+    """Multi-scale structural similarity (Wang, Simoncelli and Bovik 2003), mean over the images.
 
     Args:
-        pictures: (N, H, W, C), values in [0, 1].
+        images: (N, H, W, C), values in [0, 1].
         reference: of the same shape.
 
     Returns:
-        1 for identical pictures; None for pictures of less than 176 pixels, which have no fifth scale.
+        1 for identical images; None for images of less than 176 pixels, which have no fifth scale.
 
     Raises:
         MissingExtraError: torchmetrics is not installed.
@@ -93,7 +93,7 @@ def ms_ssim(pictures: np.ndarray, reference: np.ndarray) -> float | None:
     require_torchmetrics()
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-    ours, theirs = channels_first(pictures), channels_first(reference)
+    ours, theirs = channels_first(images), channels_first(reference)
     if min(ours.shape[-2:]) < MS_SSIM_SMALLEST:
         return None
     return float(multiscale_structural_similarity_index_measure(ours, theirs, data_range=1.0))

@@ -1,4 +1,4 @@
-"""VMAF: how close a clip is to its reference, as people judge it (libvmaf, by imageio's ffmpeg)."""
+"""VMAF: how close a video is to its reference, as people judge it (libvmaf, by imageio's ffmpeg)."""
 
 import logging
 import tempfile
@@ -22,12 +22,12 @@ class VmafUnavailableError(Exception):
 
 
 class Vmaf(NamedTuple):
-    """VMAF of each frame, 0 to 100. Equal clips have 97 to 100, the first frame least: nothing moves to it.
+    """VMAF of each frame, 0 to 100. Equal videos have 97 to 100, the first frame least: nothing moves to it.
 
     Attributes:
         frames: one value per frame.
         enlarged: by which whole factor the frames were enlarged beforehand, as they are for the eye. VMAF
-            is made for large pictures, and takes differences in small ones for finer than they look.
+            is made for large images, and takes differences in small ones for finer than they look.
     """
 
     frames: tuple[float, ...]
@@ -43,7 +43,7 @@ class Vmaf(NamedTuple):
 
 
 def vmaf(frames: np.ndarray, reference: np.ndarray) -> Vmaf:
-    """Compare a clip with its reference, frame by frame.
+    """Compare a video with its reference, frame by frame.
 
     Args:
         frames: (F, H, W, 3), uint8.
@@ -66,8 +66,8 @@ def vmaf(frames: np.ndarray, reference: np.ndarray) -> Vmaf:
         try:
             files = [
                 str(encode(Path(folder, f"{name}.mkv"), large, FPS, **LOSSLESS))
-                for name, clip in (("reference", reference), ("cached", frames))
-                for large in [clip.repeat(factor, axis=1).repeat(factor, axis=2)]
+                for name, video in (("reference", reference), ("cached", frames))
+                for large in [video.repeat(factor, axis=1).repeat(factor, axis=2)]
             ]
             tool = FfmpegQualityMetrics(files[0], files[1], ffmpeg_path=ffmpeg, tmp_dir=folder, threads=1)
             found = tool.calculate(["vmaf"])["vmaf"]

@@ -1,7 +1,8 @@
-"""The folder of a sweep: what is finished is there whole, so a sweep that was stopped goes on from it.
+"""The folder of a sweep: finished configurations are there complete, so a stopped sweep goes on from it.
 
-sweep.json says what every line has in common, full.npz holds the full run, lines.jsonl one line per
-finished line, and pictures/ the first pictures of each.
+sweep.json holds the settings that all configurations share, full.npz the full run, lines.jsonl a line per
+finished configuration, and pictures/ the first images of each. These names stay, so that a sweep which an
+older version began can be finished.
 """
 
 import hashlib
@@ -14,13 +15,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmcache.tools.comparison.comparison import png
 from mmcache.tools.media.output_folder import check_output, write_files
-from mmcache.tools.sweeping.drawing import Drawing
-from mmcache.tools.sweeping.lines import Cost
-from mmcache.tools.sweeping.result import LineResult
+from mmcache.tools.media.side_by_side import png
+from mmcache.tools.sweeping.configurations import Cost
+from mmcache.tools.sweeping.generation import Generation
+from mmcache.tools.sweeping.result import ConfigurationResult
 
-SETTINGS, FULL, LINES, PICTURES = "sweep.json", "full.npz", "lines.jsonl", "pictures"
+SETTINGS, FULL, RESULTS, STRIPS = "sweep.json", "full.npz", "lines.jsonl", "pictures"
+IMAGES, LATENTS = "pictures", "latents"  # arrays in full.npz
 ABOUT_NAMES = ("model",)  # where the model was read from; its weights are compared
 
 
@@ -29,10 +31,10 @@ class SweepFolder:
 
     Args:
         folder: may be missing.
-        settings: what every line has in common.
+        settings: what every configuration has in common.
 
     Attributes:
-        lines: those that are finished.
+        results: of the configurations that are finished.
 
     Raises:
         ValueError: another sweep is in it, or something that is no sweep under the names of one.
@@ -41,43 +43,43 @@ class SweepFolder:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder
-        check_output(folder, (SETTINGS, FULL, LINES))
-        check_output(folder / PICTURES)
+        check_output(folder, (SETTINGS, FULL, RESULTS))
+        check_output(folder / STRIPS)
         self.settings = plain(settings)
-        self.lines: list[LineResult] = []
-        if (folder / LINES).exists():
+        self.results: list[ConfigurationResult] = []
+        if (folder / RESULTS).exists():
             self._check_whole()
             self._check_same(self._read_json(SETTINGS))
-            self.lines = self._read_lines()
+            self.results = self._read_results()
 
-    def finished(self, label: str) -> LineResult | None:
-        """The line of this name; None if it is still to be measured."""
-        return next((line for line in self.lines if line.label == label), None)
+    def finished(self, label: str) -> ConfigurationResult | None:
+        """The result of the configuration of this name; None if it is still to be measured."""
+        return next((one for one in self.results if one.label == label), None)
 
-    def full(self) -> Drawing | None:
-        """The full run; None if it is still to be drawn."""
-        if not self.lines:
+    def full(self) -> Generation | None:
+        """The full run; None if it is still to be generated."""
+        if not self.results:
             return None
-        first = self.lines[0]
+        first = self.results[0]
         with np.load(self.folder / FULL) as stored:
-            latents = stored["latents"] if "latents" in stored.files else None
+            latents = stored[LATENTS] if LATENTS in stored.files else None
             cost = Cost(first.full_calls, first.cached_calls, first.macs, first.bytes_held)
-            return Drawing(stored["pictures"], latents, first.seconds, cost)
+            return Generation(stored[IMAGES], latents, first.seconds, cost)
 
-    def add(self, line: LineResult, strip: Image.Image, full: Drawing | None = None) -> None:
-        """Write a finished line, with its first pictures; the full run itself comes with the first one."""
-        files = {f"{PICTURES}/{slug(line.label)}.png": png(strip)}
+    def add(self, result: ConfigurationResult, strip: Image.Image, full: Generation | None = None) -> None:
+        """Write a finished result, with its first images; the full run itself comes with the first one."""
+        files = {f"{STRIPS}/{slug(result.label)}.png": png(strip)}
         if full is not None:
             files |= {SETTINGS: as_lines([self.settings], indent=2), FULL: stored_arrays(full)}
-        lines = [*self.lines, line]
-        (self.folder / PICTURES).mkdir(parents=True, exist_ok=True)
-        write_files(self.folder, files | {LINES: as_lines([one.as_dict() for one in lines])})
-        self.lines = lines
+        results = [*self.results, result]
+        (self.folder / STRIPS).mkdir(parents=True, exist_ok=True)
+        write_files(self.folder, files | {RESULTS: as_lines([one.as_dict() for one in results])})
+        self.results = results
 
     def strip(self, label: str) -> Image.Image:
-        """The first pictures of a finished line, in a row."""
-        with Image.open(self.folder / PICTURES / f"{slug(label)}.png") as picture:
-            return picture.convert("RGB")
+        """The first images of a finished configuration, in a row."""
+        with Image.open(self.folder / STRIPS / f"{slug(label)}.png") as image:
+            return image.convert("RGB")
 
     def _check_same(self, before: Mapping[str, Any]) -> None:
         names = [*before, *(name for name in self.settings if name not in before)]
@@ -94,15 +96,15 @@ class SweepFolder:
             if not (self.folder / name).exists():
                 raise ValueError(
                     f"{self.folder}: a sweep is in it, but its {name} is missing; take another folder, or "
-                    f"delete {LINES} to begin again"
+                    f"delete {RESULTS} to begin again"
                 )
 
-    def _read_lines(self) -> list[LineResult]:
+    def _read_results(self) -> list[ConfigurationResult]:
         try:
-            texts = (self.folder / LINES).read_text(encoding="utf-8").splitlines()
-            return [LineResult.from_dict(json.loads(text)) for text in texts]
+            texts = (self.folder / RESULTS).read_text(encoding="utf-8").splitlines()
+            return [ConfigurationResult.from_dict(json.loads(text)) for text in texts]
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{self.folder / LINES}: is not what a sweep has written ({error})") from None
+            raise ValueError(f"{self.folder / RESULTS}: is not what a sweep has written ({error})") from None
 
     def _read_json(self, name: str) -> Any:
         try:
@@ -136,12 +138,10 @@ def slug(label: str) -> str:
     return f"{plainly}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
 
 
-def stored_arrays(full: Drawing) -> bytes:
+def stored_arrays(full: Generation) -> bytes:
     buffer = io.BytesIO()
-    if full.latents is None:
-        np.savez(buffer, pictures=full.pictures)
-    else:
-        np.savez(buffer, pictures=full.pictures, latents=full.latents)
+    arrays = {IMAGES: full.images} | ({} if full.latents is None else {LATENTS: full.latents})
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 

@@ -1,18 +1,18 @@
-"""Which lines a sweep has: a grid of plans, and beside it always the control lines."""
+"""Which configurations a sweep has: a grid of plans, and beside it always the control configurations."""
 
 from collections.abc import Iterable, Sequence
 
 from mmcache.plans.forecast import Forecast, Hold, Taylor
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import NonUniform, Policy, Uniform
-from mmcache.tools.comparison.sampling_settings import check_count
-from mmcache.tools.sweeping.lines import Cached, FewerSteps, Full, Line, RepeatedOutput
+from mmcache.tools.running.call_settings import check_count
+from mmcache.tools.sweeping.configurations import Cached, Configuration, FewerSteps, Full, RepeatedOutput
 
 INTERVALS = (2, 3, 5)
 BRANCHES = (0, 1)
 FORECASTS: tuple[Forecast, ...] = (Hold(), Taylor(1), Taylor(2))
 POLICIES: tuple[type[Policy], ...] = (Uniform, NonUniform)
-LEAST_FEWER = 1.5  # times: the control line goes on where no interval does
+LEAST_FEWER = 1.5  # times: the control configuration goes on where no interval does
 BETWEEN_INTERVALS = "interval 1 is the full run itself, which is always there"
 
 # Center and power for Stable Diffusion v1.5 at 50 steps, by interval (DeepCache, appendix).
@@ -36,8 +36,8 @@ def grid(
     policies: Sequence[type[Policy]] = POLICIES,
     plans: Iterable[Plan] = (),
     last_output: bool = True,
-) -> list[Line]:
-    """The lines of a sweep, the full run first.
+) -> list[Configuration]:
+    """The configurations of a sweep, the full run first.
 
     Args:
         steps: sampling steps of the full run.
@@ -63,15 +63,17 @@ def grid(
     chosen += plans
     if not chosen:
         raise ValueError("nothing to sweep: give intervals, branches, forecasts and policies, or plans")
-    lines: list[Line] = [Full(steps), *(Cached(steps, plan) for plan in chosen)]
-    known = sorted({*intervals, *(line.interval for line in lines if line.interval)})
+    configurations: list[Configuration] = [Full(steps), *(Cached(steps, plan) for plan in chosen)]
+    known = sorted(
+        {*intervals, *(configuration.interval for configuration in configurations if configuration.interval)}
+    )
     if last_output:
-        lines += [RepeatedOutput(steps, Uniform(interval)) for interval in known]
-    lines += [FewerSteps(fewer) for fewer in fewer_steps(steps, known)]
-    return list({line.label: line for line in lines}.values())
+        configurations += [RepeatedOutput(steps, Uniform(interval)) for interval in known]
+    configurations += [FewerSteps(fewer) for fewer in fewer_steps(steps, known)]
+    return list({configuration.label: configuration for configuration in configurations}.values())
 
 
 def fewer_steps(steps: int, intervals: Sequence[int]) -> list[int]:
-    """Steps of the control lines: about as many as a run at each interval has full ones."""
+    """Steps of the control configurations: about as many as a run at each interval has full ones."""
     found = {max(1, round(steps / times)) for times in (LEAST_FEWER, *(intervals or INTERVALS))}
     return sorted(found - {steps}, reverse=True)

@@ -1,4 +1,4 @@
-"""The interactive page of a sweep: one HTML file with every line's pictures in it, and nothing else."""
+"""The interactive page of a sweep: one HTML file with every line's images in it, and nothing else."""
 
 import base64
 import json
@@ -8,9 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from mmcache.tools.comparison.comparison import png
+from mmcache.tools.media.side_by_side import png
 from mmcache.tools.sweeping.points import counts_macs, looks
-from mmcache.tools.sweeping.result import LineResult, Sweep
+from mmcache.tools.sweeping.result import ConfigurationResult, Sweep
 from mmcache.tools.sweeping.table import cells, explanation, headings
 
 TEMPLATE = Path(__file__).with_suffix(".html")
@@ -23,7 +23,7 @@ def page(sweep: Sweep, strip_of: Callable[[str], Image.Image]) -> str:
 
     Args:
         sweep: what was measured.
-        strip_of: the first pictures of a line by its label, in a row.
+        strip_of: the first images of a configuration by its label, in a row.
     """
     data = json.dumps(page_data(sweep, strip_of), ensure_ascii=False, allow_nan=False)
     # A prompt or note may hold "</script>", which would end the block.
@@ -50,17 +50,17 @@ def page_data(sweep: Sweep, strip_of: Callable[[str], Image.Image]) -> dict[str,
             for figure in sweep.shown_figures
         ],
         "looks": {series: look._asdict() for series, look in looks(sweep).items()},
-        "lines": [line_data(sweep, line, strip_of(line.label)) for line in sweep.lines],
+        "lines": [result_data(sweep, result, strip_of(result.label)) for result in sweep.results],
     }
 
 
-def line_data(sweep: Sweep, line: LineResult, strip: Image.Image) -> dict[str, Any]:
+def result_data(sweep: Sweep, result: ConfigurationResult, strip: Image.Image) -> dict[str, Any]:
     return {
-        "label": line.label,
-        "series": line.series,
-        "interval": line.interval,
-        "x": {MACS: sweep.fewer_macs(line), SECONDS: sweep.speed_up(line)},
-        "y": {name: [mean.value, mean.margin] for name, mean in line.figures.items()},
-        "cells": cells(sweep, line),
+        "label": result.label,
+        "series": result.series,
+        "interval": result.interval,
+        "x": {MACS: sweep.fewer_macs(result), SECONDS: sweep.speed_up(result)},
+        "y": {name: [mean.value, mean.margin] for name, mean in result.figures.items()},
+        "cells": cells(sweep, result),
         "strip": "data:image/png;base64," + base64.b64encode(png(strip)).decode(),
     }

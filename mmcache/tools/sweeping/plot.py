@@ -1,11 +1,11 @@
-"""The Pareto plot of a sweep as a PNG: how much is saved, against how close the pictures stay."""
+"""The Pareto plot of a sweep as a PNG: how much is saved, against how close the images stay."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from mmcache.tools.media.plots import empty_canvas, png_bytes
-from mmcache.tools.quality.quality import Figure
-from mmcache.tools.sweeping.points import Look, Point, counts_macs, front, looks, points
+from mmcache.tools.quality.figures import Figure
+from mmcache.tools.sweeping.points import Look, Point, counts_macs, looks, pareto_front, points
 from mmcache.tools.sweeping.result import Sweep
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # by branch
@@ -36,7 +36,7 @@ def panels(sweep: Sweep) -> list[Figure]:
 def draw_panel(axis: Any, sweep: Sweep, figure: Figure) -> None:
     """One figure against what is saved."""
     found = points(sweep, figure)
-    best = front(found, figure.higher_is_better)
+    best = pareto_front(found, figure.higher_is_better)
     axis.plot(
         [point.x for point in best],
         [point.y for point in best],
@@ -48,7 +48,7 @@ def draw_panel(axis: Any, sweep: Sweep, figure: Figure) -> None:
         zorder=1,
     )
     for series, look in looks(sweep).items():
-        own = sorted((point for point in found if point.line.series == series), key=lambda point: point.x)
+        own = sorted((point for point in found if point.result.series == series), key=lambda point: point.x)
         if not own:
             continue
         across, up = [point.x for point in own], [point.y for point in own]
@@ -58,9 +58,9 @@ def draw_panel(axis: Any, sweep: Sweep, figure: Figure) -> None:
         full = sweep.full.figures[figure.name].value
         axis.axhline(full, color=INK, linewidth=1, linestyle=":", label=f"full run: {figure.title}")
     for point in best:
-        if point.line.interval:
+        if point.result.interval:
             axis.annotate(
-                f"N={point.line.interval}",
+                f"N={point.result.interval}",
                 (point.x, point.y),
                 xytext=(6, 6),
                 textcoords="offset points",
@@ -77,7 +77,7 @@ def draw_panel(axis: Any, sweep: Sweep, figure: Figure) -> None:
 
 
 def vertical_limits(found: Sequence[Point], axis: Any) -> tuple[float, float]:
-    """So that the means are told apart, also where few pictures make intervals wide."""
+    """So that the means are told apart, also where few images make intervals wide."""
     means = [point.y for point in found]
     low, high = min(means), max(means)
     room = ROOM * (high - low) or 0.5
@@ -86,7 +86,7 @@ def vertical_limits(found: Sequence[Point], axis: Any) -> tuple[float, float]:
 
 
 def style(look: Look) -> dict[str, Any]:
-    """For matplotlib. Control lines are drawn over the others, with crosses."""
+    """For matplotlib. Control configurations are drawn over the others, with crosses."""
     control = look.policy < 0
     filled = control or look.branch == 0
     return {

@@ -1,4 +1,4 @@
-"""What a sweep found out: one record per line, and all of them together."""
+"""What a sweep found out: one record per configuration, and all of them together."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,32 +9,34 @@ from typing import Any
 import numpy as np
 
 from mmcache.plans.plan_file import plan_as_dict
-from mmcache.tools.comparison.batches import Wanted
 from mmcache.tools.comparison.comparison import DOUBTFUL, counted
 from mmcache.tools.quality.confidence import Mean, mean_of
+from mmcache.tools.quality.figures import VMAF, Figure, NotMeasuredError
 from mmcache.tools.quality.latent_error import latent_error
-from mmcache.tools.quality.quality import VMAF, Figure, NotMeasuredError
-from mmcache.tools.sweeping.drawing import Drawing
-from mmcache.tools.sweeping.lines import Cached, Full, Line
+from mmcache.tools.running.requests import ImageRequest
+from mmcache.tools.sweeping.configurations import Cached, Configuration, Full
+from mmcache.tools.sweeping.generation import Generation
+
+MACS = "macs"  # beside the names of figures, where a note says why they are missing
 
 
 @dataclass(frozen=True)
-class LineResult:
-    """One line, measured.
+class ConfigurationResult:
+    """One configuration, measured.
 
     Attributes:
         label: names it.
-        kind: cached, fewer steps, ...; see `lines`.
-        series: lines of one series differ in how much they save.
+        kind: cached, fewer steps, ...; see `configurations`.
+        series: configurations of one series differ in how much they save.
         traits: policy, forecast and branch, in words; empty without a plan.
         interval: a full step every so many; None where there is no such number.
         plan: the contents of its plan file; None without a plan.
         steps: sampling steps.
-        full_calls, cached_calls, macs, bytes_held: as `Cost` says, over all pictures.
+        full_calls, cached_calls, macs, bytes_held: as `Cost` says, over all images.
         seconds: wall time of the pipeline's calls.
-        identical: whether the pictures equal the full run's bit for bit.
+        identical: whether the images equal the full run's bit for bit.
         figures: mean of each figure of quality.
-        each: the figures picture by picture.
+        each: the figures image by image.
         latent_error: relative error of the latent at the end of each step; of a run with another number of
             steps only the last.
         latent_cosine: the same for the cosine.
@@ -69,51 +71,59 @@ class LineResult:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "LineResult":
+    def from_dict(cls, data: Mapping[str, Any]) -> "ConfigurationResult":
         """The inverse of `as_dict`.
 
         Raises:
-            TypeError, KeyError: these are not the contents of a line.
+            TypeError, KeyError: these are not the contents of a configuration.
         """
         return cls(
             **dict(data)
             | {
                 "traits": tuple(data["traits"]),
-                "figures": {name: Mean(**mean) for name, mean in data["figures"].items()},
-                "latent_error": tuple(Mean(**mean) for mean in data["latent_error"]),
-                "latent_cosine": tuple(Mean(**mean) for mean in data["latent_cosine"]),
+                "figures": {name: Mean.from_dict(mean) for name, mean in data["figures"].items()},
+                "latent_error": tuple(Mean.from_dict(mean) for mean in data["latent_error"]),
+                "latent_cosine": tuple(Mean.from_dict(mean) for mean in data["latent_cosine"]),
             }
         )
 
 
 def measured(
-    line: Line, drawing: Drawing, full: Drawing, wanted: Sequence[Wanted], figures: Sequence[Figure]
-) -> LineResult:
-    """Compare what a line has drawn with what the full run has."""
-    prompts = [picture.prompt for picture in wanted]
+    configuration: Configuration,
+    generation: Generation,
+    full: Generation,
+    requests: Sequence[ImageRequest],
+    figures: Sequence[Figure],
+) -> ConfigurationResult:
+    """Compare the images of a configuration with those of the full run."""
+    prompts = [request.prompt for request in requests]
     each: dict[str, list[float | None]] = {}
     notes = {}
     for figure in figures:
-        if isinstance(line, Full) and not figure.of_full:
+        if isinstance(configuration, Full) and not figure.of_full:
             continue
         try:
-            each[figure.name] = list(figure.measure(drawing.pictures, full.pictures, prompts))
+            each[figure.name] = list(figure.measure(generation.images, full.images, prompts))
         except NotMeasuredError as reason:
             notes[figure.name] = str(reason)
     means = {name: mean_of(values) for name, values in each.items()}
-    relative, cosine = latent_errors(drawing.latents, full.latents) if line.kind != Full.kind else ((), ())
-    cost = drawing.cost
-    return LineResult(
-        label=line.label,
-        kind=line.kind,
-        series=line.series,
-        traits=line.traits if isinstance(line, Cached) else (),
-        interval=line.interval,
-        plan=plan_as_dict(line.plan) if isinstance(line, Cached) else None,
-        steps=line.steps,
-        **cost._asdict(),
-        seconds=drawing.seconds,
-        identical=np.array_equal(drawing.pictures, full.pictures),
+    relative, cosine = (
+        latent_errors(generation.latents, full.latents) if configuration.kind != Full.kind else ((), ())
+    )
+    cost = generation.cost._asdict()
+    if unknown := cost.pop("unknown"):
+        notes[MACS] = unknown
+    return ConfigurationResult(
+        label=configuration.label,
+        kind=configuration.kind,
+        series=configuration.series,
+        traits=configuration.traits if isinstance(configuration, Cached) else (),
+        interval=configuration.interval,
+        plan=plan_as_dict(configuration.plan) if isinstance(configuration, Cached) else None,
+        steps=configuration.steps,
+        **cost,
+        seconds=generation.seconds,
+        identical=np.array_equal(generation.images, full.images),
         figures={name: mean for name, mean in means.items() if mean is not None},
         each=each,
         latent_error=relative,
@@ -125,10 +135,10 @@ def measured(
 def latent_errors(
     latents: np.ndarray | None, full: np.ndarray | None
 ) -> tuple[tuple[Mean, ...], tuple[Mean, ...]]:
-    """Per step, over the pictures: relative error, and cosine; empty where there are no latents."""
+    """Per step, over the images: relative error, and cosine; empty where there are no latents."""
     if latents is None or full is None:
         return (), ()
-    if len(latents) != len(full):  # steps do not match one by one, but both end at a picture
+    if len(latents) != len(full):  # steps do not match one by one, but both end at an image
         latents, full = latents[-1:], full[-1:]
     found = [latent_error(ours, theirs) for ours, theirs in zip(latents, full, strict=True)]
     relative = [mean_of(error.relative.tolist()) for error in found]
@@ -141,56 +151,59 @@ class Sweep:
     """A sweep, measured.
 
     Attributes:
-        settings: what every line has in common, and what it was measured on.
+        settings: what every configuration has in common, and what it was measured on.
         figures: of quality, in the order of the columns.
-        lines: the full run first.
+        results: of each configuration, the full run first.
         notes: what there is to say: which figure is missing, and why.
         files: what was written.
     """
 
     settings: dict[str, Any]
     figures: tuple[Figure, ...]
-    lines: tuple[LineResult, ...]
+    results: tuple[ConfigurationResult, ...]
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 
     @property
-    def full(self) -> LineResult:
-        return self.lines[0]
+    def full(self) -> ConfigurationResult:
+        return self.results[0]
 
     @property
-    def drawn(self) -> str:
-        """How many pictures, or clips, each line has: 24 pictures."""
+    def image_words(self) -> str:
+        """How many images, or videos, each configuration has: 24 images."""
         return counted(
-            len(self.settings["seeds"]), "clip" if VMAF.name in self.settings["figures"] else "picture"
+            len(self.settings["seeds"]), "video" if VMAF.name in self.settings["figures"] else "image"
         )
 
-    def fewer_macs(self, line: LineResult) -> float | None:
+    def fewer_macs(self, result: ConfigurationResult) -> float | None:
         """How many times fewer multiply-adds than the full run; None where they cannot be counted."""
-        return self.full.macs / line.macs if self.full.macs and line.macs else None
+        return self.full.macs / result.macs if self.full.macs and result.macs else None
 
-    def speed_up(self, line: LineResult) -> float:
+    def speed_up(self, result: ConfigurationResult) -> float:
         """Of the whole call, against the full run."""
-        return self.full.seconds / line.seconds
+        return self.full.seconds / result.seconds
 
-    def clock_is_doubtful(self, line: LineResult) -> bool:
+    def clock_is_doubtful(self, result: ConfigurationResult) -> bool:
         """Whether the saved multiply-adds do not explain the speed-up: the machine was busy elsewhere."""
-        fewer = self.fewer_macs(line)
-        return fewer is not None and self.speed_up(line) > DOUBTFUL * fewer
+        fewer = self.fewer_macs(result)
+        return fewer is not None and self.speed_up(result) > DOUBTFUL * fewer
 
     @property
     def shown_figures(self) -> tuple[Figure, ...]:
-        """Those that some line has."""
-        return tuple(one for one in self.figures if any(one.name in line.figures for line in self.lines))
+        """Those that some configuration has."""
+        return tuple(
+            one for one in self.figures if any(one.name in result.figures for result in self.results)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: plain values only."""
         ratios = [
-            {"fewer_macs": self.fewer_macs(line), "speed_up": self.speed_up(line)} for line in self.lines
+            {"fewer_macs": self.fewer_macs(result), "speed_up": self.speed_up(result)}
+            for result in self.results
         ]
         return {
             "settings": self.settings,
-            "lines": [line.as_dict() | ratio for line, ratio in zip(self.lines, ratios, strict=True)],
+            "lines": [result.as_dict() | ratio for result, ratio in zip(self.results, ratios, strict=True)],
             "notes": list(self.notes),
             "files": [str(path) for path in self.files],
         }

@@ -1,4 +1,4 @@
-"""What every line of a sweep has in common, in a form that tells whether a sweep may be gone on with."""
+"""The settings that all configurations of a sweep share, in a form that tells whether it may be resumed."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,23 +10,22 @@ from PIL import Image
 
 from mmcache.api.resolved_pipeline import models_of
 from mmcache.clocks.pipeline_clock import own_schedulers, pipelines_of
-from mmcache.tools.comparison.batches import Wanted
-from mmcache.tools.comparison.environment import environment
-from mmcache.tools.comparison.sampling_settings import described
-from mmcache.tools.quality.quality import Figure
+from mmcache.tools.quality.figures import Figure
+from mmcache.tools.running.provenance import described, environment
+from mmcache.tools.running.requests import ImageRequest
 
 SAMPLE = 16  # values of each tensor that are looked at: enough to tell trained weights apart
 
 
 def common_settings(
     pipe: Any,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[ImageRequest],
     steps: int,
     batch: int,
     call: Mapping[str, Any],
     figures: Sequence[Figure],
 ) -> dict[str, Any]:
-    """Everything that a figure depends on besides the line itself."""
+    """The settings that a figure depends on besides the configuration itself."""
     schedulers = [one for part in pipelines_of(pipe) for one in own_schedulers(part)]
     return {
         "pipeline": type(pipe).__name__,
@@ -35,8 +34,8 @@ def common_settings(
         "schedulers": {type(one).__name__: config_of(one) for one in schedulers},
         "steps": steps,
         "batch": batch,
-        "prompts": [picture.prompt for picture in wanted],
-        "seeds": [picture.seed for picture in wanted],
+        "prompts": [image.prompt for image in wanted],
+        "seeds": [image.seed for image in wanted],
         "inputs": {name: mark for name, value in call.items() if (mark := content_mark(value))},
         "figures": [figure.name for figure in figures],
         "environment": environment(pipe),
@@ -60,7 +59,7 @@ def weights_mark(pipe: Any) -> str:
 
 
 def content_mark(value: Any) -> str | None:
-    """The same for pictures and arrays that the pipeline is given; None of anything else."""
+    """The same for images and arrays that the pipeline is given; None of anything else."""
     if isinstance(value, Image.Image):
         return hashlib.sha256(value.tobytes()).hexdigest()[:16]
     if isinstance(value, torch.Tensor):

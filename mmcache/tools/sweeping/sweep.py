@@ -1,34 +1,32 @@
-"""`sweep(pipe, prompts, out)`: many plans on the same pictures, in tables and plots that tell them apart."""
+"""`sweep(pipe, prompts, out)`: many plans on the same images, in tables and plots that compare them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from mmcache.api.resolved_pipeline import find_denoisers
-from mmcache.api.session import session_of
 from mmcache.engine.few_steps import FEW_STEPS
-from mmcache.errors import UnsupportedPipelineError
 from mmcache.plans.forecast import Forecast
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Policy
-from mmcache.tools.comparison.batches import Wanted, wanted_pictures
-from mmcache.tools.comparison.compare import draws_clips, own_progress_bar
-from mmcache.tools.comparison.comparison import png
-from mmcache.tools.comparison.sampling_settings import check_count, check_counts, check_prompt, settings_of
+from mmcache.tools.comparison.compare import generates_video
 from mmcache.tools.media.output_folder import check_output, write_files
 from mmcache.tools.media.plots import require_matplotlib
+from mmcache.tools.media.side_by_side import png
+from mmcache.tools.quality.figures import MS_SSIM, PSNR, SSIM, VMAF, Figure
 from mmcache.tools.quality.metrics import require_torchmetrics
-from mmcache.tools.quality.quality import MS_SSIM, PSNR, SSIM, VMAF, Figure
-from mmcache.tools.sweeping.drawing import Drawing, draw
+from mmcache.tools.running.call_settings import check_count, check_counts, check_prompt, settings_of
+from mmcache.tools.running.requests import ImageRequest, image_requests
+from mmcache.tools.running.runner import Runner, check_plain_pipeline, running
+from mmcache.tools.sweeping.configurations import Configuration
 from mmcache.tools.sweeping.folder import SweepFolder
+from mmcache.tools.sweeping.generation import Generation, generate
 from mmcache.tools.sweeping.grid import BRANCHES, FORECASTS, INTERVALS, POLICIES, grid
-from mmcache.tools.sweeping.lines import Line
 from mmcache.tools.sweeping.page import page
 from mmcache.tools.sweeping.plot import pareto_png
-from mmcache.tools.sweeping.result import Sweep, measured
+from mmcache.tools.sweeping.result import MACS, ConfigurationResult, Sweep, measured
 from mmcache.tools.sweeping.settings import common_settings
 from mmcache.tools.sweeping.sheet import contact_sheet, strip
 from mmcache.tools.sweeping.table import csv_latents, csv_table, markdown
@@ -37,7 +35,7 @@ CSV, LATENTS, MARKDOWN = "table.csv", "latents.csv", "table.md"
 PLOT, PAGE, SHEET = "pareto.png", "pareto.html", "contact-sheet.png"
 FILES = (CSV, LATENTS, MARKDOWN, PLOT, PAGE, SHEET)
 WARMUP = 2  # steps
-BATCH = 8  # pictures
+BATCH = 8  # images
 
 
 def sweep(
@@ -63,33 +61,34 @@ def sweep(
 ) -> Sweep:
     """Run a pipeline in full, under every plan of a grid, and with fewer steps, always from the same noise.
 
-    Every finished line is in the folder at once; a sweep that was stopped goes on from there when it is asked
-    for again, also with more lines. The pipe is afterwards what it was, also after an exception or Ctrl-C.
+    Every finished configuration is in the folder at once. A sweep that was stopped goes on from there when it
+    is called again, also with more configurations. The pipe is afterwards what it was, also after an
+    exception or Ctrl-C.
 
     Args:
-        pipe: a diffusers pipeline that returns pictures or clips.
-        prompts: what to draw; None for a pipeline that takes none.
+        pipe: a diffusers pipeline that returns images or videos.
+        prompts: a list; None for a pipeline that takes none.
         out: a folder, for the tables (CSV, Markdown), the Pareto plot (PNG, HTML) and the contact sheet.
-        seeds: pictures of each prompt.
-        seed: of the first picture's noise; the next picture has the next one.
+        seeds: images of each prompt.
+        seed: of the first image's noise; the next image has the next one.
         steps: sampling steps of the full and the cached runs.
-        intervals, branches, forecasts, policies: every combination is a line. `NonUniform` takes the center
-            and power that were published for the interval.
-        plans: more lines.
-        last_output: with lines that repeat the denoiser's last output instead of running a skip branch.
-        figures: of quality, beside PSNR, SSIM, MS-SSIM and, of clips, VMAF.
-        notes: to stand below the tables.
+        intervals, branches, forecasts, policies: every combination is a configuration. `NonUniform` takes the
+            center and power that were published for the interval.
+        plans: more configurations.
+        last_output: add configurations that repeat the denoiser's last output and run no skip branch.
+        figures: of quality, beside PSNR, SSIM, MS-SSIM and, for videos, VMAF.
+        notes: to print below the tables.
         guidance_scale: None for the pipeline's own default.
-        batch: pictures in one call. Plans that decide by what they see (`Adaptive`) decide for a whole batch.
+        batch: images in one call. Data-dependent plans (`Adaptive`) decide for a whole batch.
         progress: show a bar, if stderr is a terminal.
         **call: more arguments of the pipeline, such as `negative_prompt`, `height`, `image`, `num_frames`.
 
     Returns:
-        The `Sweep`: a record per line, the full run first.
+        The `Sweep`: a result per configuration, the full run first.
 
     Raises:
-        UnsupportedPipelineError: no denoiser that mmcache knows, or the pipeline returns neither pictures nor
-            clips.
+        UnsupportedPipelineError: no denoiser that mmcache knows, or the pipeline returns neither images nor
+            videos.
         MissingExtraError: torchmetrics or matplotlib is not installed.
         ValueError: a setting that is wrong, a plan that does not fit, another sweep in the folder, a pipe
             that is already accelerated.
@@ -97,89 +96,110 @@ def sweep(
     """
     require_torchmetrics()
     require_matplotlib()
-    find_denoisers(pipe)
-    if isinstance(pipe, torch.nn.Module):
-        raise UnsupportedPipelineError(
-            f"sweep() calls a whole pipeline, and {type(pipe).__name__} is only the denoiser of one"
-        )
-    if already := session_of(pipe):
-        raise ValueError(
-            f"this pipe is already accelerated ({already.plan}), so its full run would not be full: "
-            f"call mmcache.restore(pipe) first"
-        )
-    lines = grid(steps, intervals, branches, forecasts, policies, plans, last_output)
+    check_plain_pipeline(pipe, "sweep")
+    configurations = grid(steps, intervals, branches, forecasts, policies, plans, last_output)
     check_counts(steps, seed)
     check_count("seeds", seeds)
     check_count("batch", batch)
+    texts = checked_prompts(prompts)
+    settings = checked_settings(pipe, texts, guidance_scale, call)
+    for configuration in configurations:
+        configuration.check(pipe)
+
+    requests = image_requests(texts, seeds, seed)
+    all_figures = (PSNR, SSIM, MS_SSIM, *([VMAF] if generates_video(pipe) else []), *figures)
+    check_output(Path(out), FILES)
+    common = common_settings(pipe, requests, steps, batch, settings, all_figures)
+    folder = SweepFolder(Path(out), common)
+    with running(pipe, settings) as runner:
+        measure_missing(configurations, folder, Bench(runner, requests, batch, all_figures), progress)
+    results = tuple(found for one in configurations if (found := folder.finished(one.label)) is not None)
+    return written(
+        Sweep(folder.settings, all_figures, results, notes_of(results, all_figures, notes)), folder
+    )
+
+
+def checked_prompts(prompts: Sequence[str] | None) -> list[str] | None:
+    """The prompts as a list.
+
+    Raises:
+        ValueError: a single string, or an empty prompt.
+    """
     if isinstance(prompts, str):
         raise ValueError(f"prompts={prompts!r}: wanted several, such as [{prompts!r}]")
     texts = None if prompts is None else list(prompts)
     check_prompt(texts)
+    return texts
+
+
+def checked_settings(
+    pipe: Any, prompts: list[str] | None, guidance_scale: float | None, call: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments that all calls of the pipeline have in common, without prompts.
+
+    Raises:
+        ValueError: one is wrong, or the pipeline does not have it.
+    """
     if "num_images_per_prompt" in call:
         raise ValueError("num_images_per_prompt=...: give seeds")
-    settings = settings_of(pipe, texts, guidance_scale, call)
+    settings = settings_of(pipe, prompts, guidance_scale, call)
     settings.pop("prompt", None)
-    for line in lines:
-        line.check(pipe)
+    return settings
 
-    wanted = wanted_pictures(texts, seeds, seed)
-    chosen = (PSNR, SSIM, MS_SSIM, *([VMAF] if draws_clips(pipe) else []), *figures)
-    check_output(Path(out), FILES)
-    common = common_settings(pipe, wanted, steps, batch, settings, chosen)
-    folder = SweepFolder(Path(out), common)
 
-    def run(line: Line, part: Sequence[Wanted] = wanted) -> Drawing:
-        with line.applied(pipe) as cost:
-            return draw(pipe, part, line.steps, batch, settings, cost)
+@dataclass(frozen=True)
+class Bench:
+    """What all configurations are run with: the pipeline, the images, the batch size, the figures."""
 
-    with own_progress_bar(pipe):
-        pipe.set_progress_bar_config(disable=True)
-        measure_missing(lines, folder, run, wanted, chosen, progress)
-    records = tuple(found for line in lines if (found := folder.finished(line.label)) is not None)
-    return written(Sweep(folder.settings, chosen, records, notes_of(records, chosen, notes)), folder)
+    runner: Runner
+    requests: Sequence[ImageRequest]
+    batch: int
+    figures: Sequence[Figure]
+
+    def run(self, configuration: Configuration, most: int | None = None) -> Generation:
+        """Run one configuration, for the first `most` images or all."""
+        with configuration.applied(self.runner.pipe) as cost:
+            return generate(self.runner, self.requests[:most], configuration.steps, self.batch, cost)
 
 
 def measure_missing(
-    lines: Sequence[Line],
-    folder: SweepFolder,
-    run: Callable[..., Drawing],
-    wanted: Sequence[Wanted],
-    figures: Sequence[Figure],
-    progress: bool,
+    configurations: Sequence[Configuration], folder: SweepFolder, bench: Bench, progress: bool
 ) -> None:
-    """Measure the lines that the folder does not have yet, the full run first."""
-    missing = [line for line in lines if folder.finished(line.label) is None]
+    """Measure the configurations that the folder does not have yet, the full run first."""
+    missing = [one for one in configurations if folder.finished(one.label) is None]
     if not missing:
         return
-    warmup = type(lines[0])(min(WARMUP, lines[0].steps))
-    run(warmup, wanted[:1])  # untimed: the first call of a pipeline takes longer
+    warmup = type(configurations[0])(min(WARMUP, configurations[0].steps))
+    bench.run(warmup, most=1)  # untimed: the first call of a pipeline takes longer
     full = folder.full()
-    for line in tqdm(missing, "sweep", disable=None if progress else True):
-        drawing = run(line)
+    for configuration in tqdm(missing, "sweep", disable=None if progress else True):
+        generation = bench.run(configuration)
         first = full is None
-        full = drawing if full is None else full
-        record = measured(line, drawing, full, wanted, figures)
-        folder.add(record, strip(drawing.pictures), drawing if first else None)
+        full = generation if full is None else full
+        result = measured(configuration, generation, full, bench.requests, bench.figures)
+        folder.add(result, strip(generation.images), generation if first else None)
 
 
-def notes_of(records: Sequence[Any], figures: Sequence[Figure], given: Sequence[str]) -> tuple[str, ...]:
-    """Which figures are missing, and why, each once; and what else is to be said."""
-    titles = {figure.name: figure.title for figure in figures}
-    missing = [f"No {titles[name]}: {why}." for line in records for name, why in line.notes.items()]
-    steps = records[0].steps
+def notes_of(
+    results: Sequence[ConfigurationResult], figures: Sequence[Figure], others: Sequence[str]
+) -> tuple[str, ...]:
+    """Which figures are missing, and why, each once; then the other notes."""
+    titles = {MACS: "MACs"} | {figure.name: figure.title for figure in figures}
+    missing = [f"No {titles[name]}: {why}." for one in results for name, why in one.notes.items()]
+    steps = results[0].steps
     few = [f"{steps} steps leave little to reuse."] if steps <= FEW_STEPS else []
-    return tuple(dict.fromkeys([*missing, *few, *given]))
+    return tuple(dict.fromkeys([*missing, *few, *others]))
 
 
-def written(result: Sweep, folder: SweepFolder) -> Sweep:
+def written(sweep: Sweep, folder: SweepFolder) -> Sweep:
     """Write the tables, plots and contact sheet, all of them or none."""
     contents = {
-        CSV: csv_table(result).encode(),
-        LATENTS: csv_latents(result).encode(),
-        MARKDOWN: markdown(result).encode(),
-        PLOT: pareto_png(result),
-        PAGE: page(result, folder.strip).encode(),
-        SHEET: png(contact_sheet(result, folder.strip)),
+        CSV: csv_table(sweep).encode(),
+        LATENTS: csv_latents(sweep).encode(),
+        MARKDOWN: markdown(sweep).encode(),
+        PLOT: pareto_png(sweep),
+        PAGE: page(sweep, folder.strip).encode(),
+        SHEET: png(contact_sheet(sweep, folder.strip)),
     }
     files = write_files(folder.folder, contents)
-    return Sweep(result.settings, result.figures, result.lines, result.notes, tuple(files))
+    return Sweep(sweep.settings, sweep.figures, sweep.results, sweep.notes, tuple(files))

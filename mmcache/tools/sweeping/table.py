@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mmcache.tools.comparison.comparison_table import file_lines
 from mmcache.tools.quality.confidence import Mean
-from mmcache.tools.sweeping.result import LineResult, Sweep
+from mmcache.tools.sweeping.result import ConfigurationResult, Sweep
 
 NONE = "-"
 WIDE = 140  # letters: where every column fits with its margin
@@ -20,24 +20,30 @@ WIDE = 140  # letters: where every column fits with its margin
 def headings(sweep: Sweep) -> list[str]:
     """Of the columns that people read."""
     latents = ["latent error, last step"] if has_latents(sweep) else []
-    return ["line", "fewer MACs", "speed-up", *(figure.title for figure in sweep.shown_figures), *latents]
+    return [
+        "configuration",
+        "fewer MACs",
+        "speed-up",
+        *(figure.title for figure in sweep.shown_figures),
+        *latents,
+    ]
 
 
-def cells(sweep: Sweep, line: LineResult) -> list[str]:
+def cells(sweep: Sweep, result: ConfigurationResult) -> list[str]:
     """One row of the same."""
-    fewer = sweep.fewer_macs(line)
-    faster = f"{sweep.speed_up(line):.2f}x"
-    if sweep.clock_is_doubtful(line):
+    fewer = sweep.fewer_macs(result)
+    faster = f"{sweep.speed_up(result):.2f}x"
+    if sweep.clock_is_doubtful(result):
         faster = f"({faster})"
-    row = [line.label, NONE if fewer is None else f"{fewer:.2f}x", faster]
-    row += [mean_text(line.figures.get(figure.name), figure.digits) for figure in sweep.shown_figures]
+    row = [result.label, NONE if fewer is None else f"{fewer:.2f}x", faster]
+    row += [mean_text(result.figures.get(figure.name), figure.digits) for figure in sweep.shown_figures]
     if has_latents(sweep):
-        row.append(mean_text(line.latent_error[-1] if line.latent_error else None, 4))
+        row.append(mean_text(result.latent_error[-1] if result.latent_error else None, 4))
     return row
 
 
 def has_latents(sweep: Sweep) -> bool:
-    return any(line.latent_error for line in sweep.lines)
+    return any(result.latent_error for result in sweep.results)
 
 
 def mean_text(mean: Mean | None, digits: int) -> str:
@@ -54,10 +60,10 @@ def explanation(sweep: Sweep) -> list[str]:
     settings = sweep.settings
     where = f"{settings['environment']['dtype']} on {settings['environment']['device']}"
     samplers = " and ".join(settings["schedulers"])
-    busy = any(sweep.clock_is_doubtful(line) for line in sweep.lines)
+    busy = any(sweep.clock_is_doubtful(result) for result in sweep.results)
     return [
-        f"{settings['pipeline']}, {samplers}, {settings['steps']} steps, {sweep.drawn}, {where}. "
-        f"Each line against the full run from the same noise; means with their 95 % confidence interval. "
+        f"{settings['pipeline']}, {samplers}, {settings['steps']} steps, {sweep.image_words}, {where}. "
+        "Each configuration against the full run from the same noise; means with 95 % confidence intervals. "
         f"Speed-up: wall time of whole calls, at most {settings['batch']} in one.",
         *(
             ["In brackets: more than the saved MACs explain, so the machine was busy elsewhere."]
@@ -72,7 +78,7 @@ def markdown(sweep: Sweep) -> str:
     """For a page."""
     heads = headings(sweep)
     rows = [heads, ["---", *["---:"] * (len(heads) - 1)]]
-    rows += [[*cells(sweep, line)] for line in sweep.lines]
+    rows += [[*cells(sweep, result)] for result in sweep.results]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return "\n\n".join([table, *explanation(sweep)]) + "\n"
 
@@ -90,46 +96,59 @@ def terminal(sweep: Sweep, width: int | None = None) -> Group:
     for index, head in enumerate(headings(sweep)[:columns]):
         table.add_column(head, justify="right" if index else "left", no_wrap=not index)
     kind = None
-    for line in sweep.lines:
-        if kind not in (None, line.kind):
+    for result in sweep.results:
+        if kind not in (None, result.kind):
             table.add_section()
-        kind = line.kind
-        row = cells(sweep, line)[:columns]
+        kind = result.kind
+        row = cells(sweep, result)[:columns]
         table.add_row(*(row if wide else [cell.partition(" ± ")[0] for cell in row]))
     below = [Text(text, style="dim") for text in explanation(sweep)]
     return Group(table, *below, *file_lines(sweep.files))
 
 
 def csv_table(sweep: Sweep) -> str:
-    """One row per line: its means, margins and costs as plain numbers."""
+    """One row per configuration: its means, margins and costs as plain numbers."""
     figures = [figure.name for figure in sweep.figures]
-    heads = ["line", "kind", "policy", "forecast", "branch", "interval", "steps", "full_calls"]
+    heads = ["configuration", "kind", "policy", "forecast", "branch", "interval", "steps", "full_calls"]
     heads += ["cached_calls", "macs", "fewer_macs", "seconds", "speed_up", "bytes_held"]
     for name in (*figures, "latent_error", "latent_cosine"):
         heads += [name, f"{name}_margin"]
-    return written(heads, [csv_row(sweep, line, figures) for line in sweep.lines])
+    return written(heads, [csv_row(sweep, result, figures) for result in sweep.results])
 
 
-def csv_row(sweep: Sweep, line: LineResult, figures: Sequence[str]) -> list[Any]:
-    policy, forecast, branch = line.traits or ("", "", "")
-    row: list[Any] = [line.label, line.kind, policy, forecast, branch.removeprefix("branch "), line.interval]
-    row += [line.steps, line.full_calls, line.cached_calls, line.macs, sweep.fewer_macs(line)]
-    row += [line.seconds, sweep.speed_up(line), line.bytes_held]
+def csv_row(sweep: Sweep, result: ConfigurationResult, figures: Sequence[str]) -> list[Any]:
+    policy, forecast, branch = result.traits or ("", "", "")
+    row: list[Any] = [
+        result.label,
+        result.kind,
+        policy,
+        forecast,
+        branch.removeprefix("branch "),
+        result.interval,
+    ]
+    row += [
+        result.steps,
+        result.full_calls,
+        result.cached_calls,
+        result.macs,
+        sweep.fewer_macs(result),
+    ]
+    row += [result.seconds, sweep.speed_up(result), result.bytes_held]
     for name in figures:
-        row += value_and_margin(line.figures.get(name))
-    for steps in (line.latent_error, line.latent_cosine):
+        row += value_and_margin(result.figures.get(name))
+    for steps in (result.latent_error, result.latent_cosine):
         row += value_and_margin(steps[-1] if steps else None)
     return row
 
 
 def csv_latents(sweep: Sweep) -> str:
-    """One row per line and step: how far its latent is from the full run's. 0-based; -1 is the last one."""
-    heads = ["line", "step", "relative_error", "relative_error_margin", "cosine", "cosine_margin"]
+    """One row per configuration and step: the error of its latent. Steps are 0-based; -1 is the last one."""
+    heads = ["configuration", "step", "relative_error", "relative_error_margin", "cosine", "cosine_margin"]
     rows = []
-    for line in sweep.lines:
-        steps = range(len(line.latent_error)) if len(line.latent_error) > 1 else [-1]
-        for step, error, cosine in zip(steps, line.latent_error, line.latent_cosine, strict=False):
-            rows.append([line.label, step, *value_and_margin(error), *value_and_margin(cosine)])
+    for result in sweep.results:
+        steps = range(len(result.latent_error)) if len(result.latent_error) > 1 else [-1]
+        for step, error, cosine in zip(steps, result.latent_error, result.latent_cosine, strict=False):
+            rows.append([result.label, step, *value_and_margin(error), *value_and_margin(cosine)])
     return written(heads, rows)
 
 

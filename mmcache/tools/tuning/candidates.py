@@ -11,11 +11,11 @@ from mmcache.tools.tuning.schedule import Schedule, full_steps
 
 @dataclass(frozen=True)
 class Method:
-    """How features are carried on: by extrapolation, or by weights that are fitted to the recording.
+    """A way to forecast features: extrapolation, or weights fitted to the recording.
 
     Attributes:
-        memory: so many past features are used; 1 holds.
-        fitted: by weights of its own for each step.
+        memory: number of past features; 1 holds.
+        fitted: use fitted weights, different at each step.
     """
 
     memory: int

@@ -22,7 +22,7 @@ from mmcache.tools.tuning.schedule import Schedule, sources
 
 
 class Reuse(NamedTuple):
-    """What a cached step puts in place of its own feature.
+    """The features that a cached step reuses in place of its own.
 
     Attributes:
         branch: that it runs.
@@ -43,7 +43,7 @@ CAUTION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class ErrorModel:
-    """What was recorded.
+    """The recording, and the predictions from it.
 
     Attributes:
         times: the sampler's time at each step.
@@ -68,7 +68,7 @@ class ErrorModel:
         return self._roots[branch]
 
     def extrapolated(self, schedule: Schedule, order: int) -> dict[int, Reuse]:
-        """What `Taylor(order)` does at each cached step, `Hold` for order 0."""
+        """The reuse of `Taylor(order)` at each cached step, `Hold` for order 0."""
         return {
             step: Reuse(schedule[step], found, self._extrapolation(step, found))  # type: ignore[arg-type]
             for step, found in sources(schedule, self.times, order + 1).items()
@@ -87,7 +87,7 @@ class ErrorModel:
         return float(np.sqrt(total))
 
     def _share(self, step: int, reuse: Reuse) -> np.ndarray:
-        """What is missing because of one step, as far as it reaches the end."""
+        """The error of one step, as far as it reaches the end."""
         root = self.root(reuse.branch)
         return self.reach[reuse.branch][step] * (root[:, step] - root[:, reuse.steps] @ reuse.weights)
 
@@ -108,7 +108,7 @@ class ErrorModel:
         return reuse
 
     def _fitted_at(self, reuse: dict[int, Reuse]) -> dict[int, Reuse]:
-        """Of the cached steps at one branch."""
+        """Fitted weights of the cached steps at one branch."""
         columns = [
             self.reach[one.branch][step] * self.root(one.branch)[:, one.steps] for step, one in reuse.items()
         ]

@@ -1,4 +1,4 @@
-"""Records what a pipeline's deep features do from step to step, and how much their errors matter."""
+"""Records the deep features of a pipeline from step to step, and how much their errors matter."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,23 +10,23 @@ from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.plans.forecast import Taylor
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import StepMask
-from mmcache.tools.comparison.feature_recorder import FeatureRecorder, recording_plan
+from mmcache.tools.running.feature_recorder import FeatureRecorder, recording_plan
 from mmcache.tools.tuning.error_model import ErrorModel
 from mmcache.tools.tuning.runs import Trials
-from mmcache.tools.tuning.schedule import Prices, full_steps, sources, with_full
+from mmcache.tools.tuning.schedule import StepCosts, full_steps, sources, with_full
 
 PROBES = 12  # steps at which the reach of an error is measured; between them it is interpolated
 TINY = 1e-12  # where nothing changed, there is nothing to divide by
 
 
-def record(trials: Trials, name: str, branches: Sequence[int], steps: int) -> tuple[ErrorModel, Prices]:
+def record(trials: Trials, name: str, branches: Sequence[int], steps: int) -> tuple[ErrorModel, StepCosts]:
     """Run the prompts in full once, and then with one cached step at a time.
 
     Args:
         trials: the prompts.
         name: of the denoiser in the pipeline.
         branches: for which features are recorded.
-        steps: that the pipeline is asked for; some samplers run more, and the error model has them all.
+        steps: `num_inference_steps`; some samplers run more, and the error model has them all.
 
     Raises:
         ValueError: its multiply-adds cannot be counted.
@@ -35,18 +35,18 @@ def record(trials: Trials, name: str, branches: Sequence[int], steps: int) -> tu
         recorder = FeatureRecorder(session.denoisers[name])
         _ = trials.full
         recorder.finish()
-        prices = _prices(session.denoisers[name], branches)
+        costs = _step_costs(session.denoisers[name], branches)
     flat = {branch: np.ones(len(recorder.times)) for branch in branches}
     model = ErrorModel(recorder.times, recorder.gram(), flat)
     reach = {branch: measured_reach(trials, model, branch) for branch in branches}
-    return replace(model, reach=reach), prices
+    return replace(model, reach=reach), costs
 
 
-def _prices(scheduler: CachingScheduler, branches: Sequence[int]) -> Prices:
+def _step_costs(scheduler: CachingScheduler, branches: Sequence[int]) -> StepCosts:
     """The multiply-adds of a step of the last run, all its calls together."""
     forms = [call.signature for call in scheduler.run.calls if call.clock.step == 0]
 
-    def price(branch: int | None) -> int:
+    def macs(branch: int | None) -> int:
         counts = [scheduler.macs(form, branch) for form in forms]
         if None in counts:
             raise ValueError(
@@ -55,7 +55,7 @@ def _prices(scheduler: CachingScheduler, branches: Sequence[int]) -> Prices:
             )
         return sum(count for count in counts if count is not None)
 
-    return Prices(price(None), {branch: price(branch) for branch in branches})
+    return StepCosts(macs(None), {branch: macs(branch) for branch in branches})
 
 
 def measured_reach(trials: Trials, model: ErrorModel, branch: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def measured_reach(trials: Trials, model: ErrorModel, branch: int) -> np.ndarray
     found = []
     for step in probed:
         schedule = with_full(steps, [s for s in range(steps) if s != step], branch)
-        pictures = trials.by_plan(Plan(StepMask(full_steps(schedule)), Taylor(1), branch))
+        images = trials.by_plan(Plan(StepMask(full_steps(schedule)), Taylor(1), branch))
         caused = model.step_error(branch, step, sources(schedule, model.times, 2)[step]) ** 0.5
-        found.append(np.sqrt(np.square(pictures - trials.full).mean()) / max(caused, TINY))
+        found.append(np.sqrt(np.square(images - trials.full).mean()) / max(caused, TINY))
     return np.exp(np.interp(np.arange(steps), probed, np.log(np.maximum(found, TINY))))

@@ -1,4 +1,4 @@
-"""What each step of a run does, and what that costs: the thing that calibration looks for."""
+"""The schedule of a run (full or cached, step by step), and its cost in multiply-adds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def sources(schedule: Schedule, times: Sequence[float], memory: int) -> dict[int
 
 
 @dataclass(frozen=True)
-class Prices:
+class StepCosts:
     """Multiply-adds of one step.
 
     Attributes:
@@ -52,7 +52,7 @@ class Prices:
     cached: Mapping[int, int]
 
     def of(self, schedule: Schedule) -> int:
-        """Of a whole run."""
+        """Multiply-adds of a run."""
         return sum(self.full if branch is FULL else self.cached[branch] for branch in schedule)
 
     def speedup(self, schedule: Schedule) -> float:

@@ -1,4 +1,4 @@
-"""Looks for the schedule with the least predicted error, without running anything."""
+"""Searches the schedule with the least predicted error, without running anything."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ FARTHEST_MOVE = 3  # steps
 
 
 def evenly_spaced(total: int, count: int) -> list[int]:
-    """So many full steps, as far from each other as they can be, the first step among them."""
+    """Full steps at even distances, the first step among them."""
     return [round(index * total / count) for index in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""What `mmcache tune` found, as a person reads it."""
+"""The result of `mmcache tune` as a table."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from mmcache.tools.tuning.tune import Tuned
 
 
 def tuned_table(found: Tuned, file: Path) -> Group:
-    """The plan beside evenly spaced ones of the same price."""
+    """The plan beside evenly spaced ones of the same cost."""
     table = Table("plan", "prompts", "PSNR to full", title=f"{found.speedup:.2f}x fewer denoiser MACs")
-    table.add_row("tuned", "held out", decibels(found.held_out), style="bold")
-    table.add_row("tuned", "chosen by", decibels(found.tuned_on))
-    for name, mean in found.rivals.items():
-        table.add_row(f"evenly spaced, {name}", "held out", decibels(mean))
+    table.add_row("tuned", "test", decibels(found.test), style="bold")
+    table.add_row("tuned", "validation", decibels(found.validation))
+    for name, mean in found.baselines.items():
+        table.add_row(f"evenly spaced, {name}", "test", decibels(mean))
     steps = len(found.plan.policy.full)  # type: ignore[attr-defined]
     ran = Text(f"{steps} full steps: {found.plan}, after {found.runs} runs", no_wrap=False)
     return Group(table, ran, Text(str(file), style="cyan", no_wrap=True, overflow="ignore"))

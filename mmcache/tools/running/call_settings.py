@@ -1,4 +1,4 @@
-"""What a pipeline is called with in both runs of a comparison: checked before anything is sampled."""
+"""The arguments of a pipeline's call that all runs have in common, checked before anything is sampled."""
 
 import inspect
 import math
@@ -7,11 +7,11 @@ from typing import Any
 
 from mmcache.errors import unknown_name
 
-# Arguments of the pipeline that `compare` gives itself, and what to give instead.
+# Arguments of the pipeline that the tools set themselves, and what to give instead.
 OWN = {
     "num_inference_steps": "steps",
     "generator": "seed",
-    "output_type": "nothing: it measures the pictures themselves",
+    "output_type": "nothing: it measures the images themselves",
     "return_dict": "nothing: it reads the result itself",
 }
 
@@ -74,21 +74,14 @@ def check_prompt(prompt: str | list[str] | None) -> None:
         raise ValueError("prompt=[]: the list of prompts is empty, at least one is needed")
     for text in [prompt] if prompt is None or isinstance(prompt, str) else prompt:
         if text is not None and not text.strip():
-            raise ValueError(f"prompt={prompt!r}: the prompt is empty, say what the picture should show")
+            raise ValueError(f"prompt={prompt!r}: the prompt is empty, say what the image should show")
 
 
 def takes_prompt(pipe: Any) -> bool:
-    """Whether the pipeline is told in words what to show; DDPM and its like are not."""
-    return "prompt" in inspect.signature(type(pipe).__call__).parameters
+    """Whether the pipeline has a prompt; DDPM and its like have none."""
+    return has_argument(pipe, "prompt")
 
 
-def described(pipe: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings for the report: plain values as they are, tensors and the like by their type."""
-    defaults = inspect.signature(type(pipe).__call__).parameters
-    scale = defaults.get("guidance_scale")
-    shown = {} if scale is None or scale.default is scale.empty else {"guidance_scale": scale.default}
-    for name, value in settings.items():
-        texts = isinstance(value, list) and all(isinstance(text, str) for text in value)
-        plain = texts or isinstance(value, str | int | float | None)
-        shown[name] = value if plain else type(value).__name__
-    return {"model": str(pipe.name_or_path or "")} | shown
+def has_argument(pipe: Any, name: str) -> bool:
+    """Whether a pipeline is called with such an argument."""
+    return name in inspect.signature(type(pipe).__call__).parameters

@@ -1,29 +1,28 @@
-"""What pipelines can be asked for (`--task`): each task with its pipelines and inputs, as data."""
+"""The tasks of `--task`: each with its pipelines and inputs, as data."""
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mmcache.errors import UnsupportedPipelineError, unknown_name
-from mmcache.tools.comparison.comparison import FILES
-from mmcache.tools.comparison.video_comparison import CLIP_FILES
 from mmcache.tools.loading import beginning, load_part, load_pipeline
 
 
 @dataclass(frozen=True)
 class Task:
-    """One kind of drawing.
+    """One task of pipelines, such as inpainting.
 
     Attributes:
         name: of `--task`.
         miniature: the shipped pipeline that does it.
         others: further ones that do.
-        prompt: what that one is asked for by default.
-        files: what a comparison writes.
-        argument: the argument of the call by which its pipelines are known; "" if every pipeline fits.
+        prompt: the default one.
+        generates_video: whether it gives videos rather than images.
+        argument: the argument of the call that only its pipelines have; "" if every pipeline fits.
         options: the options of the command that belong to it, beside those of every task.
-        needed: those of them that a pipeline cannot do without.
+        needed: those of them that are required.
         inputs: the miniature's own input files, by option, in the folder demos/inputs.
         settings: the miniature's own settings, by option.
         part: the option that names a further model.
@@ -34,7 +33,7 @@ class Task:
     miniature: str
     prompt: str
     others: tuple[str, ...] = ()
-    files: tuple[str, ...] = FILES
+    generates_video: bool = False
     argument: str = ""
     options: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
@@ -44,12 +43,8 @@ class Task:
     convert: Callable[[Any, Any], Any] | None = None
 
     @property
-    def draws_clips(self) -> bool:
-        return self.files == CLIP_FILES
-
-    @property
     def sized_like_image(self) -> bool:
-        """Whether what is drawn has the proportions of the picture that is given."""
+        """Whether outputs have the proportions of the input image."""
         return "image" in self.needed
 
     def fits(self, pipe: Any) -> bool:
@@ -73,7 +68,7 @@ def with_controlnet(pipe: Any, model: str) -> Any:
 
 
 def with_motion(pipe: Any, model: str) -> Any:
-    """AnimateDiff made of the parts of a picture pipeline and a motion adapter."""
+    """AnimateDiff made of the parts of an image pipeline and a motion adapter."""
     import diffusers
 
     kind = "AnimateDiffSDXLPipeline" if "XL" in type(pipe).__name__ else "AnimateDiffPipeline"
@@ -116,7 +111,7 @@ TASKS = (
         name="text-to-video",
         miniature="text-to-video",
         prompt="a person with long red hair and round glasses, on a yellow background, moving left",
-        files=CLIP_FILES,
+        generates_video=True,
         argument="num_frames",
         options=("image", "frames", "motion_adapter"),
         settings={"frames": 8},
@@ -139,27 +134,33 @@ def find_task(name: str) -> Task:
 
 
 def task_of(miniature: str) -> Task:
-    """What a shipped miniature does."""
+    """The task of a shipped miniature."""
     return next(task for task in TASKS if miniature in (task.miniature, *task.others))
 
 
+def is_miniature(model: str) -> bool:
+    """Whether this is the name of a shipped miniature, and no folder of that name is in the way."""
+    names = {name for task in TASKS for name in (task.miniature, *task.others)}
+    return model in names and not Path(model).exists()
+
+
 def option(name: str) -> str:
-    """As it is typed: motion_adapter is --motion-adapter."""
+    """The option on the command line: motion_adapter is --motion-adapter."""
     return "--" + name.replace("_", "-")
 
 
-def check_options(task: Task, model: str | None, given: Mapping[str, Any]) -> None:
+def check_options(task: Task, model: str | None, values: Mapping[str, Any]) -> None:
     """Refuse options that do not go together, before anything is read or loaded.
 
     Args:
-        task: what was asked for.
+        task: of `--task`.
         model: None for the shipped miniature.
-        given: the options that only some tasks have; None where one was left out.
+        values: the options that only some tasks have; None where one was left out.
 
     Raises:
         ValueError: one belongs to another task, or one is missing.
     """
-    chosen = [name for name, value in given.items() if value is not None]
+    chosen = [name for name, value in values.items() if value is not None]
     for name in chosen:
         if name not in task.options:
             homes = " or ".join(f"--task {other.name}" for other in TASKS if name in other.options)
@@ -174,9 +175,9 @@ def check_options(task: Task, model: str | None, given: Mapping[str, Any]) -> No
         raise ValueError(f"--task {task.name} with --model needs {' and '.join(missing)}")
     if "mask" in task.needed and "image" in chosen and "mask" not in chosen:
         raise ValueError(
-            "--image needs --mask FILE: black and white, at the size of the image, white is drawn anew"
+            "--image needs --mask FILE: black and white, at the size of the image, white is generated anew"
         )
-    if given.get("image") is not None and not task.inputs and model is None:
+    if values.get("image") is not None and not task.inputs and model is None:
         raise ValueError(f"the shipped {task.miniature} miniature takes no --image")
 
 
@@ -186,7 +187,7 @@ def load_for(
     """Load a pipeline for a task.
 
     Args:
-        task: what it is to do.
+        task: of the pipeline.
         model: a folder or an id on the Hugging Face hub.
         part: a ControlNet or motion adapter to add to it, likewise.
         device, dtype: as `load_pipeline` takes them.
@@ -197,11 +198,11 @@ def load_for(
         UnsupportedPipelineError: the pipeline does something else.
         ValueError: a device that is not there, an unknown dtype.
     """
-    return fitted(task, load_pipeline(model, device, dtype), model, part, spare=spare)
+    return fit_to_task(task, load_pipeline(model, device, dtype), model, part, spare=spare)
 
 
-def fitted(task: Task, pipe: Any, model: str, part: str | None, *, spare: bool = False) -> Any:
-    """The same of a pipeline that is loaded."""
+def fit_to_task(task: Task, pipe: Any, model: str, part: str | None, *, spare: bool = False) -> Any:
+    """The same for a pipeline that is already loaded."""
     kind = type(pipe).__name__
     if task.fits(pipe):
         if part is not None and not spare:
@@ -217,7 +218,7 @@ def fitted(task: Task, pipe: Any, model: str, part: str | None, *, spare: bool =
         return task.convert(pipe, part)
     except (ValueError, TypeError, AttributeError) as error:
         raise UnsupportedPipelineError(
-            f"{model}: is a {kind}, of which diffusers makes none for --task {task.name}: {beginning(error)}"
+            f"{model}: is a {kind}, and diffusers makes none of it for --task {task.name}: {beginning(error)}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The lines of a sweep as data: what is done to the pipeline, and how it is called in tables and plots."""
+"""The configurations of a sweep as data: how each changes the pipeline, and its name in tables and plots."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 from mmcache.api.accelerate import accelerate
 from mmcache.plans.plan import Plan, branch_words
 from mmcache.plans.policy import Policy
+from mmcache.tools.running.macs_counter import counted_denoisers
 from mmcache.tools.sweeping.last_output import repeating_last_output
-from mmcache.tools.sweeping.pipe_counter import counted
 
 LONGEST = 40  # letters of a setting in a label
 
@@ -23,26 +23,29 @@ class Cost(NamedTuple):
         cached_calls: those that ran a skip branch, or nothing.
         macs: multiply-adds of denoisers and side networks; None where they cannot be counted.
         bytes_held: the most that was kept at any time.
+        unknown: why `macs` is None; "" where no reason is known.
     """
 
     full_calls: int
     cached_calls: int
     macs: int | None
     bytes_held: int
+    unknown: str = ""
 
     def and_then(self, other: "Cost") -> "Cost":
         """Of two calls, one after the other."""
         macs = None if self.macs is None or other.macs is None else self.macs + other.macs
         calls = self.full_calls + other.full_calls, self.cached_calls + other.cached_calls
-        return Cost(*calls, macs, max(self.bytes_held, other.bytes_held))
+        held = max(self.bytes_held, other.bytes_held)
+        return Cost(*calls, macs, held, self.unknown or other.unknown)
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a table.
+class Configuration:
+    """One configuration of a table.
 
     Attributes:
-        kind: what sort of line it is, in files.
+        kind: what sort of configuration it is, in files.
         steps: sampling steps.
     """
 
@@ -52,7 +55,7 @@ class Line:
 
     @property
     def label(self) -> str:
-        """Names this line and no other one of a sweep."""
+        """Names this configuration and no other one of a sweep."""
         raise NotImplementedError
 
     @property
@@ -66,7 +69,7 @@ class Line:
         return None
 
     def applied(self, pipe: Any) -> AbstractContextManager[Callable[[], Cost]]:
-        """Within the block the pipe runs as this line says; gives what tells the cost of its last call."""
+        """Within the block the pipe runs as this configuration says; yields the cost of its last call."""
         return plain(pipe)
 
     def check(self, pipe: Any) -> None:
@@ -78,7 +81,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Full(Line):
+class Full(Configuration):
     """Every step in full: what all others are compared with."""
 
     kind: ClassVar[str] = "full"
@@ -89,8 +92,8 @@ class Full(Line):
 
 
 @dataclass(frozen=True)
-class FewerSteps(Line):
-    """The control line: as cheap, without a cache."""
+class FewerSteps(Configuration):
+    """The control configuration: as cheap, without a cache."""
 
     kind: ClassVar[str] = "fewer steps, no cache"
 
@@ -100,7 +103,7 @@ class FewerSteps(Line):
 
 
 @dataclass(frozen=True)
-class Cached(Line):
+class Cached(Configuration):
     """A run under a plan."""
 
     plan: Plan
@@ -135,7 +138,7 @@ class Cached(Line):
 
 
 @dataclass(frozen=True)
-class RepeatedOutput(Line):
+class RepeatedOutput(Configuration):
     """Full steps as the policy says, and nothing in between but the denoiser's last output again."""
 
     policy: Policy
@@ -155,11 +158,11 @@ class RepeatedOutput(Line):
 
 @contextmanager
 def plain(pipe: Any) -> Iterator[Callable[[], Cost]]:
-    with counted(pipe) as counter:
+    with counted_denoisers(pipe) as counter:
 
         def cost() -> Cost:
             calls, macs = counter.take()
-            return Cost(calls, 0, macs, 0)
+            return Cost(calls, 0, macs, 0, counter.unknown)
 
         yield cost
 
@@ -180,14 +183,14 @@ def cached(pipe: Any, plan: Plan) -> Iterator[Callable[[], Cost]]:
 @contextmanager
 def repeated(pipe: Any, policy: Policy) -> Iterator[Callable[[], Cost]]:
     # The counter goes inside, since what is placed later is: it sees the calls that the denoiser gets.
-    with repeating_last_output(pipe, policy) as placed, counted(pipe) as counter:
+    with repeating_last_output(pipe, policy) as placed, counted_denoisers(pipe) as counter:
 
         def cost() -> Cost:
             calls, macs = counter.take()
             skipped = sum(one.repeated for one in placed)
             for one in placed:
                 one.repeated = 0
-            return Cost(calls, skipped, macs, 0)
+            return Cost(calls, skipped, macs, 0, counter.unknown)
 
         yield cost
 

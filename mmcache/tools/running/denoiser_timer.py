@@ -26,7 +26,7 @@ class DenoiserTimer:
         return result
 
     def take(self) -> float:
-        """The seconds since the last time this was asked; on a GPU it waits for the device."""
+        """The seconds since the last `take`; on a GPU it waits for the device."""
         measured, self._measured = self._measured, []
         return sum(seconds() for seconds in measured)
 

@@ -1,0 +1,1 @@
+"""One way to run a pipeline: timed, counted, in batches, and left as it was."""

@@ -1,0 +1,1 @@
+"""The tasks, inputs and samplers that a user can choose."""
