@@ -50,14 +50,15 @@ def unet_pipeline() -> StableDiffusionPipeline:
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
     ).eval()
+    none: Any = None
     return StableDiffusionPipeline(
         vae=AutoencoderKL(block_out_channels=(32,)),
-        text_encoder=None,
-        tokenizer=None,
+        text_encoder=none,
+        tokenizer=none,
         unet=unet,
         scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
-        safety_checker=None,
-        feature_extractor=None,
+        safety_checker=none,
+        feature_extractor=none,
         requires_safety_checker=False,
     )
 
@@ -76,9 +77,10 @@ def transformer_pipeline() -> PixArtSigmaPipeline:
         caption_channels=16,
         use_additional_conditions=False,
     ).eval()
+    none: Any = None
     return PixArtSigmaPipeline(
-        tokenizer=None,
-        text_encoder=None,
+        tokenizer=none,
+        text_encoder=none,
         vae=AutoencoderKL(block_out_channels=(32,)),
         transformer=transformer,
         scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),

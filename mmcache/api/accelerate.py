@@ -98,7 +98,9 @@ def accelerate(
     if old := session_of(pipe):
         notes.append(Note("replaced_plan", f"replaces the plan {old.plan}"))
         old.restore()
-    return bindings.placed(Session(pipe, plans, notes, bindings))
+    session = Session(pipe, plans, notes, bindings)
+    bindings.place(session)
+    return session
 
 
 def restore(pipe: Any) -> None:

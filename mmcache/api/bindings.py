@@ -46,8 +46,8 @@ class Bindings:
     def _scheduler(self, part: Denoiser) -> CachingScheduler:
         return CachingScheduler(part, self._plans[part.name], self._clock)
 
-    def placed(self, session: Any) -> Any:
-        """Put everything in its place, on behalf of a session; returns the session."""
+    def place(self, session: object) -> None:
+        """Put everything in its place, on behalf of a session."""
         self._session = session
         try:
             for name, scheduler in self.denoisers.items():
@@ -58,7 +58,6 @@ class Bindings:
             raise
         if isinstance(self._clock, PipelineClock):
             self._clock.on_run, self._clock.on_end = self.follow, self.clear_early_ones
-        return session
 
     def follow(self) -> None:
         """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""

@@ -52,7 +52,9 @@ def uncached_denoisers(pipe: Any) -> list[Note]:
         adapter = adapter_for(part.model)
         if adapter is not None and not adapter.branches(part.model):
             notes.append(f"{name} ({part.class_name}) {adapter.refused}: it runs in full")
-        is_side_network = side_adapter_for(part.model) is not None or getattr(part.model, "nets", ())
+        is_side_network = (
+            side_adapter_for(part.model) is not None or getattr(part.model, "nets", None) is not None
+        )
         if "timestep" in part.parameters and adapter is None and not is_side_network:
             notes.append(f"{name} ({part.class_name}) has no adapter: it runs in full")
     return [Note("runs_in_full", text) for text in notes]

@@ -64,10 +64,13 @@ def generate(
         pipe, call = request.load(inputs)
         text = request.prompt_or_default(prompt, pipe)
         settings = settings_of(pipe, text, None, call)
-        overrides = {"interval": interval, "branch": branch} if cache else {"interval": 1}
-        overrides = {name: value for name, value in overrides.items() if value is not None}
+        if not cache:
+            interval, branch = 1, None
         files, seconds = [], 0.0
-        with accelerate(pipe, plan, **overrides) as session, running(pipe, settings, progress=True) as runner:
+        with (
+            accelerate(pipe, plan, interval=interval, branch=branch) as session,
+            running(pipe, settings, progress=True) as runner,
+        ):
             for one in image_requests(None if text is None else [text], count, seed):
                 runner.label(f"seed {one.seed}")
                 sampling = runner.run_batch([one], num_inference_steps=steps)

@@ -96,7 +96,7 @@ class PipelineClock:
             self._watch()
         clocks = [self._clocks[id(scheduler)] for scheduler in schedulers if id(scheduler) in self._clocks]
         if len(clocks) > 1:
-            clocks = [clock for clock in clocks if clock.points_at(timestep)] or clocks
+            clocks = [clock for clock in clocks if clock.run.points_at(timestep)] or clocks
         return max(clocks, key=lambda clock: clock.moved, default=None)
 
     def release(self) -> None:

@@ -48,7 +48,8 @@ class CutVerification:
         self._before = kept_by(whole)
         if any(is_store(leaf) for leaf in tree_leaves(arguments)):
             self._fail("it is given a store that lives from call to call")
-        return tree_map_only(torch.Tensor, torch.clone, arguments)
+        again: dict[str, Any] = tree_map_only(torch.Tensor, torch.clone, arguments)
+        return again
 
     def verify(
         self,

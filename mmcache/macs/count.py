@@ -23,7 +23,8 @@ _ADDED = ("forward", "_old_forward", "_hf_hook", "_diffusers_hook", "_compiled_c
 
 def shapes_of(call: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call without their contents: on the meta device, floating point as float32."""
-    return tree_map(without_contents, call)
+    found: dict[str, Any] = tree_map(without_contents, call)
+    return found
 
 
 def without_contents(leaf: Any) -> Any:

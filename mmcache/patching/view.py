@@ -152,7 +152,7 @@ def route(model: nn.Module, owners: Iterable[int]) -> tuple[set[int], set[int]]:
 
 
 @functools.cache
-def tapped_class(kind: type, hooks: tuple[str, ...]) -> type:
+def tapped_class(kind: Any, hooks: tuple[str, ...]) -> type:
     """The class of a copy with hooks that its original has not.
 
     A compiled graph is bound to the types of modules, not to their hooks: without a class of its own, the

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -54,10 +55,15 @@ def check_shared(
     wanted = [sample(shared(make_pipe(), plan)) for plan in plans]
     base = make_pipe()
     pipes = [shared(base, plan) for plan in plans]
-    results = in_threads([lambda pipe=pipe: [sample(pipe) for _ in range(rounds)] for pipe in pipes])
+    results = in_threads([partial(several, sample, pipe, rounds) for pipe in pipes])
     for number, result in enumerate(results):
         for again in result:
             must_equal(f"law 10: thread {number} ({plans[number]}) and alone", again, wanted[number])
+
+
+def several(sample: Callable[[Any], Any], pipe: Any, rounds: int) -> list[Any]:
+    """The results of some runs, one after another."""
+    return [sample(pipe) for _ in range(rounds)]
 
 
 def shared(pipe: Any, plan: Plan | None) -> Any:
@@ -123,14 +129,21 @@ def watched(models: dict[str, nn.Module]) -> Iterator[tuple[Seen, Callable[[], N
     def look(name: str) -> None:
         seen.append((name, tables(models[name]), list(models[name].state_dict())))
 
+    def look_within(name: str, *_: Any) -> None:
+        look(name)
+
+    def look_at_all() -> None:
+        for name in models:
+            look(name)
+
     handles = []
     for name, model in models.items():
         first = next((module for module in model.modules() if not list(module.children())), None)
         if first is None:
             raise LawBroken(f"law 9: {name} has no layers")
-        handles.append(first.register_forward_hook(lambda *_, name=name: look(name)))
+        handles.append(first.register_forward_hook(partial(look_within, name)))
     try:
-        yield seen, lambda: [look(name) for name in models] and None
+        yield seen, look_at_all
     finally:
         for handle in handles:
             handle.remove()

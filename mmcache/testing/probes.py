@@ -45,7 +45,8 @@ def copied(call: dict[str, Any]) -> dict[str, Any]:
     def copy_of(leaf: Any) -> Any:
         return leaf.clone() if isinstance(leaf, torch.Tensor) else deepcopy(leaf) if is_store(leaf) else leaf
 
-    return tree_map(copy_of, call)
+    again: dict[str, Any] = tree_map(copy_of, call)
+    return again
 
 
 Calls = Iterator[tuple[str, nn.Module, Adapter, list[dict[str, Any]]]]

@@ -96,13 +96,11 @@ def compare(
     settings = settings_of(pipe, prompt, guidance_scale, call)
     if generates_video(pipe):
         require_ffmpeg()
-    overrides = {"interval": interval, "branch": branch}
-    overrides = {name: value for name, value in overrides.items() if value is not None}
 
     with (
         running(pipe, settings, models=timed_models(pipe), progress=progress) as runner,
         counted_components(pipe) as counters,
-        accelerate(pipe, plan, **overrides) as session,
+        accelerate(pipe, plan, interval=interval, branch=branch) as session,
     ):
 
         def sample(label: str, count: int, cached: bool) -> Sampling:
