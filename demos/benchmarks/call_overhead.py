@@ -50,15 +50,15 @@ def unet_pipeline() -> StableDiffusionPipeline:
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
     ).eval()
+    left_out: dict[str, Any] = dict.fromkeys(
+        ("text_encoder", "tokenizer", "safety_checker", "feature_extractor")
+    )
     return StableDiffusionPipeline(
         vae=AutoencoderKL(block_out_channels=(32,)),
-        text_encoder=None,
-        tokenizer=None,
         unet=unet,
         scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
-        safety_checker=None,
-        feature_extractor=None,
         requires_safety_checker=False,
+        **left_out,
     )
 
 
@@ -76,12 +76,12 @@ def transformer_pipeline() -> PixArtSigmaPipeline:
         caption_channels=16,
         use_additional_conditions=False,
     ).eval()
+    left_out: dict[str, Any] = dict.fromkeys(("tokenizer", "text_encoder"))
     return PixArtSigmaPipeline(
-        tokenizer=None,
-        text_encoder=None,
         vae=AutoencoderKL(block_out_channels=(32,)),
         transformer=transformer,
         scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
+        **left_out,
     )
 
 
