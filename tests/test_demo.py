@@ -358,7 +358,9 @@ def test_each_tab_draws(service, tab):
     board = Board((), lambda pipe: given.get(tab.task.name, {}))
     frames = {"frames": 3} if tab.task.generates_video else {}
     *_, past = news_of(service, asked(width=64, height=64, **frames), tab=tab, board=board)
-    assert {"report.json", "plan.yaml", *tab.task.files} <= set(past.files)
+    kind = "mp4" if tab.task.generates_video else "png"
+    written = {"side-by-side.png", *(f"{name}.{kind}" for name in ("full", "cached", "side-by-side"))}
+    assert {"report.json", "plan.yaml", *written} <= set(past.files)
     assert all(path.stat().st_size for path in past.files.values())
     assert ("<video" in past.page) == tab.task.generates_video
 
