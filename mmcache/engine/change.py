@@ -44,4 +44,5 @@ class DenoiserChange:
 
 def relative_change(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
     """L2 norm of the difference over the norm of what was: 0-d float32."""
-    return (now.float() - then.float()).norm() / then.float().norm().clamp_min(1e-12)
+    change: torch.Tensor = (now.float() - then.float()).norm() / then.float().norm().clamp_min(1e-12)
+    return change

@@ -63,7 +63,8 @@ class LazyTensor(torch.Tensor):
         then = as_they_are(args), as_they_are(kwargs)
 
         def compute() -> torch.Tensor:
-            return function(*materialize(then[0]), **materialize(then[1]))
+            value: torch.Tensor = function(*materialize(then[0]), **materialize(then[1]))
+            return value
 
         if changes:  # such as +=: from now on this tensor is what it becomes
             args[0].compute = compute
@@ -80,8 +81,10 @@ def as_they_are(tree: Any) -> Any:
 
     def kept(tensor: torch.Tensor) -> torch.Tensor:
         if isinstance(tensor, LazyTensor) and tensor.value is None:
-            return LazyTensor(on_meta(tensor), tensor.device, tensor.compute)
-        return materialize(tensor).clone()
+            later: torch.Tensor = LazyTensor(on_meta(tensor), tensor.device, tensor.compute)
+            return later
+        now: torch.Tensor = materialize(tensor)
+        return now.clone()
 
     return tree_map_only(torch.Tensor, kept, tree)
 

@@ -34,7 +34,7 @@ class Stopwatch:
 
         def elapsed() -> float:
             end.synchronize()
-            return start.elapsed_time(end) / 1000
+            return float(start.elapsed_time(end)) / 1000
 
         return elapsed
 

@@ -176,7 +176,7 @@ class BlockStack:
         """Without the modules that add something behind these blocks."""
         numbers = {block.number for block in deep}
         for name, setting in self.side_modules.items():
-            interval = model.config[setting]  # type: ignore[index, operator]
+            interval = model.config[setting]  # type: ignore[index]
             left = [
                 NothingAdded() if place * interval in numbers else module
                 for place, module in enumerate(getattr(model, name))

@@ -94,14 +94,15 @@ Rule = Callable[[Any, torch.Tensor], int]
 
 def convolution(layer: Any, returned: torch.Tensor) -> int:
     """A bias is one more multiply-add for each number that comes out."""
-    positions = returned.numel() // layer.out_channels
+    positions = returned.numel() // int(layer.out_channels)
     return positions * int(layer.weight.numel()) + (returned.numel() if layer.bias is not None else 0)
 
 
 def linear(layer: Any, returned: torch.Tensor) -> int:
     """Its bias is counted once, however many tokens there are: so the published program does it."""
-    tokens = returned.numel() // layer.out_features
-    return tokens * int(layer.weight.numel()) + (layer.out_features if layer.bias is not None else 0)
+    outputs = int(layer.out_features)
+    tokens = returned.numel() // outputs
+    return tokens * int(layer.weight.numel()) + (outputs if layer.bias is not None else 0)
 
 
 def norm(layer: Any, returned: torch.Tensor) -> int:

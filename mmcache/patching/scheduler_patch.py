@@ -53,7 +53,7 @@ def watched_class(plain: Any) -> Any:
     name_of_step = step_name(plain) or "step"
     plain_step = getattr(plain, name_of_step)
 
-    class Watched(plain):
+    class Watched(plain):  # type: ignore[misc]  # a class that is known only now
         mmcache_listeners: ClassVar[list[Listener]] = []
 
         def __reduce_ex__(self, protocol: Any) -> Any:

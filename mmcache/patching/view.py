@@ -96,7 +96,8 @@ class View:
                 self._watched.append(Watch(old._modules))  # what replaces it was made of its entries
             table[swap.key] = swap.value
         hooks = tuple(str(swap.key) for swap in swaps if swap.table in HOOK_TABLES)
-        return self._enter(live, tables, tapped_class(type(live), hooks) if hooks else type(live))
+        kind: Any = type(live)
+        return self._enter(live, tables, tapped_class(kind, hooks) if hooks else kind)
 
     def _copy_stand_in(self, module: nn.Module) -> nn.Module:
         """A module that is not the model's own, copied if it holds one that is."""
