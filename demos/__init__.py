@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline
+from typing import Any, NamedTuple
 
 GUIDANCE_SCALE = 3.0  # at which the miniatures draw best; pipelines' own default is made for larger models
 MINIATURES = Path(__file__).parent / "miniatures"
@@ -95,8 +92,8 @@ def is_shipped(model: str) -> bool:
     return model in SHIPPED and not Path(model).exists()
 
 
-def load_miniature(name: str = WHOLE, **options: Any) -> "DiffusionPipeline":
-    """A shipped miniature as a ready pipeline of diffusers.
+def load_miniature(name: str = WHOLE, **options: Any) -> Any:
+    """A shipped miniature as a ready pipeline of diffusers, of the class that its entry in `SHIPPED` names.
 
     Args:
         name: a key of `SHIPPED`.

@@ -642,4 +642,4 @@ def test_without_gradio_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
     done = run()
     assert done.exit_code == 2
-    assert 'pip install "mmcache[demo]"' in done.stderr
+    assert 'pip install "mmcache-demos[app]"' in done.stderr

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -27,7 +27,7 @@ class _Failed:
 
 def news_of(
     work: Callable[[Callable[[News], None]], Result], stop: threading.Event
-) -> Iterator[News | Done[Result]]:
+) -> Generator[News | Done[Result], None, None]:
     """The news of some work, the newest where several have come within a moment, and then its result.
 
     Args:

@@ -1,6 +1,7 @@
 """The controls of a tab that draws: components by the names of `settings.READERS`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -11,7 +12,8 @@ from mmcache_demos.app.models import Offer
 from mmcache_demos.app.plan_controls import plan_controls
 from mmcache_demos.app.settings import MINIATURE, MOST_GUIDANCE, OWN_SAMPLER, SHIPPED_AS, Settings
 
-Components = dict[str, gr.components.Component]
+# By the names of `settings.READERS`; gradio adds their events, such as `change`, as it runs.
+Components = dict[str, Any]
 DICE = "() => Math.floor(Math.random() * 2147483648)"
 
 

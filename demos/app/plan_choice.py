@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from mmcache.errors import unknown_name
 from mmcache.plans.forecast import Forecast, Hold, Taylor
@@ -13,6 +14,7 @@ from mmcache.plans.presets import IMAGE, presets
 
 RECOMMENDED = "recommended"  # what the model's adapter says for the task
 OWN = "own"
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ FORECASTS: Mapping[str, Callable[[], Forecast]] = {
 }
 
 
-def found(kind: str, name: str, known: Mapping[str, object]) -> object:
+def found(kind: str, name: str, known: Mapping[str, Entry]) -> Entry:
     """The entry of this name.
 
     Raises:

@@ -31,7 +31,7 @@ BELONGS = {
 }
 
 
-def plan_controls(names: Sequence[str], begins_with: str = RECOMMENDED) -> dict[str, gr.components.Component]:
+def plan_controls(names: Sequence[str], begins_with: str = RECOMMENDED) -> dict[str, Any]:
     """Build them where they are called for.
 
     Args:
@@ -42,7 +42,7 @@ def plan_controls(names: Sequence[str], begins_with: str = RECOMMENDED) -> dict[
         The components, by the names of `settings.READERS`.
     """
     usual = PlanChoice()
-    made: dict[str, gr.components.Component] = {
+    made: dict[str, Any] = {
         "plan": gr.Dropdown(
             [("recommended for this model", RECOMMENDED), *((name, name) for name in names), ("my own", OWN)],
             value=begins_with,

@@ -44,11 +44,14 @@ def result_markup(found: Comparison, files: Mapping[str, Path], full_was_kept: b
         full_was_kept: the full run is from before.
     """
     prompt = str(found.settings.get("prompt", "no prompt"))
-    show = clips_markup if isinstance(found, VideoComparison) else stills_markup
+    if isinstance(found, VideoComparison):
+        shown = clips_markup(found, files, prompt)
+    else:
+        shown = stills_markup(found, files, prompt)
     return (
         f'<article class="mm-result" data-kept="{str(full_was_kept).lower()}">'
         f'<p class="mm-headline">{text(headline(found))}</p>'
-        f"{figures_markup(figures_of(found, full_was_kept))}{strips(found)}{show(found, files, prompt)}"
+        f"{figures_markup(figures_of(found, full_was_kept))}{strips(found)}{shown}"
         f"<aside>{downloads_markup(files)}{notes_markup(found, full_was_kept)}</aside></article>"
     )
 

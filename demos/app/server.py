@@ -64,7 +64,7 @@ def require_gradio() -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            f'the demo needs {error.name}, which is not installed: pip install "mmcache[demo]"'
+            f'the demo needs {error.name}, which is not installed: pip install "mmcache-demos[app]"'
         ) from None
     require_torchmetrics()
     require_ffmpeg()

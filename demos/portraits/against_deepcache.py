@@ -85,6 +85,8 @@ def by_deepcache(trials: Trials, interval: int) -> np.ndarray:
 def fewer_macs(report: Report) -> float:
     """How many times fewer multiply-adds the U-Net took."""
     part = report.denoisers[0]
+    assert part.full_macs is not None
+    assert part.macs is not None
     return part.full_macs / part.macs
 
 

@@ -97,6 +97,8 @@ def standardize(model: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     """
     mean, deviation = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
     into, out_of = model.quant_conv, model.post_quant_conv
+    if into is None or out_of is None or into.bias is None or out_of.bias is None:
+        raise ValueError("the autoencoder must have both 1x1 convolutions, with a bias each")
     channels = len(mean)
     out_of.bias += out_of.weight[:, :, 0, 0] @ mean
     out_of.weight *= deviation[None, :, None, None]

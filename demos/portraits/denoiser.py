@@ -77,8 +77,9 @@ def velocity_loss(
         # Evenly spread over the batch: the same mean as independent draws, less variance.
         times = ((torch.arange(batch) + torch.rand(batch)) / batch * len(weights)).long().to(device)
         added = torch.randn_like(clean)
-        noisy = noise.add_noise(clean, added, times).contiguous(memory_format=torch.channels_last)
-        wanted = noise.get_velocity(clean, added, times)
+        noisy = noise.add_noise(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        wanted = noise.get_velocity(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
         errors = ((predict(chosen, noisy, times) - wanted).square() * places).mean(dim=(1, 2, 3))
         return (weights[times] * errors).mean()
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from mmcache_demos import miniature
@@ -34,7 +35,8 @@ def shipped_parts(device: torch.device | str) -> Shipped:
     vae = AutoencoderKL.from_pretrained(folder, subfolder="vae")
     text_encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=torch.float32)
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
-    for model in (vae, text_encoder, unet):
+    parts: tuple[nn.Module, ...] = (vae, text_encoder, unet)
+    for model in parts:
         model.to(device).requires_grad_(False).eval()
     unet.to(memory_format=torch.channels_last)
     return Shipped(
@@ -70,7 +72,7 @@ def training_data(base: Shipped, count: int, work: Path) -> TrainingData:
     data = pictures("train", count, work / "pictures")
     stored = work / f"shipped-latents-{count}.safetensors"
     if not stored.exists():
-        latents = autoencoder.encode(base.vae, data.pixels) * base.vae.config.scaling_factor
+        latents = autoencoder.encode(base.vae, data.pixels) * base.vae.config["scaling_factor"]
         unfinished = stored.with_suffix(".unfinished")
         save_file({"latents": latents.contiguous()}, unfinished)
         unfinished.replace(stored)

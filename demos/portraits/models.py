@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -115,14 +116,15 @@ def save_pipeline(
     tokens: CLIPTokenizer,
 ) -> None:
     """Writes the folder, fp16 safetensors, that `StableDiffusionPipeline.from_pretrained` loads."""
+    scheduler: Any = noise_scheduler()  # the stubs name a list of samplers, and want all parts
+    left_out: dict[str, Any] = {"safety_checker": None, "feature_extractor": None}
     pipeline = StableDiffusionPipeline(
         vae=copy.deepcopy(vae).half(),
         text_encoder=copy.deepcopy(text).half(),
         tokenizer=tokens,
         unet=copy.deepcopy(denoiser).half(),
-        scheduler=noise_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
+        scheduler=scheduler,
+        **left_out,
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)

@@ -66,7 +66,9 @@ def train_autoencoder(setup: Setup) -> None:
     """Trains the autoencoder into its checkpoint."""
     data, held_out = setup.training_pictures(), setup.held_out_pictures()
     torch.manual_seed(setup.autoencoder.seed)
-    vae = models.autoencoder().to(setup.device, memory_format=torch.channels_last)
+    vae = models.autoencoder()
+    nn.Module.to(vae, setup.device)
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # wrapped by diffusers
     loss = autoencoder.autoencoder_loss(
         autoencoder.encode_and_decode(vae), data.pixels, setup.autoencoder.iterations, setup.device
     )
@@ -82,7 +84,7 @@ def encode_pictures(setup: Setup) -> None:
     """Encodes all pictures once, shared out to the workers, and keeps them with their autoencoder."""
     vae = models.autoencoder()
     vae.load_state_dict(averaged_weights(setup.autoencoder_checkpoint))
-    vae.to(setup.device).eval()
+    nn.Module.to(vae, setup.device).eval()
     share = np.array_split(setup.training_pictures().pixels, workers.count())[workers.rank()]
     raw = torch.cat(workers.gather(autoencoder.encode(vae, share)))
     if workers.rank() == 0:
@@ -121,9 +123,9 @@ def train_denoiser(setup: Setup) -> None:
     vae = AutoencoderKL.from_pretrained(setup.trained_autoencoder)
     tokens = caption_tokenizer(setup)
     torch.manual_seed(setup.denoiser.seed)
-    reader = Reader(models.text_encoder(tokens))
-    reader.load_state_dict(averaged_weights(setup.reader_checkpoint))
-    trained = Conditioned(models.unet(), reader.text_encoder).to(setup.device)
+    text_encoder = models.text_encoder(tokens)
+    Reader(text_encoder).load_state_dict(averaged_weights(setup.reader_checkpoint))
+    trained = Conditioned(models.unet(), text_encoder).to(setup.device)
     trained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
     loss = denoiser.denoiser_loss(
         trained.unet,

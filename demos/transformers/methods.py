@@ -103,7 +103,8 @@ def by_hooks(subject: Subject, pipe: Any, apply: Callable[[Any], None]) -> Itera
     stores = {
         id(store): store for hook in hooks for store in vars(hook).values() if isinstance(store, StateManager)
     }
-    yield lambda: bytes_reachable(list(stores.values()))
+    stored: Any = list(stores.values())  # in place of a session
+    yield lambda: bytes_reachable(stored)
 
 
 def by_first_block(subject: Subject, pipe: Any, threshold: float) -> AbstractContextManager[Held]:

@@ -109,7 +109,9 @@ def flux() -> FluxPipeline:
             guidance_embeds=True,
         )
     )
-    words = dict.fromkeys(("vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
+    words: dict[str, Any] = dict.fromkeys(
+        ("vae", "text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
+    )
     return FluxPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0), transformer=transformer, **words
     )
@@ -137,7 +139,7 @@ def wan() -> WanPipeline:
             ffn_dim=4 * WIDTH,
         )
     )
-    words = dict.fromkeys(("vae", "text_encoder", "tokenizer"))
+    words: dict[str, Any] = dict.fromkeys(("vae", "text_encoder", "tokenizer"))
     return WanPipeline(scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0), transformer=transformer, **words)
 
 
@@ -177,6 +179,7 @@ def stable_audio() -> StableAudioPipeline:
         decoder_input_channels=channels,
         sampling_rate=512,
     )
+    words: dict[str, Any] = dict.fromkeys(("text_encoder", "tokenizer"))
     widths = {"text_encoder_dim": TEXT_WIDTH, "conditioning_dim": TEXT_WIDTH}
     return StableAudioPipeline(
         vae=vae,
@@ -185,8 +188,7 @@ def stable_audio() -> StableAudioPipeline:
         scheduler=EDMDPMSolverMultistepScheduler(
             prediction_type="v_prediction", sigma_data=1.0, sigma_min=0.3, sigma_max=80.0
         ),
-        text_encoder=None,
-        tokenizer=None,
+        **words,
     )
 
 

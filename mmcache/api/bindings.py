@@ -89,8 +89,8 @@ class Bindings:
                 self.side_networks[name].enabled = before[name].enabled if name in before else True
 
     def _place_side_network(self, part: SideNetwork) -> SideScheduler:
-        denoiser = str(self._with_side_networks)
-        side = SideScheduler(part, denoiser, lambda: self.denoisers[denoiser])
+        name, denoisers = str(self._with_side_networks), self.denoisers
+        side = SideScheduler(part, name, lambda: denoisers[name])
         self._undo[part.name] = patch_forward(part.module, side, owner=self._session)
         return side
 
@@ -110,6 +110,7 @@ class Bindings:
         for undo in self._undo.values():
             undo()
         self._undo.clear()
+        self._session = None  # nothing is left that only the garbage collector could free
         self._clock.release()
         for scheduler in self.denoisers.values():
             scheduler.clear_features()

@@ -29,7 +29,7 @@ def rebind_forward(live: nn.Module, twin: nn.Module) -> None:
     tables = vars(twin)
     context = getattr(live, "dynamo_ctx", None)
     if "_orig_mod" in live._modules and context is not None:  # torch.compile(module)
-        tables["forward"] = context(twin._modules["_orig_mod"].__call__)  # type: ignore[union-attr]
+        tables["forward"] = context(twin.get_submodule("_orig_mod").__call__)
         return
     for name in ("_old_forward", "forward"):  # accelerate keeps the forward below its hook in the first one
         if buried_patch(tables.get(name), live) is not None:

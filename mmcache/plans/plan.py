@@ -82,7 +82,7 @@ class Plan:
         whole_number(self, "steps", total, 1)
         if self.steps in (None, total):
             return self
-        stretch = total / self.steps  # type: ignore[operator]
+        stretch = total / self.steps
         policy, forecast, branch = self.policy, self.forecast, self.branch
         if isinstance(policy, StepMask):
             full = {min(int(step * stretch + 0.5), total - 1) for step in policy.full}

@@ -183,7 +183,7 @@ class StepMask(Policy):
         object.__setattr__(self, "full", tuple(sorted(steps)))
 
     def chooses_full(self, clock: StepClock, since: SinceFull) -> bool:
-        return clock.step in self.full  # type: ignore[operator]
+        return clock.step in self.full
 
 
 @dataclass(frozen=True)

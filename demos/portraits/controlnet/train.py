@@ -68,7 +68,7 @@ def learn(recipe: Recipe, pictures: int, work: Path, out: Path, device: str) -> 
     data = training_data(base, pictures, work)
     torch.manual_seed(recipe.seed)
     controlnet = edge_controlnet(base.unet)
-    controlnet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+    controlnet.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # wrapped by diffusers
     train(
         controlnet,
         controlnet_loss(controlnet, base, data),

@@ -80,7 +80,7 @@ def fill(
     drawn = []
     for start in tqdm(range(0, len(wanted), BATCH), "filling masks"):
         batch = wanted[start : start + BATCH]
-        images = pipeline(
+        images = pipeline(  # type: ignore[union-attr]  # no tuple without return_dict=False
             [case.text for case in batch],
             image=[Image.fromarray(case.source) for case in batch],
             mask_image=[Image.fromarray(case.mask) for case in batch],

@@ -85,6 +85,8 @@ def main(
         with mmcache.accelerate(pipe, plan) as session:
             pictures = fill(steps)
             part = session.report().denoisers[0]
+        assert part.full_macs is not None
+        assert part.macs is not None
         figures = (f"{psnr(pictures, full, place):.1f}" for place in places)
         table.add_row(f"{part.full_macs / part.macs:.2f}x", *figures, str(plan))
     for times in FEWER_STEPS:

@@ -39,7 +39,7 @@ def inpainting_unet(base: UNet2DConditionModel) -> UNet2DConditionModel:
     `StableDiffusionInpaintPipeline` stacks them. The weights of the five new channels are 0, so that
     training starts from what the U-Net draws.
     """
-    wider = 2 * base.config.in_channels + 1
+    wider = 2 * base.config["in_channels"] + 1
     unet = UNet2DConditionModel.from_config(base.config, in_channels=wider)
     weights = {name: tensor.clone() for name, tensor in base.state_dict().items()}
     known = weights["conv_in.weight"]
@@ -57,7 +57,7 @@ def mask_channels(base: Shipped, pixels: torch.Tensor, masks: torch.Tensor) -> t
         masks: bool, (N, 64, 64), True where to paint.
     """
     masks = masks[:, None].float()
-    kept = base.vae.encode(pixels * (masks < 0.5)).latent_dist.mean * base.vae.config.scaling_factor
+    kept = base.vae.encode(pixels * (masks < 0.5)).latent_dist.mean * base.vae.config["scaling_factor"]
     return torch.cat([F.interpolate(masks, size=kept.shape[-2:]), kept], dim=1)
 
 
@@ -112,7 +112,7 @@ def fine_tune(recipe: Recipe, pictures: int, work: Path, out: Path, device: str)
     base = shipped_parts(device)
     data, regions = learned_from(base, pictures, work)
     unet = inpainting_unet(base.unet)
-    unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
+    unet.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # wrapped by diffusers
     train(
         unet,
         inpainting_loss(unet, base, data, regions),

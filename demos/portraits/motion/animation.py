@@ -87,8 +87,8 @@ def animation_loss(
         times = (spread**TIME_POWER * len(weights)).long()
         clean = torch.stack([clip[:, seen] for clip, seen in zip(latents[chosen], places, strict=True)])
         added = torch.randn_like(clean)
-        noisy = noise.add_noise(clean, added, times)
-        wanted = noise.get_velocity(clean, added, times)
+        noisy = noise.add_noise(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
+        wanted = noise.get_velocity(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
         silent = torch.rand(count, 1) < NO_CAPTION_SHARE
         turned = min(max((step / iterations - TURN[0]) / (TURN[1] - TURN[0]), 0.0), 1.0)
         with torch.no_grad():
@@ -108,7 +108,8 @@ def at_places(unet: UNetMotionModel, places: torch.Tensor) -> Iterator[None]:
 
     def add(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
         # Every pixel of a clip is a sequence of its own.
-        return inputs[0] + module.pe[0, places].repeat_interleave(len(output) // len(places), dim=0)
+        embedded = module.get_buffer("pe")[0, places]
+        return inputs[0] + embedded.repeat_interleave(len(output) // len(places), dim=0)
 
     modules = [module for module in unet.modules() if isinstance(module, SinusoidalPositionalEmbedding)]
     hooks = [module.register_forward_hook(add) for module in modules]

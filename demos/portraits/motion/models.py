@@ -37,6 +37,7 @@ def motion_adapter() -> MotionAdapter:
             nn.init.zeros_(module.proj_out.weight)
             nn.init.zeros_(module.proj_out.bias)
             for block in module.transformer_blocks:
+                assert isinstance(block, BasicTransformerBlock)
                 _tell_frames_apart(block)
     return adapter
 
@@ -50,7 +51,7 @@ def _tell_frames_apart(block: BasicTransformerBlock) -> None:
     of a clip differ: queries meet keys of frames nearby, and values hand on the place.
     """
     attention, width = block.attn2, block.attn2.to_q.in_features
-    places = block.pos_embed.pe[0, :FRAMES]
+    places = block.pos_embed.get_buffer("pe")[0, :FRAMES]
     _, sizes, axes = torch.linalg.svd(places - places.mean(dim=0), full_matrices=False)
     main = sizes >= LEAST_SIZE
     axes, count = axes[main] / sizes[main, None], int(main.sum())
@@ -64,7 +65,7 @@ def _tell_frames_apart(block: BasicTransformerBlock) -> None:
         ):
             layer.weight[of_head] = 0.02 * torch.randn(head, width)
             layer.weight[start : start + count] += scale * axes
-        out = attention.to_out[0].weight
+        out = attention.to_out[0].get_parameter("weight")
         out[:, of_head] = 0.02 * torch.randn(width, head)
         out[:, start : start + count] = 0.5 / count**0.5 * torch.randn(width, count)
 

@@ -12,7 +12,7 @@ import torch
 import typer
 from diffusers import PixArtTransformer2DModel
 from torch import nn
-from transformers import T5EncoderModel
+from transformers import PreTrainedModel, T5EncoderModel
 
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.denoiser import random_captions, velocity_loss
@@ -22,12 +22,19 @@ from mmcache_demos.portraits.training import Recipe, averaged_weights, train
 from mmcache_demos.portraits.transformer import models
 
 
+def mask_for(text_encoder: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
+    """1 up to the token that ends a caption, see `models.caption_mask`."""
+    end = text_encoder.config.eos_token_id
+    assert isinstance(end, int)
+    return models.caption_mask(ids, end)
+
+
 class MaskedReader(Reader):
     """Reads captions of which nothing behind their end is seen."""
 
     def read(self, ids: torch.Tensor) -> torch.Tensor:
         """What a caption says, (B, width): the mean over its tokens."""
-        mask = models.caption_mask(ids, self.text_encoder.config.eos_token_id)
+        mask = mask_for(self.text_encoder, ids)
         words = self.text_encoder(ids, attention_mask=mask).last_hidden_state
         return (words * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
@@ -42,7 +49,7 @@ class Conditioned(nn.Module):
 
     def forward(self, noisy: torch.Tensor, times: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Velocities (B, 4, 16, 16) from noisy latents, timesteps (B,) and token ids (B, L)."""
-        mask = models.caption_mask(ids, self.text_encoder.config.eos_token_id)
+        mask = mask_for(self.text_encoder, ids)
         longest = int(mask.sum(dim=1).max())
         ids, mask = ids[:, :longest], mask[:, :longest]
         words = self.text_encoder(ids, attention_mask=mask).last_hidden_state
@@ -71,13 +78,14 @@ def learn(reading: Recipe, drawing: Recipe, pictures: int, work: Path, out: Path
     base = shipped_parts(device)
     data = training_data(base, pictures, work)
     torch.manual_seed(reading.seed)
-    reader = MaskedReader(models.text_encoder(base.tokenizer)).to(device)
+    text_encoder = models.text_encoder(base.tokenizer)
+    reader = MaskedReader(text_encoder).to(device)
     read = work / "transformer-reader.ckpt"
     train(reader, reading_loss(reader, base.tokenizer, pictures, device), reading, read)
     workers.gather(torch.zeros(1))  # until the checkpoint is written
     reader.load_state_dict(averaged_weights(read))
     torch.manual_seed(drawing.seed)
-    trained = Conditioned(models.transformer(), reader.text_encoder).to(device)
+    trained = Conditioned(models.transformer(), text_encoder).to(device)
 
     def export(averaged: Conditioned, step: int) -> None:
         models.save_transformer_parts(out, averaged.transformer, averaged.text_encoder)
