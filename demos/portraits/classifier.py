@@ -20,6 +20,7 @@ from mmcache_demos.portraits.training import Recipe, train
 
 NOT_SHOWN = -100  # cross_entropy's own sign for "do not count"
 WEIGHTS = "model.safetensors"
+SIGHT = 64  # pixels; larger pictures are averaged down to as many
 
 
 class AttributeClassifier(nn.Module):
@@ -40,8 +41,9 @@ class AttributeClassifier(nn.Module):
 
     @torch.no_grad()
     def name(self, pixels: np.ndarray) -> list[dict[str, str]]:
-        """What it sees in pictures, uint8 (N, 64, 64, 3): a value for every field of `VALUES`."""
-        logits = self(to_tensor(pixels, next(self.parameters()).device))
+        """What it sees in pictures, uint8 (N, 64, 64, 3) or larger: a value for every field of `VALUES`."""
+        looked_at = to_tensor(pixels, next(self.parameters()).device)
+        logits = self(F.adaptive_avg_pool2d(looked_at, SIGHT))
         best = {field: scores.argmax(dim=1).tolist() for field, scores in logits.items()}
         return [{field: VALUES[field][best[field][i]] for field in VALUES} for i in range(len(pixels))]
 

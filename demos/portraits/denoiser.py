@@ -57,6 +57,7 @@ def velocity_loss(
     noise: DDIMScheduler,
     latents: torch.Tensor,
     device: torch.device | str,
+    weigh_places: Callable[[torch.Size], torch.Tensor] = place_weights,
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`.
 
@@ -65,9 +66,10 @@ def velocity_loss(
             timesteps (B,) to velocities.
         noise: adds the noise; its prediction type must be velocity.
         latents: scaled, (N, 4, 16, 16).
+        weigh_places: from a latent's height and width to how much each place counts.
     """
     weights = loss_weights(noise).to(device)
-    places = place_weights(latents.shape[-2:]).to(device)
+    places = weigh_places(latents.shape[-2:]).to(device)
 
     batch = BATCH // workers.count()
 
@@ -107,6 +109,7 @@ def denoiser_loss(
     captions: torch.Tensor,
     no_caption: torch.Tensor,
     device: torch.device | str,
+    weigh_places: Callable[[torch.Size], torch.Tensor] = place_weights,
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`, of a denoiser and the text encoder trained with it.
 
@@ -116,10 +119,11 @@ def denoiser_loss(
         latents: scaled, (N, 4, 16, 16).
         captions: token ids, (N, ways to say it, 40).
         no_caption: the token ids of the empty prompt, (40,).
+        weigh_places: from a latent's height and width to how much each place counts.
     """
 
     def predict(chosen: torch.Tensor, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         ids = random_captions(captions, no_caption, chosen).to(device)
         return unet(noisy, times, text_encoder(ids).last_hidden_state).sample
 
-    return velocity_loss(predict, noise, latents, device)
+    return velocity_loss(predict, noise, latents, device, weigh_places)

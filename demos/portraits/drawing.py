@@ -1,4 +1,4 @@
-"""Draws a portrait as a 64 x 64 picture, with python-avatars (MIT; artwork "Avataaars" by Pablo Stanley)."""
+"""Renders a portrait as a square image, with python-avatars (MIT; artwork "Avataaars" by Pablo Stanley)."""
 
 import io
 
@@ -24,18 +24,18 @@ from mmcache_demos.portraits.attributes import (
 SIZE = 64
 # The artwork is 264 x 280 with empty borders; this square of it holds head and shoulders.
 WHOLE_VIEW = 'width="264px" height="280px" viewBox="0 0 264 280"'
-CLOSE_VIEW = 'width="64" height="64" viewBox="9 20 246 246"'
+CLOSE_VIEW = 'width="{size}" height="{size}" viewBox="9 20 246 246"'
 
 
-def draw(portrait: Portrait) -> np.ndarray:
-    """The picture as uint8 of shape (64, 64, 3), about 8 ms."""
+def draw(portrait: Portrait, size: int = SIZE) -> np.ndarray:
+    """An image of the portrait, uint8 of shape (size, size, 3); 8 ms at 64 pixels, 12 ms at 128."""
     svg = _avatar(portrait).render()
-    svg = svg.replace(WHOLE_VIEW, CLOSE_VIEW)
+    svg = svg.replace(WHOLE_VIEW, CLOSE_VIEW.format(size=size))
     png = resvg_py.svg_to_bytes(
         svg_string=svg,
         background=BACKGROUNDS[portrait.background],
-        width=SIZE,
-        height=SIZE,
+        width=size,
+        height=size,
         skip_system_fonts=True,  # no text is drawn, and looking for fonts takes longer than drawing
     )
     return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))

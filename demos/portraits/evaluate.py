@@ -32,7 +32,7 @@ def asked_and_named(classifier: AttributeClassifier, captions: list[Caption], wa
 
     Args:
         wanted: the portraits behind the captions.
-        pixels: the pictures drawn from the captions, uint8 (N, 64, 64, 3).
+        pixels: the pictures drawn from the captions, uint8 (N, 64, 64, 3) or larger.
     """
     asked = [Asked(portrait, text) for portrait, text in zip(wanted, captions, strict=True)]
     found: dict[str, list[bool]] = {field: [] for field in VALUES}
