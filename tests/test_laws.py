@@ -21,6 +21,7 @@ from mmcache.testing import (
     check_refuse,
     check_restore,
     check_same_input,
+    kept_features,
     laws,
     probes,
 )
@@ -244,7 +245,7 @@ def test_each_law_can_be_broken(monkeypatch):
         with pytest.raises(LawBroken, match="law 7"):
             check_one_feature(make(), tiny.sample, plan)
     with monkeypatch.context() as patch:
-        patch.setattr(laws, "feature_bytes", lambda model, cut, call: 1)
+        patch.setattr(kept_features, "feature_bytes", lambda model, cut, call: 1)
         with pytest.raises(LawBroken, match="law 7: unet: holds"):
             check_one_feature(make(), tiny.sample, Plan(Uniform(3), Taylor(1)))
     with monkeypatch.context() as patch:

@@ -4,13 +4,13 @@ from mmcache.testing import check_adapter
 check_adapter(make_pipe, sample)
 """
 
+from mmcache.testing.kept_features import check_kept_apart, check_one_feature
 from mmcache.testing.laws import (
     check_adapter,
     check_cheaper,
     check_fresh,
     check_independent,
     check_interval_one,
-    check_one_feature,
     check_refuse,
     check_restore,
     check_same_input,
@@ -26,6 +26,7 @@ __all__ = [
     "check_fresh",
     "check_independent",
     "check_interval_one",
+    "check_kept_apart",
     "check_one_feature",
     "check_refuse",
     "check_restore",

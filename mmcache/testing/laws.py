@@ -11,24 +11,22 @@ from typing import Any
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
+from mmcache.api.session import Session
 from mmcache.engine.call_signature import first_tensor
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import cached_view, filled, full_view
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
+from mmcache.testing.kept_features import check_kept_apart, check_one_feature
 from mmcache.testing.live_model_laws import check_shared, check_untouched
 from mmcache.testing.predicted_macs import dead_modules, macs_by_module, macs_of_call
 from mmcache.testing.probes import (
     LawBroken,
     anatomy,
-    bytes_held_at_calls,
-    bytes_reachable,
     copied,
     denoiser_calls,
     differences,
     failing_denoiser,
-    feature_bytes,
-    kinds_of_calls,
     must_equal,
     require,
 )
@@ -51,6 +49,7 @@ def check_adapter(make_pipe: MakePipe, sample: Sample, plan: Plan | None = None)
     """
     plan = plan or Plan(Uniform(3))
     check_same_input(make_pipe(), sample)
+    check_kept_apart(make_pipe(), sample)
     check_cheaper(make_pipe(), sample)
     check_interval_one(make_pipe, sample)
     for branch in range(min(part.branches for part in find_denoisers(make_pipe()).values())):
@@ -121,13 +120,14 @@ def check_fresh(make_pipe: MakePipe, sample: Sample, plan: Plan, between: Sample
         between: a different call (another size, batch, number of steps, ...) to be made before.
     """
     fresh = make_pipe()
-    accelerate(fresh, plan)
-    wanted = sample(fresh)
+    of_fresh = accelerate(fresh, plan)
+    wanted, calls = sample(fresh), call_counts(of_fresh)
 
     pipe = make_pipe()
-    accelerate(pipe, plan)
+    session = accelerate(pipe, plan)
     (between or sample)(pipe)
     must_equal("law 4: after another call and on a fresh pipe", sample(pipe), wanted)
+    require(call_counts(session) == calls, f"law 4: reports {call_counts(session)} calls of {calls}")
     for error in (RuntimeError("interrupted"), KeyboardInterrupt()):
         with failing_denoiser(pipe, at_call=3, error=error):
             try:
@@ -137,6 +137,11 @@ def check_fresh(make_pipe: MakePipe, sample: Sample, plan: Plan, between: Sample
             else:
                 raise LawBroken("law 4: the interruption did not reach the caller")
         must_equal(f"law 4: after {type(error).__name__} and on a fresh pipe", sample(pipe), wanted)
+
+
+def call_counts(session: Session) -> dict[str, int]:
+    """How many calls of each denoiser the last run had, as the report says."""
+    return {part.name: len(part.steps) for part in session.report().denoisers}
 
 
 def check_independent(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
@@ -176,41 +181,6 @@ def check_cheaper(pipe: Any, sample: Sample) -> None:
             require(counted == predicted, f"{where}: counted {counted} MACs, the cut predicts {predicted}")
             require(counted < cheaper_than, f"{where}: {counted} MACs are not fewer than {cheaper_than}")  # type: ignore[operator]
             cheaper_than = counted
-
-
-def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
-    """Law 7: a run holds one feature per lane and branch for each that its forecast needs, then nothing.
-
-    What a session holds is found by following every reference from it, not by asking it; the report has
-    to say the same. What `Adaptive` compares with is held beside the features, and is not limited here.
-    """
-    sizes = {
-        name: max(
-            sum(feature_bytes(model, adapter.cut(model, branch), call) for branch in plan.branches)
-            for call in calls
-        )
-        for name, model, adapter, calls in kinds_of_calls(pipe, sample)
-    }
-    session = accelerate(pipe, plan)
-    with bytes_held_at_calls(pipe, session) as held:
-        sample(pipe)
-    for name, driver in session.denoisers.items():
-        calls = driver.run.calls
-        # What is seen when a call begins is what is reported of the end of the call before. The first call
-        # of a run finds what a run before left that was stopped early (to find a noise or a mask, say).
-        said = [call.bytes_held for call in calls[:-1]]
-        seen = held[name][len(held[name]) - len(said) :]
-        require(seen == said, f"law 7: {name}: holds {seen}, says {said}")
-        lanes = 1 + max(call.lane for call in calls)
-        most = lanes * plan.forecast.memory * sizes[name]
-        if not plan.policy.needs_change:
-            require(
-                max(said, default=0) <= most,
-                f"law 7: {name}: holds {max(said, default=0)} bytes, needs {most}",
-            )
-    left = bytes_reachable(session)
-    require(left == 0, f"law 7: {left} bytes are still held after the run")
-    session.restore()
 
 
 def check_side_networks(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
