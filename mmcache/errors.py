@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_LISTED = 160  # characters of known names in a message
+
 
 class UnsupportedPipelineError(ValueError):
     """The pipeline or model cannot be cached; the message says what was found and what to do instead."""
@@ -20,9 +22,18 @@ class MissingExtraError(ImportError):
     """A package is missing that only an optional part of mmcache needs; the message says how to get it."""
 
 
+def shortened(text: str, most: int) -> str:
+    """A text cut to a length, for messages."""
+    return text if len(text) <= most else text[: most - 4].rstrip(", ") + " ..."
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """A sentence that refuses `name` and offers the nearest known one."""
     known = sorted(known)
     nearest = get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}."
+    shown = shortened(repr(name), 40)
+    listed = ", ".join(known) or "none"
+    if len(listed) > MOST_LISTED:
+        listed = listed[:MOST_LISTED].rpartition(", ")[0] + ", ..."
+    return f"unknown {kind} {shown}.{hint} Known: {listed}."

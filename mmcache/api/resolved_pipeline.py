@@ -13,7 +13,7 @@ from torch import nn
 from mmcache.architectures.component import Denoiser, SideNetwork
 from mmcache.architectures.registry import adapter_for, closest_denoiser_name, side_adapter_for
 from mmcache.clocks.pipeline_clock import own_schedulers, pipelines_of
-from mmcache.errors import UnsupportedPipelineError
+from mmcache.errors import UnsupportedPipelineError, shortened
 from mmcache.patching.forward_patch import unwrap_compiled
 
 BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
@@ -164,8 +164,3 @@ def several(name: str, model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def takes_residuals(denoiser: Denoiser) -> bool:
     """Whether side networks are for this denoiser."""
     return not RESIDUALS.isdisjoint(denoiser.parameters)
-
-
-def shortened(text: str, most: int) -> str:
-    """A text cut to a length, for messages."""
-    return text if len(text) <= most else text[: most - 4].rstrip(", ") + " ..."

@@ -34,7 +34,7 @@ class Clock(Protocol):
 
         Args:
             timestep: as the denoiser is given it; None for one that is not.
-            sample: likewise: a tensor, or a list with one for each picture (Z-Image).
+            sample: likewise: a tensor, or a list with one for each image (Z-Image).
         """
 
     def release(self) -> None:

@@ -1,7 +1,7 @@
 """The clock of a pipeline: whichever of its schedulers drives a denoiser call.
 
 Most pipelines have one scheduler. Others have several (a prior's and a decoder's, one that goes from noise
-to picture and one that goes back), or are made of pipelines with a scheduler each. A call belongs to the
+to image and one that goes back), or are made of pipelines with a scheduler each. A call belongs to the
 scheduler whose timesteps it is called with; where they do not show it, to the one that moved last.
 """
 

@@ -121,7 +121,7 @@ def kept_by(model: nn.Module) -> dict[tuple[int, str], tuple[int, int]]:
 
 
 def same_random_numbers(result: Any) -> Any:
-    """Within it, random numbers are drawn that are drawn again afterwards."""
+    """Within it the random numbers are used that are used again afterwards."""
     devices = {leaf.device for leaf in tree_leaves(tensors_in(result)) if leaf.is_cuda}
     return torch.random.fork_rng(devices=sorted(devices, key=str))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mmcache.errors import PlanFileError, unknown_name
+from mmcache.errors import PlanFileError, shortened, unknown_name
 from mmcache.plans import forecast, policy
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.plan import Plan
@@ -23,6 +23,7 @@ POLICIES = {
 }
 FORECASTS = {cls.__name__: cls for cls in (forecast.Hold, forecast.Taylor, forecast.Fitted)}
 PLAN_KEYS = ("policy", "forecast", "branch", "evidence", "calibrated_for")
+MOST = 300  # characters of a message
 EARLIER_KEYS = {"made_for": "calibrated_for"}  # files of version 0.1 have these
 
 
@@ -67,7 +68,7 @@ def load_plan(path: str | Path) -> Plan:
     try:
         return plan_from(data)
     except (ValueError, TypeError) as error:
-        raise PlanFileError(f"{path}: {error}") from None
+        raise PlanFileError(shortened(f"{path}: {error}", MOST)) from None
 
 
 def save_plan(plan: Plan, path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""The named plans that ship with mmcache, by family: what was measured for pictures says little about clips.
+"""The named plans that ship with mmcache, by family: what was measured for images says little about video.
 
 A family is a folder in `configs/`, measured on one of the trained miniatures. Every family has plans of the
 same names.

@@ -185,7 +185,7 @@ def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[
 
 
 def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
-    """Bytes of all pictures, latents and features that a session refers to, directly or not.
+    """Bytes of all images, latents and features that a session refers to, directly or not.
 
     Found by following references, past the models, the pipeline and its scheduler, and the objects in `but`.
     Closures are followed.
