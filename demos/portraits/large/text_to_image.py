@@ -120,6 +120,7 @@ def train_denoiser(setup: Setup) -> None:
     """Trains U-Net and text encoder from those of a pipeline, and exports it at every checkpoint."""
     vae, begun = trained_autoencoder(setup), shipped_parts("cpu", setup.begin)
     trained = Conditioned(begun.unet, begun.text_encoder).requires_grad_(True)
+    begun.unet.register_to_config(_name_or_path="")  # a folder of this machine, which nobody else has
     loss = denoiser.denoiser_loss(
         trained.unet,
         trained.text_encoder,
