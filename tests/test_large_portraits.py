@@ -2,12 +2,15 @@
 
 import numpy as np
 import torch
+from diffusers import StableDiffusionPipeline
 
+from mmcache_demos import GUIDANCE_SCALE, LARGE_MINIATURES
 from mmcache_demos.portraits.attributes import random_portrait
 from mmcache_demos.portraits.classifier import load_classifier
 from mmcache_demos.portraits.dataset import seeds
 from mmcache_demos.portraits.drawing import draw
-from mmcache_demos.portraits.large import autoencoder, models
+from mmcache_demos.portraits.large import autoencoder, models, text_to_image
+from mmcache_demos.portraits.training import Recipe
 
 
 def test_large_latents_have_the_shape_of_the_small_ones():
@@ -58,3 +61,25 @@ def test_classifier_names_large_renders_as_well_as_small_ones():
             for portrait, answer in zip(portraits, seen, strict=True)
         ]
         assert np.mean(right) > 0.95
+
+
+def test_training_the_decoder_only_leaves_the_latents_as_they_are(tmp_path):
+    recipe = Recipe(iterations=1, learning_rate=0.01)
+    setup = text_to_image.Setup(tmp_path, 8, recipe, recipe, decoder_only=True)
+    vae = text_to_image.begun_autoencoder(setup)
+    trained = {name.split(".")[0] for name, weight in vae.named_parameters() if weight.requires_grad}
+    assert trained == {"decoder", "post_quant_conv"}
+
+
+def test_the_large_miniature_generates_the_background_it_is_asked_for():
+    pipeline = StableDiffusionPipeline.from_pretrained(LARGE_MINIATURES / "text-to-image")
+    pipeline.set_progress_bar_config(disable=True)
+    images = pipeline(
+        [f"a person with a hat on a {color} background" for color in ("blue", "yellow")],
+        num_inference_steps=12,
+        guidance_scale=GUIDANCE_SCALE,
+        generator=torch.Generator().manual_seed(0),
+    ).images
+    assert {image.size for image in images} == {(models.SIZE, models.SIZE)}
+    seen = load_classifier().name(np.stack([np.asarray(image) for image in images]))
+    assert [answer["background"] for answer in seen] == ["blue", "yellow"]

@@ -25,6 +25,7 @@ from mmcache_demos.portraits.classifier import AttributeClassifier, load_classif
 from mmcache_demos.portraits.dataset import seeds
 
 BATCH = 32
+SHOWN_SIZE = 128  # pixels of a picture on the sheet; larger ones stay as they are
 
 
 def asked_and_named(classifier: AttributeClassifier, captions: list[Caption], wanted, pixels: np.ndarray):
@@ -111,7 +112,7 @@ def main(
         }
         out.write_text(json.dumps(figures, indent=2) + "\n")
     if sheet:
-        contact_sheet(pixels[:64]).save(sheet)
+        contact_sheet(pixels[:64], enlarge=max(1, SHOWN_SIZE // pixels.shape[1])).save(sheet)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,13 @@ class Shipped:
     scheduler: DDIMScheduler
 
 
-def shipped_parts(device: torch.device | str) -> Shipped:
-    """The parts of the text-to-image miniature in fp32, frozen."""
-    folder = miniature()
+def shipped_parts(device: torch.device | str, folder: Path | None = None) -> Shipped:
+    """The parts of the text-to-image miniature in fp32, frozen.
+
+    Args:
+        folder: of a pipeline with such parts, instead of the shipped one.
+    """
+    folder = folder or miniature()
     vae = AutoencoderKL.from_pretrained(folder, subfolder="vae")
     text_encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=torch.float32)
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet")

@@ -30,12 +30,19 @@ SAMPLE_STEPS = 20
 
 @dataclass(frozen=True)
 class Setup:
-    """Where to train, on how much, and for how long."""
+    """Where to train, on how much, for how long, and from what.
+
+    Attributes:
+        begin: folder of a pipeline of 128 x 128 pixels whose parts are trained on; else the shipped ones are.
+        decoder_only: leaves the latents as they are, and with them the denoiser that was trained on them.
+    """
 
     work: Path
     pictures: int
     autoencoder: Recipe
     denoiser: Recipe
+    begin: Path | None = None
+    decoder_only: bool = False
 
     def training_images(self) -> Pictures:
         return pictures("train", self.pictures, self.work / "pictures", models.SIZE)
@@ -64,8 +71,7 @@ def train_autoencoder(setup: Setup) -> None:
     """Trains the autoencoder into its checkpoint."""
     data, held_out = setup.training_images(), setup.held_out_images().pixels[:MEASURED]
     torch.manual_seed(setup.autoencoder.seed)
-    small, vae = models.small_autoencoder(), models.autoencoder()
-    models.begin_from(vae, small)
+    small, vae = models.small_autoencoder(), begun_autoencoder(setup)
     vae.to(memory_format=torch.channels_last)
     loss = autoencoder.autoencoder_loss(vae, small, data.pixels, setup.autoencoder.iterations)
 
@@ -79,6 +85,18 @@ def train_autoencoder(setup: Setup) -> None:
         Image.fromarray(np.concatenate(rows)).save(setup.work / "autoencoder.png")
 
     train(vae, loss, setup.autoencoder, setup.autoencoder_checkpoint, report)
+
+
+def begun_autoencoder(setup: Setup) -> AutoencoderKL:
+    """The autoencoder as its training begins."""
+    if setup.begin:
+        vae = AutoencoderKL.from_pretrained(setup.begin, subfolder="vae")
+    else:
+        vae = models.autoencoder()
+        models.begin_from(vae, models.small_autoencoder())
+    for part in (vae.encoder, vae.quant_conv):
+        part.requires_grad_(not setup.decoder_only)
+    return vae
 
 
 def trained_autoencoder(setup: Setup) -> AutoencoderKL:
@@ -99,22 +117,23 @@ def encode_images(setup: Setup) -> None:
 
 
 def train_denoiser(setup: Setup) -> None:
-    """Trains U-Net and text encoder from the shipped ones, and exports the pipeline at every checkpoint."""
-    vae, shipped = trained_autoencoder(setup), shipped_parts("cpu")
-    trained = Conditioned(shipped.unet, shipped.text_encoder).requires_grad_(True)
+    """Trains U-Net and text encoder from those of a pipeline, and exports it at every checkpoint."""
+    vae, begun = trained_autoencoder(setup), shipped_parts("cpu", setup.begin)
+    trained = Conditioned(begun.unet, begun.text_encoder).requires_grad_(True)
+    begun.unet.register_to_config(_name_or_path="")  # a folder of this machine, which nobody else has
     loss = denoiser.denoiser_loss(
         trained.unet,
         trained.text_encoder,
-        shipped.scheduler,
+        begun.scheduler,
         load_file(setup.latents)["latents"],
-        denoiser.tokenized_captions(shipped.tokenizer, setup.training_images().portraits),
-        tokenize(shipped.tokenizer, [""])[0],
+        denoiser.tokenized_captions(begun.tokenizer, setup.training_images().portraits),
+        tokenize(begun.tokenizer, [""])[0],
         "cpu",
         models.place_weights,
     )
 
     def export(averaged: Conditioned, step: int) -> None:
-        save_pipeline(setup.out, vae, averaged.unet, averaged.text_encoder, shipped.tokenizer)
+        save_pipeline(setup.out, vae, averaged.unet, averaged.text_encoder, begun.tokenizer)
         show_samples(setup, step)
 
     train(trained, loss, setup.denoiser, setup.denoiser_checkpoint, export)
