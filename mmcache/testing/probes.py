@@ -20,6 +20,7 @@ from mmcache.layouts.cut import Cut, Slot, full_view
 from mmcache.macs.count import is_store
 from mmcache.patching.forward_patch import patch_forward
 from mmcache.patching.swap import Swap
+from mmcache.patching.view import View
 
 
 class LawBroken(AssertionError):
@@ -190,7 +191,8 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
     Found by following references, past the models, the pipeline and its scheduler, and the objects in `but`.
     Closures are followed.
     """
-    skipped = (nn.Module, DiffusionPipeline, SchedulerMixin, type, ModuleType)
+    # What a view has is the model's own, but for the slot, which its cut has too.
+    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, type, ModuleType)
     seen = {id(thing) for thing in but}
     tensors: dict[int, int] = {}
     waiting: list[Any] = [session]
