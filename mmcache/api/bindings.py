@@ -44,7 +44,14 @@ class Bindings:
         self._undo: dict[str, Callable[[], None]] = {}
 
     def _scheduler(self, part: Denoiser) -> CachingScheduler:
-        return CachingScheduler(part, self._plans[part.name], self._clock)
+        scheduler = CachingScheduler(part, self._plans[part.name], self._clock)
+        scheduler.on_failure = self._forget_runs
+        return scheduler
+
+    def _forget_runs(self) -> None:
+        """A call of one denoiser has failed: none of them holds anything of this thread's run."""
+        for scheduler in self.denoisers.values():
+            scheduler.forget_run()
 
     def place(self, session: object) -> None:
         """Put everything in its place, on behalf of a session."""
@@ -113,3 +120,8 @@ class Bindings:
         self._clock.release()
         for scheduler in self.denoisers.values():
             scheduler.clear_features()
+            scheduler.on_failure = nothing_to_forget
+
+
+def nothing_to_forget() -> None:
+    """What a scheduler does on a failure once it was taken off."""

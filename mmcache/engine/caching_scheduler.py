@@ -46,6 +46,7 @@ class CachingScheduler:
         run: the last sampling run that has begun.
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
+        on_failure: called when a call raises, in its thread: a pipeline's other denoisers hold nothing more.
 
     Raises:
         UnsupportedPipelineError: a module that has to be copied has a forward that cannot be repeated.
@@ -59,6 +60,7 @@ class CachingScheduler:
         self.clock = clock
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
+        self.on_failure: Callable[[], None] = lambda: None
         self.verification = CutVerification(needed=part.adapter.inferred)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
@@ -75,17 +77,17 @@ class CachingScheduler:
         clock = None
         if self.enabled and not wants_gradients(self.model, arguments):
             clock = self._tick(arguments)
-        if clock is None:
-            if below(forward, CachingScheduler) is not forward:  # another session may know the call
-                return forward(*args, **kwargs)
-            return forward(*materialize(args), **materialize(kwargs))
-        run = self._run_of(clock)
-        step = run.begin_step(clock)
         try:
+            if clock is None:
+                if below(forward, CachingScheduler) is not forward:  # another session may know the call
+                    return forward(*args, **kwargs)
+                return forward(*materialize(args), **materialize(kwargs))
+            run = self._run_of(clock)
+            step = run.begin_step(clock)
             self._decide(run, step, self._sample(arguments))
             return self._compute(run, step, below(forward, CachingScheduler), arguments)
         except BaseException:
-            run.clear_features()  # also on Ctrl-C: nobody may come back for it
+            self.on_failure()  # also on Ctrl-C: nobody may come back for the run
             raise
 
     def ahead(self, timestep: Any, sample: torch.Tensor) -> Ahead | None:
@@ -117,6 +119,13 @@ class CachingScheduler:
     def macs(self, form: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its form; None if they cannot be counted."""
         return self._macs.of(form, self.run.shapes[form], branch)
+
+    def forget_run(self) -> None:
+        """Hold nothing more of this thread's run, which was interrupted."""
+        run: Run | None = getattr(self._of_thread, "run", None)
+        if run is not None:
+            run.clear_features()
+            run.views.forget()
 
     def clear_features(self) -> None:
         """Hold nothing more, of any run."""

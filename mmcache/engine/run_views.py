@@ -73,6 +73,11 @@ class RunViews:
         """A skip branch; its taps are those of shallower branches."""
         return self._variant(branch)
 
+    def forget(self) -> None:
+        """Hold nothing of a call that was interrupted."""
+        for cut in self.cuts.values():
+            cut.tap.forget()
+
     def check(self) -> None:
         """Make every view once.
 

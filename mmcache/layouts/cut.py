@@ -96,7 +96,11 @@ class Tap:
         try:
             return self.peek(tensors)
         finally:
-            self._seen = {}
+            self.forget()
+
+    def forget(self) -> None:
+        """Hold nothing: a call that was interrupted behind the tap has left what it saw."""
+        self._seen = {}
 
     def on_output(self, module: nn.Module, streams: int = 1, first: int = 0) -> list[Swap]:
         """Keep what `module` returns (the first elements, where it returns a tuple), from `first` on."""
