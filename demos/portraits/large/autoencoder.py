@@ -35,7 +35,7 @@ def autoencoder_loss(
         pixels: uint8 (N, 128, 128, 3).
         iterations: of the whole training.
     """
-    places = place_weights(pixels.shape[1:3])
+    places = place_weights(torch.Size(pixels.shape[1:3]))
 
     def loss(step: int) -> torch.Tensor:
         wanted, weights = _random_images(pixels, places, step < CROP_SHARE * iterations)

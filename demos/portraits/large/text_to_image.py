@@ -72,7 +72,7 @@ def train_autoencoder(setup: Setup) -> None:
     data, held_out = setup.training_images(), setup.held_out_images().pixels[:MEASURED]
     torch.manual_seed(setup.autoencoder.seed)
     small, vae = models.small_autoencoder(), begun_autoencoder(setup)
-    vae.to(memory_format=torch.channels_last)
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # not in diffusers' types
     loss = autoencoder.autoencoder_loss(vae, small, data.pixels, setup.autoencoder.iterations)
 
     def report(averaged: AutoencoderKL, step: int) -> None:
@@ -103,7 +103,9 @@ def trained_autoencoder(setup: Setup) -> AutoencoderKL:
     """The autoencoder with the averaged weights of its checkpoint, frozen."""
     vae = models.autoencoder()
     vae.load_state_dict(averaged_weights(setup.autoencoder_checkpoint))
-    return vae.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+    vae.requires_grad_(False).eval()
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # not in diffusers' types
+    return vae
 
 
 def encode_images(setup: Setup) -> None:
