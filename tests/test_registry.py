@@ -1,7 +1,7 @@
 """The registry: later registrations override, modules count as a whole, any thread may look up first."""
 
+import functools
 import sys
-import threading
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -12,6 +12,7 @@ from mmcache.architectures import registry
 from mmcache.architectures.adapter import SideAdapter
 from mmcache.layouts.controlnet import SideUNet
 from mmcache.layouts.skip_unet import SkipUNet
+from mmcache.testing.live_model_laws import in_threads
 from tests import tiny
 
 BUNDLED = "UNet2DConditionModel"
@@ -150,24 +151,14 @@ def test_a_module_that_looks_something_up_while_it_is_imported_is_told_so(packag
 def test_many_threads_may_make_the_first_look_up_and_register_meanwhile(fresh):
     wanted = registry.denoiser_names()
     forget(fresh)
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    found, start = [], threading.Barrier(8)
+    found = []
 
     def look(number):
-        start.wait()
         if number % 2:
             register(named(f"of thread {number}", f"OfThread{number}"))
         found.append(set(registry.denoiser_names()))
 
-    threads = [threading.Thread(target=look, args=(number,)) for number in range(8)]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
+    in_threads([functools.partial(look, number) for number in range(8)])
     assert len(found) == 8
     assert all(set(wanted) <= names for names in found)
     assert {f"OfThread{number}" for number in (1, 3, 5, 7)} <= set(registry.denoiser_names())

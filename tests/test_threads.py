@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import threading
 
 import pytest
 import torch
@@ -112,20 +111,14 @@ def test_one_pipeline_in_two_threads_is_refused():
     wanted = tiny.sample(pipe)
     accelerate(pipe, interval=1)
     results, errors = [], []
-    start = threading.Barrier(2)
 
     def work():
-        start.wait()
         try:
             results.append(tiny.sample(pipe, num_inference_steps=20))
         except PipelineInUseError as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads([work, work])
     assert errors
     assert all(len(str(error)) <= 300 for error in errors)
     assert torch.equal(tiny.sample(pipe), wanted)

@@ -203,8 +203,7 @@ class CachingScheduler:
         # While diffusers learns the order of layers, the calls of a verification would be learned too: this
         # step keeps nothing, and the next one, which is full, is verified.
         if learns_order(self.model):
-            for cut in whole.taps:
-                cut.tap.take(cut.tensors)
+            run.views.forget()
             return result, ()
         view = whole.view.module
         self.verification.verify(call.form, self.model, view, features, forward, before, result)

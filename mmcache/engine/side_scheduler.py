@@ -120,7 +120,7 @@ class SideScheduler:
         try:
             return self._compute(ahead, forward, call)
         except BaseException:
-            ahead.run.clear_features()  # also on Ctrl-C: nobody may come back for it
+            self.denoiser().on_failure()  # also on Ctrl-C: nobody may come back for the run
             raise
 
     def _compute(self, ahead: Ahead, forward: Callable[..., Any], call: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
 from mmcache.patching.scheduler_patch import is_scheduler
 from mmcache.plans.plan import Plan
-from mmcache.testing.probes import LawBroken, Same, must_equal, require
+from mmcache.testing.probes import LawBroken, anatomy_of_module, must_equal, require
 
 SWITCH_INTERVAL = 1e-5  # seconds: threads take turns as often as they can
 
@@ -108,13 +108,8 @@ def tables(model: nn.Module) -> dict[str, Any]:
     """Every entry of every table of a model's modules, but for the one patch of its `forward`."""
     found: dict[str, Any] = {}
     for name, module in model.named_modules():
-        found[f"{name} class"] = type(module)
-        for attribute, value in vars(module).items():
-            if attribute == "forward" and module is model:
-                continue
-            found[f"{name}.{attribute}"] = Same(value)
-            if isinstance(value, dict):
-                found |= {f"{name}.{attribute}[{key}]": Same(entry) for key, entry in value.items()}
+        found |= anatomy_of_module(name, module)
+    found.pop(".forward", None)  # the model's own name is ""
     return found
 
 

@@ -28,17 +28,17 @@ class LastOutput:
     """
 
     def __init__(self, part: Denoiser, policy: Policy, clock: Clock) -> None:
+        self.part = part
         self.adapter = part.adapter
         self.policy = policy
         self.clock = clock
-        self.parameters = list(part.parameters)
         self.repeated = 0
         self._run = self._step = self._lane = -1
         self._full = True
         self._kept: dict[tuple[int, Hashable], Any] = {}
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call = dict(zip(self.parameters, args, strict=False)) | kwargs
+        call = self.part.bind(args, kwargs)
         timestep = self.adapter.timestep
         clock = self.clock.tick(None if timestep is None else call[timestep], call[self.adapter.sample])
         if clock is None:
