@@ -23,6 +23,10 @@ class Limits:
         gallery: comparisons that one visitor's gallery keeps.
         visits: visitors whose results are kept; the one who was idle for longest makes room.
         models: pipelines in memory; the one that was not used for longest makes room.
+        visitor_bytes: uploads of one address that are kept.
+        all_bytes: uploads of everybody that are kept.
+        request_seconds: in which the whole of a request has to arrive.
+        order_seconds: for which a place is kept for a run that was announced and did not come.
         idle_seconds: after so long without a request a visitor's files are deleted.
     """
 
@@ -37,6 +41,10 @@ class Limits:
     gallery: int = 12
     visits: int = 100
     models: int = 5
+    visitor_bytes: int = 64 * 2**20
+    all_bytes: int = 512 * 2**20
+    request_seconds: int = 60
+    order_seconds: int = 30
     idle_seconds: int = 3600
 
     def __post_init__(self) -> None:
