@@ -45,9 +45,11 @@ def refuse_quietly(page: gr.Blocks) -> None:
     """Answer values that no page sends in one sentence: gradio prints a traceback for each."""
     read = page.preprocess_data
 
-    async def quiet(*args: Any, **options: Any) -> Any:
+    async def quiet(event: Any, *args: Any, **options: Any) -> Any:
+        if event.fn is None:  # its work is the browser's, which does not send it
+            raise gr.Error("There is nothing to do for the server.", print_exception=False)
         try:
-            return await read(*args, **options)
+            return await read(event, *args, **options)
         except gr.Error as error:
             error.print_exception = False
             raise

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from mmcache.errors import shown
+
 
 class LimitError(ValueError):
     """More was asked for than the server gives; the message says how much it gives."""
@@ -66,7 +68,9 @@ class Limits:
         most = getattr(self, name)
         if asked > most:
             what = name.replace("_", " ")
-            raise LimitError(f"{what}: {asked} asked for, and this server gives at most {most}. Take fewer.")
+            raise LimitError(
+                f"{what}: {shown(asked)} asked for, and this server gives at most {most}. Take fewer."
+            )
 
     def in_words(self) -> str:
         """The limits that a visitor meets, as one sentence."""

@@ -61,7 +61,9 @@ def build(service: Service) -> gr.Blocks:
 
         def restore(request: gr.Request) -> list[Any]:
             try:
-                asked = read_query(dict(request.query_params), defaults, limits)
+                asked = read_query(
+                    dict(request.query_params), defaults, limits, service.plans, service.models.offer
+                )
             except ValueError as error:
                 warn_visitor(ValueError(f"This page's link asks for something that cannot be: {error}"))
                 asked = None

@@ -12,8 +12,8 @@ from mmcache_demos.app.controlnet_board import controlnet_board
 from mmcache_demos.app.controls import Components, caching_controls, prompt_control, sampling_controls
 from mmcache_demos.app.demo_tabs import DrawingTab
 from mmcache_demos.app.first_picture_board import first_picture_board
-from mmcache_demos.app.inpainting_board import inpainting_board
 from mmcache_demos.app.guards import RUNS
+from mmcache_demos.app.inpainting_board import inpainting_board
 from mmcache_demos.app.link import query_of
 from mmcache_demos.app.messages import told_to_visitor
 from mmcache_demos.app.model_plans import family_for, recommended_plan

@@ -187,7 +187,7 @@ class Visits:
                     self._visits.pop(name).forget()
 
     def runs_beside(self, session: str) -> int:
-        """How many runs go on or wait, of all visitors but one: what a queue holds, and what was announced."""
+        """How many runs of all visitors but one go on, wait in a queue, or were announced just now."""
         with self._lock:
             held = Counter(self.held())
             known = Counter({name: visit.runs for name, visit in self._visits.items()})
