@@ -1,4 +1,4 @@
-"""What every request of a stranger passes before gradio reads it: size, time, how much is laid down, log-in."""
+"""What every request passes before gradio reads it: its size, its time, what is laid down, log-ins."""
 
 import asyncio
 import json

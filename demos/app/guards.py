@@ -1,4 +1,4 @@
-"""What gradio does before our own functions are asked, made safe: its queue, its reading of values, its editor."""
+"""What gradio does before our own functions are asked, made safe: its queue, its values, its editor."""
 
 import io
 from collections import OrderedDict

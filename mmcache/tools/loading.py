@@ -15,13 +15,16 @@ class ModelNotFoundError(ValueError):
     """There is no pipeline under this name; the message says where it was looked for."""
 
 
-def load_pipeline(model: str | Path, device: str = "auto", dtype: str = "auto") -> DiffusionPipeline:
+def load_pipeline(
+    model: str | Path, device: str = "auto", dtype: str = "auto", revision: str | None = None
+) -> DiffusionPipeline:
     """Load a pipeline.
 
     Args:
         model: a folder as `save_pretrained` writes it, or an id on the Hugging Face hub.
         device: of torch, such as "cuda:1"; "auto" takes the first of cuda, mps and cpu that is there.
         dtype: "float32", "float16", "bfloat16"; "auto" is float32 on a CPU and float16 elsewhere.
+        revision: of a model on the hub: a commit, a tag or a branch. A commit is the same model for ever.
 
     Raises:
         ModelNotFoundError: no such folder, not a pipeline, or no such id (or no way to the hub).
@@ -29,7 +32,8 @@ def load_pipeline(model: str | Path, device: str = "auto", dtype: str = "auto") 
     """
     place = find_device(device)
     kind = find_dtype(dtype, place)
-    return _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline").to(place)
+    loaded = _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline", revision)
+    return loaded.to(place)
 
 
 def load_part(cls: Any, model: str | Path, dtype: torch.dtype) -> Any:
@@ -52,8 +56,10 @@ def is_hub_id(model: str) -> bool:
     return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
 
 
-def _load(cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str) -> Any:
-    """From a folder that has the file `index`, or from the hub."""
+def _load(
+    cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str, revision: str | None = None
+) -> Any:
+    """From a folder that has the file `index`, or from the hub; weights are safetensors, which run no code."""
     source = Path(model).expanduser()
     if os.path.lexists(source):
         if not (source / index).is_file():
@@ -61,6 +67,8 @@ def _load(cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: s
                 f"{model}: is not {wanted}, there is no {index} in it "
                 f"(wanted a folder as save_pretrained(folder) writes it)"
             )
+        if revision is not None:
+            raise ModelNotFoundError(f"{model}: is a folder, and a revision is one of the hub's: leave it out")
         failed = f"{model}: cannot be loaded as {wanted}"
     elif not is_hub_id(str(model)):
         raise ModelNotFoundError(f"{model}: there is no such folder ({source.absolute()})")
@@ -68,7 +76,9 @@ def _load(cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: s
         source = str(model)  # type: ignore[assignment]
         failed = f"{model}: there is no such folder here, and the Hugging Face hub did not give it"
     try:
-        return cls.from_pretrained(source, torch_dtype=dtype)
+        # Without `use_safetensors`, a file of pickle would be run where there is no other.
+        options = {} if revision is None else {"revision": revision}
+        return cls.from_pretrained(source, torch_dtype=dtype, use_safetensors=True, **options)
     except Exception as error:  # what three libraries raise for broken folders and a missing network
         raise ModelNotFoundError(f"{failed}: {beginning(error)}") from error
 
