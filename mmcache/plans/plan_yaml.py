@@ -3,14 +3,13 @@
 A few bytes of YAML can stand for gigabytes (aliases of aliases), and a path can lead to an endless pipe.
 """
 
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mmcache.errors import shown
+from mmcache.plans.regular_file import read_regular
 
 MOST_BYTES = 2**18  # the largest plan that calibration writes, of 1,000 steps, has a third
 MOST_DEEP = 12  # lists and mappings within each other; a plan has 4
@@ -74,7 +73,7 @@ def read_plain(path: Path) -> Any:
         ValueError: why it cannot be read, without the path.
         FileNotFoundError: it is not there.
     """
-    text = read_regular(path)
+    text = read_regular(path, MOST_BYTES)
     try:
         return yaml.load(text, PlainLoader)
     except yaml.MarkedYAMLError as error:
@@ -82,33 +81,3 @@ def read_plain(path: Path) -> Any:
         raise ValueError(f"not YAML that is read here: {line}{error.problem}") from None
     except Exception as error:  # PyYAML raises half a dozen others for values such as `!!int x`
         raise ValueError(f"not YAML: {error or type(error).__name__}") from None
-
-
-def read_regular(path: Path) -> str:
-    """The text of a regular file of bounded size; a pipe or a device is not waited for.
-
-    Raises:
-        ValueError: it is none.
-        FileNotFoundError: it is not there.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
-        raise ValueError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ValueError("cannot be read, since it is no regular file")
-        with os.fdopen(handle, "rb", closefd=False) as opened:
-            content = opened.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from None
-    finally:
-        os.close(handle)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"cannot be read, since it has more than {MOST_BYTES // 1024} KiB")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("cannot be read, since it is no text in UTF-8") from None

@@ -68,7 +68,9 @@ def _load(
                 f"(wanted a folder as save_pretrained(folder) writes it)"
             )
         if revision is not None:
-            raise ModelNotFoundError(f"{model}: is a folder, and a revision is one of the hub's: leave it out")
+            raise ModelNotFoundError(
+                f"{model}: is a folder, a revision is one of the hub: leave it out"
+            )
         failed = f"{model}: cannot be loaded as {wanted}"
     elif not is_hub_id(str(model)):
         raise ModelNotFoundError(f"{model}: there is no such folder ({source.absolute()})")

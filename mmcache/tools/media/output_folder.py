@@ -29,7 +29,7 @@ def check_output(folder: Path, names: tuple[str, ...] = ()) -> None:
     for path in (folder, *folder.parents):
         if os.path.lexists(path) and not os.path.isdir(path):
             raise NotADirectoryError(f"{folder}: nothing can be written there, {path} is not a folder")
-    if folder.is_dir() and os.access(folder, os.W_OK):
+    if os.path.isdir(folder) and os.access(folder, os.W_OK):
         finish_writing(folder)
     made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     probe = folder / f".mmcache-{os.getpid()}"
