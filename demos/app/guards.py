@@ -57,7 +57,7 @@ def refuse_quietly(page: gr.Blocks) -> None:
             words = str(error).partition("\n")[0][:200]
             raise gr.Error(in_a_toast(ValueError(words)), print_exception=False) from None
 
-    page.preprocess_data = quiet  # type: ignore[method-assign]
+    page.preprocess_data = quiet  # type: ignore[assignment, method-assign]
 
 
 def guard_editor(editor: gr.ImageEditor, limits: Limits) -> None:

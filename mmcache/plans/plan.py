@@ -59,7 +59,8 @@ class Plan:
     def branch_at(self, step: int) -> int:
         """The branch of a cached step; the last one beyond the end, where a run's length is not known."""
         if isinstance(self.branch, tuple):
-            return self.branch[min(step, len(self.branch) - 1)]
+            last: int = self.branch[min(step, len(self.branch) - 1)]
+            return last
         return self.branch  # type: ignore[return-value]
 
     @property

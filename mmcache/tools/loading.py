@@ -59,7 +59,7 @@ def is_hub_id(model: str) -> bool:
 def _load(
     cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str, revision: str | None = None
 ) -> Any:
-    """From a folder that has the file `index`, or from the hub; weights are safetensors, which run no code."""
+    """From a folder that has the file `index`, or from the hub; only safetensors, which run no code."""
     source = Path(model).expanduser()
     if os.path.lexists(source):
         if not (source / index).is_file():
@@ -68,9 +68,7 @@ def _load(
                 f"(wanted a folder as save_pretrained(folder) writes it)"
             )
         if revision is not None:
-            raise ModelNotFoundError(
-                f"{model}: is a folder, a revision is one of the hub: leave it out"
-            )
+            raise ModelNotFoundError(f"{model}: is a folder, a revision is one of the hub: leave it out")
         failed = f"{model}: cannot be loaded as {wanted}"
     elif not is_hub_id(str(model)):
         raise ModelNotFoundError(f"{model}: there is no such folder ({source.absolute()})")
