@@ -80,6 +80,28 @@ def test_any_options_are_a_run_or_one_line(command, monkeypatch, tmp_path):
             assert len(line) <= MOST + 20
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["generate", "--count", "9" * 30], ["generate", "--steps", "9" * 30]),
+        *(["compare", "--repeats", "9" * 30], ["compare", "--seed", "9" * 30]),
+        *(["sweep", "--steps", "9" * 30], ["sweep", "--seeds", "9" * 30], ["sweep", "--batch", "9" * 30]),
+        *(["sweep", "--intervals", "9" * 30], ["sweep", "--count", "9" * 30], ["tune", "--count", "9" * 30]),
+    ],
+)
+def test_no_count_is_endless(words, monkeypatch, tmp_path):
+    def stop(self, inputs):
+        raise ValueError("the model would be loaded now")
+
+    monkeypatch.setattr(GenerationRequest, "load", stop)
+    started = time.monotonic()
+    more = ["--speedup", "2"] if words[0] == "tune" else []
+    done = CliRunner().invoke(app, [*words, *more, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert "would be loaded" not in done.stderr, "found before the model is loaded"
+    assert time.monotonic() - started < 20
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode())))
 def test_a_file_of_prompts_is_lines_of_text_or_refused(content, tmp_path):

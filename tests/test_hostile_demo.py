@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mmcache_demos.app.allowances import LogIns
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
-from mmcache_demos.app.gate import LogIns
 from mmcache_demos.app.limits import LimitError, Limits
 from mmcache_demos.app.link import read_query
 from mmcache_demos.app.server import Server, serving

@@ -43,7 +43,7 @@ def generate(
         from mmcache.tools.comparison.video_comparison import fps_of
         from mmcache.tools.media.ffmpeg import require_ffmpeg
         from mmcache.tools.media.output_folder import check_output, write_files
-        from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
+        from mmcache.tools.running.call_settings import check_count, check_counts, check_prompt, settings_of
         from mmcache.tools.running.requests import image_requests
         from mmcache.tools.running.runner import running
 
@@ -51,6 +51,7 @@ def generate(
         task = request.selected_task
         if task.generates_video:
             require_ffmpeg()
+        check_count("count", count)
         suffix = ".mp4" if task.generates_video else ".png"
         check_output(out, tuple(f"seed-{seed + number}{suffix}" for number in range(count)))
         check_prompt(prompt)

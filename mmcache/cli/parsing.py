@@ -72,6 +72,10 @@ def find_prompts(
     Raises:
         ValueError: a file that is missing or without (enough) prompts.
     """
+    from mmcache.tools.running.call_settings import check_count
+
+    if count is not None:
+        check_count("count", count)
     if file is not None:
         return prompts_in(file, count), []
     if miniature is None:
