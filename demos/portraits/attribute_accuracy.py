@@ -38,7 +38,7 @@ def as_asked(
     Args:
         classifier: names what it sees.
         asked: what was asked for.
-        pixels: what was drawn, uint8 (N, 64, 64, 3).
+        pixels: what was drawn, uint8 (N, 128, 128, 3).
     """
     return [
         {field: seen[field] == getattr(portrait, field) for field in sorted(words.named & seen.keys())}

@@ -3,11 +3,13 @@
 Names on the left are the words of the captions; names on the right are the parts of the
 package python-avatars. Its shirt graphics and its look-alikes of film and history characters
 are left out. The colours are ours: the package's own are too close to each other to be told
-apart at 64 x 64 pixels.
+apart in small images.
 """
 
 import random
 from dataclasses import dataclass
+
+SIZE = 128  # pixels of a portrait's image in each direction
 
 HAIR_STYLES = {
     "bald": "NONE",
@@ -49,7 +51,7 @@ FABRIC_COLORS = {
     "green": "#179544",
     "yellow": "#ffd400",
 }
-# Mouth, eyes and eyebrows belong together, so that an expression reads at 64 pixels.
+# Mouth, eyes and eyebrows belong together, so that an expression reads in a small image.
 EXPRESSIONS = {
     "smiling": ("SMILE", "HAPPY", "DEFAULT"),
     "sad": ("SAD", "DEFAULT", "SAD_CONCERNED"),

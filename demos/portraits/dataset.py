@@ -3,13 +3,12 @@
 import multiprocessing
 import os
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from mmcache_demos.portraits.attributes import Portrait, random_portrait
+from mmcache_demos.portraits.attributes import SIZE, Portrait, random_portrait
 
 # Portraits of different splits never share a seed.
 SPLIT_OFFSETS = {
@@ -27,29 +26,25 @@ def seeds(split: str, count: int) -> range:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Portraits and their images, uint8 of shape (count, size, size, 3), in the same order."""
+    """Portraits and their images, uint8 of shape (count, 128, 128, 3), in the same order."""
 
     portraits: list[Portrait]
     pixels: np.ndarray
 
 
-def pictures(split: str, count: int, folder: Path, size: int = 64) -> Pictures:
-    """The first `count` images of a split, rendered unless `folder` already holds them.
-
-    Args:
-        size: width and height in pixels.
-    """
+def pictures(split: str, count: int, folder: Path) -> Pictures:
+    """The first `count` images of a split, rendered unless `folder` already holds them."""
     portraits = [random_portrait(seed) for seed in seeds(split, count)]
-    stored = folder / (f"{split}-{count}.npy" if size == 64 else f"{split}-{count}-{size}px.npy")
+    stored = folder / f"{split}-{count}-{SIZE}px.npy"
     if not stored.exists():
         # Here, since whoever only judges pictures needs nothing to draw them with.
         from mmcache_demos.portraits.drawing import draw
 
         folder.mkdir(parents=True, exist_ok=True)
-        pixels = np.empty((count, size, size, 3), np.uint8)
+        pixels = np.empty((count, SIZE, SIZE, 3), np.uint8)
         # spawn: forking a process that has used torch's threads can hang.
         with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-            drawn = pool.imap(partial(draw, size=size), portraits, chunksize=64)
+            drawn = pool.imap(draw, portraits, chunksize=64)
             for index, picture in enumerate(tqdm(drawn, f"drawing {split}", total=count)):
                 pixels[index] = picture
         unfinished = stored.with_suffix(".unfinished.npy")

@@ -11,8 +11,8 @@ from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.attributes import Portrait
 from mmcache_demos.portraits.captions import caption
 from mmcache_demos.portraits.models import tokenize
+from mmcache_demos.portraits.places import eye_and_mouth_weights
 
-BATCH = 16
 CAPTIONS_EACH = 4  # ways in which each picture is described
 NO_CAPTION_SHARE = 0.1  # of the batch learns to draw without a caption, for classifier-free guidance
 SNR_LIMIT = 5.0
@@ -40,49 +40,37 @@ def loss_weights(noise: DDIMScheduler) -> torch.Tensor:
     return (snr.clamp(max=SNR_LIMIT) + 1) / (snr + 1)
 
 
-def place_weights(size: torch.Size) -> torch.Tensor:
-    """Weight of each place of a latent, with mean 1: the face counts four times as much as the rest.
-
-    It is a fifth of the picture and carries glasses, facial hair and expression. With equal weights,
-    hair, hats and clothes were drawn as asked after 1,800 iterations, and these were not.
-    """
-    height, width = size
-    weights = torch.ones(size)
-    weights[round(0.3 * height) : round(0.75 * height), round(0.25 * width) : round(0.75 * width)] = 4.0
-    return weights / weights.mean()
-
-
 def velocity_loss(
     predict: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
     noise: DDIMScheduler,
     latents: torch.Tensor,
     device: torch.device | str,
-    weigh_places: Callable[[torch.Size], torch.Tensor] = place_weights,
+    batch: int,
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`.
 
     Args:
-        predict: from the numbers of the chosen pictures (B,), their noisy latents (B, 4, 16, 16) and
-            timesteps (B,) to velocities.
+        predict: from the numbers of the chosen images (B,), on the CPU, their noisy latents
+            (B, 4, 16, 16) and timesteps (B,) to velocities.
         noise: adds the noise; its prediction type must be velocity.
         latents: scaled, (N, 4, 16, 16).
-        weigh_places: from a latent's height and width to how much each place counts.
+        device: where `predict` works; the latents are kept there.
+        batch: images of a step, over all processes.
     """
     weights = loss_weights(noise).to(device)
-    places = weigh_places(latents.shape[-2:]).to(device)
-
-    batch = BATCH // workers.count()
+    places = eye_and_mouth_weights(latents.shape[-2:]).to(device)
+    latents, batch = latents.to(device), batch // workers.count()
 
     def loss(step: int) -> torch.Tensor:
         chosen = torch.randint(len(latents), (batch,))
-        clean = latents[chosen].to(device)
+        clean = latents[chosen.to(device)]
         # Evenly spread over the batch: the same mean as independent draws, less variance.
         times = ((torch.arange(batch) + torch.rand(batch)) / batch * len(weights)).long().to(device)
         added = torch.randn_like(clean)
         noisy = noise.add_noise(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
         noisy = noisy.contiguous(memory_format=torch.channels_last)
         wanted = noise.get_velocity(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
-        errors = ((predict(chosen, noisy, times) - wanted).square() * places).mean(dim=(1, 2, 3))
+        errors = ((predict(chosen, noisy, times).float() - wanted).square() * places).mean(dim=(1, 2, 3))
         return (weights[times] * errors).mean()
 
     return loss
@@ -109,7 +97,7 @@ def denoiser_loss(
     captions: torch.Tensor,
     no_caption: torch.Tensor,
     device: torch.device | str,
-    weigh_places: Callable[[torch.Size], torch.Tensor] = place_weights,
+    batch: int,
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`, of a denoiser and the text encoder trained with it.
 
@@ -119,11 +107,11 @@ def denoiser_loss(
         latents: scaled, (N, 4, 16, 16).
         captions: token ids, (N, ways to say it, 40).
         no_caption: the token ids of the empty prompt, (40,).
-        weigh_places: from a latent's height and width to how much each place counts.
+        batch: images of a step, over all processes.
     """
 
     def predict(chosen: torch.Tensor, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         ids = random_captions(captions, no_caption, chosen).to(device)
         return unet(noisy, times, text_encoder(ids).last_hidden_state).sample
 
-    return velocity_loss(predict, noise, latents, device, weigh_places)
+    return velocity_loss(predict, noise, latents, device, batch)

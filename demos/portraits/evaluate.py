@@ -33,7 +33,7 @@ def asked_and_named(classifier: AttributeClassifier, captions: list[Caption], wa
 
     Args:
         wanted: the portraits behind the captions.
-        pixels: the pictures drawn from the captions, uint8 (N, 64, 64, 3) or larger.
+        pixels: the pictures drawn from the captions, uint8 (N, 128, 128, 3) or larger.
     """
     asked = [Asked(portrait, text) for portrait, text in zip(wanted, captions, strict=True)]
     found: dict[str, list[bool]] = {field: [] for field in VALUES}
@@ -46,7 +46,7 @@ def asked_and_named(classifier: AttributeClassifier, captions: list[Caption], wa
 def draw_captions(
     pipeline: DiffusionPipeline, texts: list[str], steps: int, guidance: float, seed: int, **call: Any
 ) -> np.ndarray:
-    """Pictures of the texts, uint8 (N, 64, 64, 3).
+    """Pictures of the texts, uint8 (N, 128, 128, 3).
 
     Args:
         call: more arguments of the pipeline.
@@ -64,7 +64,7 @@ def draw_captions(
 
 
 def contact_sheet(pixels: np.ndarray, columns: int = 8, enlarge: int = 2) -> Image.Image:
-    """Pictures (N, 64, 64, 3) side by side, row by row; a last row that is not full is left out."""
+    """Pictures (N, 128, 128, 3) side by side, row by row; a last row that is not full is left out."""
     rows = [
         np.concatenate(pixels[start : start + columns], axis=1)
         for start in range(0, len(pixels) - columns + 1, columns)

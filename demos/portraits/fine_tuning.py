@@ -58,7 +58,7 @@ class TrainingData:
 
     Attributes:
         portraits: what the pictures show.
-        pixels: uint8, (N, 64, 64, 3).
+        pixels: uint8, (N, 128, 128, 3).
         latents: of the pictures, (N, 4, 16, 16).
         captions: token ids, (N, ways to say it, 40).
         no_caption: token ids of the empty prompt, (40,).

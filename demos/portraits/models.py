@@ -11,20 +11,20 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from mmcache_demos.portraits.drawing import SIZE
+from mmcache_demos.portraits.attributes import SIZE
 
-LATENT_SIZE = SIZE // 4
+LATENT_SIZE = SIZE // 8
 LATENT_CHANNELS = 4
 TEXT_LENGTH = 40  # tokens, with the two that mark start and end
 TEXT_WIDTH = 128
 
 
 def autoencoder() -> AutoencoderKL:
-    """Pictures (N, 3, 64, 64) to latents (N, 4, 16, 16) and back."""
+    """Images (N, 3, 128, 128) to latents (N, 4, 16, 16) and back; cheap where there are many pixels."""
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(24, 48, 64),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(24, 48, 96, 128),
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,

@@ -17,8 +17,6 @@ from mmcache_demos.portraits.captions import caption
 from mmcache_demos.portraits.dataset import seeds
 from mmcache_demos.portraits.models import tokenize
 
-BATCH = 64
-
 
 class Reader(nn.Module):
     """A text encoder and a linear guess of every attribute, from its last embedding."""
@@ -40,12 +38,17 @@ class Reader(nn.Module):
 
 
 def reading_loss(
-    reader: Reader, tokens: CLIPTokenizer, pictures: int, device: torch.device | str
+    reader: Reader, tokens: CLIPTokenizer, pictures: int, device: torch.device | str, batch: int
 ) -> Callable[[int], torch.Tensor]:
-    """The loss of a step, for `training.train`, over captions of the training portraits."""
+    """The loss of a step, for `training.train`, over captions of the training portraits.
+
+    Args:
+        pictures: how many portraits there are.
+        batch: captions of a step, over all processes.
+    """
 
     def loss(step: int) -> torch.Tensor:
-        chosen = torch.randint(pictures, (BATCH // workers.count(), 2)).tolist()
+        chosen = torch.randint(pictures, (batch // workers.count(), 2)).tolist()
         first = seeds("train", 1).start
         portraits = [random_portrait(first + number) for number, _ in chosen]
         captions = [caption(p, way) for p, (_, way) in zip(portraits, chosen, strict=True)]

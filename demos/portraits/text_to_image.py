@@ -17,6 +17,7 @@ from mmcache_demos.portraits import autoencoder, denoiser, models, workers
 from mmcache_demos.portraits.attributes import random_portrait
 from mmcache_demos.portraits.captions import caption
 from mmcache_demos.portraits.dataset import Pictures, pictures, seeds
+from mmcache_demos.portraits.fine_tuning import shipped_parts
 from mmcache_demos.portraits.reading import Reader, reading_loss
 from mmcache_demos.portraits.training import Recipe, averaged_weights, train
 
@@ -25,7 +26,12 @@ HELD_OUT = 256  # pictures that only measure the autoencoder
 
 @dataclass(frozen=True)
 class Setup:
-    """Where to train, on how much, for how long, and where to put the result."""
+    """Where to train, on how much, for how long, and where to put the result.
+
+    Attributes:
+        begin: folder of a pipeline whose denoiser and text encoder are trained on, and to whose latents the
+            autoencoder's stay close; without it, all begins at random.
+    """
 
     work: Path
     out: Path
@@ -34,6 +40,7 @@ class Setup:
     autoencoder: Recipe
     reader: Recipe
     denoiser: Recipe
+    begin: Path | None = None
 
     def training_pictures(self) -> Pictures:
         return pictures("train", self.pictures, self.work / "pictures")
@@ -69,9 +76,8 @@ def train_autoencoder(setup: Setup) -> None:
     vae = models.autoencoder()
     nn.Module.to(vae, setup.device)
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # wrapped by diffusers
-    loss = autoencoder.autoencoder_loss(
-        autoencoder.encode_and_decode(vae), data.pixels, setup.autoencoder.iterations, setup.device
-    )
+    anchor = shipped_parts(setup.device, setup.begin).vae if setup.begin else None
+    loss = autoencoder.autoencoder_loss(vae, data.pixels, setup.autoencoder, setup.device, anchor)
 
     def report(averaged: AutoencoderKL, step: int) -> None:
         decibels = autoencoder.psnr(averaged, held_out.pixels)
@@ -94,17 +100,21 @@ def encode_pictures(setup: Setup) -> None:
 
 
 def caption_tokenizer(setup: Setup) -> CLIPTokenizer:
-    """The tokenizer learned from captions of the first training pictures."""
+    """The tokenizer to begin with, else one learned from captions of the first training images."""
+    if setup.begin:
+        return CLIPTokenizer.from_pretrained(setup.begin, subfolder="tokenizer")
     numbers = seeds("train", min(setup.pictures, 8192))
     return models.tokenizer(caption(random_portrait(number), number).text for number in numbers)
 
 
 def train_reader(setup: Setup) -> None:
-    """Gives the text encoder its start."""
+    """Gives the text encoder its start, unless training begins with one."""
+    if setup.begin:
+        return
     tokens = caption_tokenizer(setup)
     torch.manual_seed(setup.reader.seed)
     reader = Reader(models.text_encoder(tokens)).to(setup.device)
-    loss = reading_loss(reader, tokens, setup.pictures, setup.device)
+    loss = reading_loss(reader, tokens, setup.pictures, setup.device, setup.reader.batch)
     train(reader, loss, setup.reader, setup.reader_checkpoint)
 
 
@@ -117,15 +127,24 @@ class Conditioned(nn.Module):
         self.text_encoder = text_encoder
 
 
+def begun_denoiser(setup: Setup, tokens: CLIPTokenizer) -> Conditioned:
+    """U-Net and text encoder as their training begins."""
+    if setup.begin:
+        begun = shipped_parts("cpu", setup.begin)
+        begun.unet.register_to_config(_name_or_path="")  # a folder of this machine, which nobody else has
+        return Conditioned(begun.unet, begun.text_encoder).requires_grad_(True)
+    text_encoder = models.text_encoder(tokens)
+    Reader(text_encoder).load_state_dict(averaged_weights(setup.reader_checkpoint))
+    return Conditioned(models.unet(), text_encoder)
+
+
 def train_denoiser(setup: Setup) -> None:
     """Trains U-Net and text encoder together, and exports the pipeline at every checkpoint."""
     portraits = setup.training_pictures().portraits
     vae = AutoencoderKL.from_pretrained(setup.trained_autoencoder)
     tokens = caption_tokenizer(setup)
     torch.manual_seed(setup.denoiser.seed)
-    text_encoder = models.text_encoder(tokens)
-    Reader(text_encoder).load_state_dict(averaged_weights(setup.reader_checkpoint))
-    trained = Conditioned(models.unet(), text_encoder).to(setup.device)
+    trained = begun_denoiser(setup, tokens).to(setup.device)
     trained.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
     loss = denoiser.denoiser_loss(
         trained.unet,
@@ -135,6 +154,7 @@ def train_denoiser(setup: Setup) -> None:
         denoiser.tokenized_captions(tokens, portraits),
         models.tokenize(tokens, [""])[0],
         setup.device,
+        setup.denoiser.batch,
     )
 
     def export(averaged: Conditioned, step: int) -> None:

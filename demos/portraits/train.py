@@ -20,8 +20,13 @@ def main(
         Path | None, typer.Option(help="Folder of the exported pipeline; default: in the work folder.")
     ] = None,
     pictures: Annotated[int, typer.Option(min=64, help="Pictures to draw.")] = 24_576,
-    autoencoder_iterations: Annotated[int, typer.Option(min=1)] = 3_000,
-    iterations: Annotated[int, typer.Option(min=1, help="Of U-Net and text encoder.")] = 3_600,
+    autoencoder_iterations: Annotated[int, typer.Option(min=1)] = 4_000,
+    autoencoder_batch: Annotated[int, typer.Option(min=2, help="Images of a step.")] = 8,
+    iterations: Annotated[int, typer.Option(min=1, help="Of U-Net and text encoder.")] = 5_000,
+    batch: Annotated[int, typer.Option(min=1, help="Images of a step of U-Net and text encoder.")] = 16,
+    begin: Annotated[
+        Path | None, typer.Option(help="Folder of a pipeline to train on; its latents are kept.")
+    ] = None,
     seed: int = 0,
     device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Default: the cores, or 1 on a GPU.")] = None,
@@ -35,9 +40,10 @@ def main(
         out=out or work / "text-to-image",
         pictures=pictures,
         device=device,
-        autoencoder=Recipe(autoencoder_iterations, learning_rate=1e-3, ema=0.995, seed=seed),
-        reader=Recipe(800, learning_rate=2e-3, ema=0.99, seed=seed),
-        denoiser=Recipe(iterations, learning_rate=1e-3, fall=0.2, ema=0.998, seed=seed),
+        autoencoder=Recipe(autoencoder_iterations, 1.5e-3, autoencoder_batch, ema=0.995, seed=seed),
+        reader=Recipe(800, learning_rate=2e-3, batch=64, ema=0.99, seed=seed),
+        denoiser=Recipe(iterations, 1e-3, batch, fall=0.4, ema=0.998, seed=seed),
+        begin=begin,
     )
     setup.training_pictures()  # drawn here, once, and only read by the workers
     setup.held_out_pictures()

@@ -31,6 +31,7 @@ class Recipe:
 
     iterations: int
     learning_rate: float
+    batch: int = 16  # images of a step, over all processes
     warmup: int = 100  # iterations
     fall: float = 0.5  # share of the iterations
     weight_decay: float = 0.01
@@ -61,7 +62,8 @@ def train(
 
     Args:
         model: all parameters that are trained, on their device.
-        loss: from the step's number to a scalar; called under the step's own random seed.
+        loss: from the step's number to a scalar; called under the step's own random seed, on a GPU with
+            matrix products in bfloat16.
         checkpoint: the file to resume from, if it is there, and to write.
         after_checkpoint: called with the averaged copy and the step, e.g. to write previews.
     """
@@ -69,6 +71,7 @@ def train(
         model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay
     )
     averaged = copy.deepcopy(model).requires_grad_(False).eval()
+    device = next(model.parameters()).device
     step = _resume(checkpoint, model, averaged, optimizer)
     saved_at = time.monotonic()
     model.train()
@@ -79,11 +82,13 @@ def train(
         mininterval=2.0,
         disable=workers.rank() > 0,
     ) as progress:
-        while step < recipe.iterations:
+        finished = step >= recipe.iterations
+        while not finished:
             torch.manual_seed((recipe.seed * 1_000_003 + step) * workers.count() + workers.rank())
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step)
-            value = loss(step)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                value = loss(step)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             workers.average_gradients(model)
@@ -94,7 +99,8 @@ def train(
             progress.update()
             if step % 10 == 0:
                 progress.set_postfix(loss=f"{value.item():.4f}", refresh=False)
-            due = time.monotonic() - saved_at > recipe.checkpoint_seconds or step == recipe.iterations
+            finished = step >= recipe.iterations
+            due = finished or time.monotonic() - saved_at > recipe.checkpoint_seconds
             if due and workers.rank() == 0:
                 _save(checkpoint, model, averaged, optimizer, step)
                 after_checkpoint(averaged, step)

@@ -1,7 +1,7 @@
 """python -m mmcache_demos.portraits.controlnet.evaluate: do pictures follow edges, and still captions?
 
 The edges of fresh portraits are asked for, with their captions, and the drawn pictures' edges are compared
-with them: F1 score with a tolerance of one pixel. Beside it stand the same captions and noise without the
+with them: F1 score with a tolerance of two pixels. Beside it stand the same captions and noise without the
 ControlNet, and the autoencoder's reconstructions of the portraits, which no latent diffusion can surpass.
 Full captions tell much of the shapes, hats and hair for instance; short ones name only the background, and
 leave the shapes to the edges.
@@ -42,10 +42,10 @@ def draw_along(
     guidance: float,
     seed: int,
 ) -> np.ndarray:
-    """Pictures of the texts along the edges, uint8 (N, 64, 64, 3).
+    """Pictures of the texts along the edges, uint8 (N, 128, 128, 3).
 
     Args:
-        lines: edges as pictures, uint8 (N, 64, 64, 3).
+        lines: edges as pictures, uint8 (N, 128, 128, 3).
     """
     pipeline.set_progress_bar_config(disable=True)
     drawn = []

@@ -13,7 +13,8 @@ import typer
 from diffusers import ControlNetModel, UNet2DConditionModel
 
 from mmcache_demos.portraits import workers
-from mmcache_demos.portraits.controlnet.edges import edge_pictures
+from mmcache_demos.portraits.autoencoder import to_tensor
+from mmcache_demos.portraits.controlnet.edges import edges_of
 from mmcache_demos.portraits.denoiser import velocity_loss
 from mmcache_demos.portraits.fine_tuning import (
     Shipped,
@@ -24,8 +25,12 @@ from mmcache_demos.portraits.fine_tuning import (
 )
 from mmcache_demos.portraits.training import Recipe, train
 
-# As many widths as halve 64 pixels to the 16 of the latent; the default halves three times.
-EMBEDDING_WIDTHS = (16, 32, 48)
+EMBEDDING_WIDTHS = (
+    16,
+    24,
+    32,
+    48,
+)  # narrower than the default, and as many: they halve 128 pixels to the latent's 16
 
 
 def edge_controlnet(base: UNet2DConditionModel) -> ControlNetModel:
@@ -36,14 +41,16 @@ def edge_controlnet(base: UNet2DConditionModel) -> ControlNetModel:
 
 
 def controlnet_loss(
-    controlnet: ControlNetModel, base: Shipped, data: TrainingData
+    controlnet: ControlNetModel, base: Shipped, data: TrainingData, batch: int
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`. The U-Net is frozen, and gradients pass through it."""
     base.unet.requires_grad_(False)
 
     def predict(chosen: torch.Tensor, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        lines = torch.tensor(edge_pictures(data.pixels[chosen.numpy()])).permute(0, 3, 1, 2)
-        asked = (lines.float() / 255).to(controlnet.device, memory_format=torch.channels_last)
+        shown = to_tensor(data.pixels[chosen.numpy()], controlnet.device)
+        with torch.autocast(controlnet.device.type, enabled=False):  # edges are where thresholds are passed
+            lines = edges_of((shown + 1) / 2)[:, None].float().expand(-1, 3, -1, -1)
+        asked = lines.contiguous(memory_format=torch.channels_last)
         prompts = random_prompts(base, data, chosen)
         down, middle = controlnet(noisy, times, prompts, controlnet_cond=asked, return_dict=False)
         return base.unet(
@@ -54,7 +61,7 @@ def controlnet_loss(
             mid_block_additional_residual=middle,
         ).sample
 
-    return velocity_loss(predict, base.scheduler, data.latents, controlnet.device)
+    return velocity_loss(predict, base.scheduler, data.latents, controlnet.device, batch)
 
 
 def export(controlnet: ControlNetModel, folder: Path) -> None:
@@ -62,16 +69,16 @@ def export(controlnet: ControlNetModel, folder: Path) -> None:
     copy.deepcopy(controlnet).half().save_pretrained(folder, safe_serialization=True)
 
 
-def learn(recipe: Recipe, pictures: int, work: Path, out: Path, device: str) -> None:
+def learn(recipe: Recipe, pictures: int, work: Path, out: Path, device: str, pipeline: Path | None) -> None:
     """Trains, in all worker processes at once, and exports at every checkpoint."""
-    base = shipped_parts(device)
+    base = shipped_parts(device, pipeline)
     data = training_data(base, pictures, work)
     torch.manual_seed(recipe.seed)
     controlnet = edge_controlnet(base.unet)
     controlnet.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # wrapped by diffusers
     train(
         controlnet,
-        controlnet_loss(controlnet, base, data),
+        controlnet_loss(controlnet, base, data, recipe.batch),
         recipe,
         work / "controlnet.ckpt",
         lambda averaged, step: export(averaged, out),
@@ -83,8 +90,12 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the ControlNet; default: in the work folder.")
     ] = None,
-    pictures: Annotated[int, typer.Option(min=64, help="Pictures to draw.")] = 8192,
+    base: Annotated[
+        Path | None, typer.Option(help="Text-to-image pipeline to build on; default: the shipped one.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=64, help="Images to render.")] = 8192,
     iterations: Annotated[int, typer.Option(min=1)] = 1000,
+    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 16,
     learning_rate: float = 1e-3,
     seed: int = 0,
     device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
@@ -93,9 +104,9 @@ def main(
     """Train a ControlNet of edges for the shipped U-Net, and export it."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     out = out or work / "controlnet"
-    training_data(shipped_parts(device), pictures, work)  # drawn here, once, and only read by the workers
-    recipe = Recipe(iterations, learning_rate, warmup=50, fall=0.3, ema=0.99, seed=seed)
-    workers.run(learn, processes, recipe, pictures, work, out, device)
+    training_data(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers
+    recipe = Recipe(iterations, learning_rate, batch, warmup=50, fall=0.3, ema=0.99, seed=seed)
+    workers.run(learn, processes, recipe, pictures, work, out, device, base)
     print(f"exported to {out}")
 
 

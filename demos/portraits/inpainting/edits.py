@@ -34,7 +34,7 @@ def random_edit(source: Portrait, field: str, seed: int) -> Edit:
 
 
 def changed_pixels(edit: Edit) -> np.ndarray:
-    """Where the pictures before and after the edit differ, bool (64, 64); of shapes, the box around it."""
+    """Where the pictures before and after the edit differ, bool (128, 128); of shapes, the box around it."""
     before, after = draw(edit.source).astype(int), draw(edit.asked).astype(int)
     changed = np.abs(before - after).max(axis=-1) > 16
     if edit.field in BOXED:

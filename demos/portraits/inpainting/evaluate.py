@@ -34,7 +34,7 @@ from mmcache_demos.portraits.inpainting.edits import EDITED, Edit, changed_pixel
 from mmcache_demos.portraits.inpainting.masks import grown
 
 BATCH = 20
-GROWTH = 3  # pixels by which masks are wider than what has to change
+GROWTH = 6  # pixels by which masks are wider than what has to change
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Case:
     """One edit to be made.
 
     Attributes:
-        source: the picture before, uint8 (64, 64, 3).
-        mask: bool (64, 64), True where to paint.
+        source: the picture before, uint8 (128, 128, 3).
+        mask: bool (128, 128), True where to paint.
         text: names the asked value, and most of what else the picture shows.
     """
 
@@ -75,7 +75,7 @@ def cases(count: int) -> list[Case]:
 def fill(
     pipeline: StableDiffusionInpaintPipeline, wanted: list[Case], steps: int, guidance: float, seed: int
 ) -> np.ndarray:
-    """The cases' pictures as the pipeline draws them, uint8 (N, 64, 64, 3)."""
+    """The cases' pictures as the pipeline draws them, uint8 (N, 128, 128, 3)."""
     pipeline.set_progress_bar_config(disable=True)
     drawn = []
     for start in tqdm(range(0, len(wanted), BATCH), "filling masks"):
@@ -95,7 +95,7 @@ def fill(
 
 
 def overlay(pipeline: StableDiffusionInpaintPipeline, wanted: list[Case], drawn: np.ndarray) -> np.ndarray:
-    """The drawn pictures with the source's own pixels outside the masks, uint8 (N, 64, 64, 3)."""
+    """The drawn pictures with the source's own pixels outside the masks, uint8 (N, 128, 128, 3)."""
     return np.stack(
         [
             np.asarray(
@@ -141,7 +141,7 @@ class Outside:
 
 
 def outside(wanted: list[Case], pictures: np.ndarray) -> Outside:
-    """Compare pictures, uint8 (N, 64, 64, 3), with the sources where the masks say to keep them.
+    """Compare pictures, uint8 (N, 128, 128, 3), with the sources where the masks say to keep them.
 
     Pictures that are masked altogether do not count.
     """

@@ -1,11 +1,11 @@
-"""Random masks to train inpainting with, from torch's generator: bool, (64, 64), True where to paint."""
+"""Random masks to train inpainting with, from torch's generator: bool, (128, 128), True where to paint."""
 
 from collections.abc import Callable
 
 import torch
 from torch.nn import functional as F
 
-from mmcache_demos.portraits.drawing import SIZE
+from mmcache_demos.portraits.attributes import SIZE
 
 
 def between(low: float, high: float) -> float:
@@ -14,7 +14,7 @@ def between(low: float, high: float) -> float:
 
 
 def grown(masks: torch.Tensor, pixels: int) -> torch.Tensor:
-    """Masks (N, 64, 64) made wider by some pixels on every side."""
+    """Masks (N, 128, 128) made wider by some pixels on every side."""
     return F.max_pool2d(masks[:, None].float(), 2 * pixels + 1, stride=1, padding=pixels)[:, 0] > 0
 
 
@@ -52,7 +52,9 @@ def strokes() -> torch.Tensor:
     for _ in range(int(between(1, 4))):
         corners = torch.rand(int(between(2, 6)), 2) * SIZE
         line = F.interpolate(corners.T[None], size=64, mode="linear", align_corners=True)[0].T
-        mask |= torch.cdist(places.flatten(0, 1).float(), line).amin(1).view(SIZE, SIZE) < between(3, 8)
+        mask |= torch.cdist(places.flatten(0, 1).float(), line).amin(1).view(SIZE, SIZE) < between(
+            SIZE / 21, SIZE / 8
+        )
     return mask
 
 
@@ -62,20 +64,26 @@ def everything() -> torch.Tensor:
 
 
 SHAPES: tuple[Callable[[], torch.Tensor], ...] = (rectangle, side, blobs, strokes)
-WHOLE_SHARE = 0.05
+WHOLE_SHARE = 0.1  # of the other shapes
 REGION_SHARE = 0.5
-LARGEST_GROWTH = 6  # pixels around a region: people paint beyond what they mean
+LARGEST_GROWTH = 12  # pixels around a region: people paint beyond what they mean
 
 
-def random_mask(region: torch.Tensor) -> torch.Tensor:
-    """A mask of a random kind.
+def random_shapes(count: int) -> torch.Tensor:
+    """Masks of random kinds, bool (N, 128, 128); some cover everything."""
+    kinds = [SHAPES[int(between(0, len(SHAPES)))] for _ in range(count)]
+    return torch.stack([everything() if between(0, 1) < WHOLE_SHARE else shape() for shape in kinds])
+
+
+def random_masks(regions: torch.Tensor, shapes: torch.Tensor) -> torch.Tensor:
+    """A mask for each image, bool (N, 128, 128).
 
     Args:
-        region: what an edit of the picture would change, bool (64, 64); half of the masks are this, wider.
+        regions: what an edit of each image would change, bool (N, 128, 128); half of the masks are
+            this, wider.
+        shapes: the others are random ones of these, bool (M, 128, 128).
     """
-    kind = torch.rand(()).item()
-    if kind < REGION_SHARE:
-        return grown(region[None], int(between(1, LARGEST_GROWTH + 1)))[0]
-    if kind < REGION_SHARE + WHOLE_SHARE:
-        return everything()
-    return SHAPES[int(between(0, len(SHAPES)))]()
+    others = shapes[torch.randint(len(shapes), (len(regions),)).to(shapes.device)]
+    wider = grown(regions, int(between(1, LARGEST_GROWTH + 1)))
+    edits = (torch.rand(len(regions)) < REGION_SHARE).to(regions.device)
+    return torch.where(edits[:, None, None], wider, others)

@@ -19,7 +19,7 @@ from mmcache_demos import GUIDANCE_SCALE, load_miniature
 from mmcache_demos.portraits.inpainting.evaluate import Case, cases
 from mmcache_demos.portraits.inpainting.masks import grown
 
-REACH = 3  # pixels on either side of the mask's border
+REACH = 6  # pixels on either side of the mask's border
 FEWER_STEPS = (2, 3)  # times
 
 PLANS = (
@@ -33,7 +33,7 @@ PLANS = (
 
 
 class Regions(NamedTuple):
-    """Masks, bool (N, 64, 64): where to paint, around the border, and the rest."""
+    """Masks, bool (N, 128, 128): where to paint, around the border, and the rest."""
 
     inside: np.ndarray
     seam: np.ndarray

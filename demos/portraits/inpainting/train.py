@@ -28,8 +28,10 @@ from mmcache_demos.portraits.fine_tuning import (
     training_data,
 )
 from mmcache_demos.portraits.inpainting.edits import changed_pixels_of_a_random_edit
-from mmcache_demos.portraits.inpainting.masks import random_mask
+from mmcache_demos.portraits.inpainting.masks import random_masks, random_shapes
 from mmcache_demos.portraits.training import Recipe, train
+
+SHAPES_DRAWN = 4096  # masks that the images of all steps share
 
 
 def inpainting_unet(base: UNet2DConditionModel) -> UNet2DConditionModel:
@@ -53,8 +55,8 @@ def mask_channels(base: Shipped, pixels: torch.Tensor, masks: torch.Tensor) -> t
     """The five channels that tell the U-Net what to keep, (N, 5, 16, 16), as the pipeline makes them.
 
     Args:
-        pixels: (N, 3, 64, 64) in [-1, 1].
-        masks: bool, (N, 64, 64), True where to paint.
+        pixels: (N, 3, 128, 128) in [-1, 1].
+        masks: bool, (N, 128, 128), True where to paint.
     """
     masks = masks[:, None].float()
     kept = base.vae.encode(pixels * (masks < 0.5)).latent_dist.mean * base.vae.config["scaling_factor"]
@@ -62,26 +64,28 @@ def mask_channels(base: Shipped, pixels: torch.Tensor, masks: torch.Tensor) -> t
 
 
 def inpainting_loss(
-    unet: UNet2DConditionModel, base: Shipped, data: TrainingData, regions: np.ndarray
+    unet: UNet2DConditionModel, base: Shipped, data: TrainingData, regions: np.ndarray, batch: int
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`.
 
     Args:
-        regions: what an edit of each picture would change, bool (N, 64, 64).
+        regions: what an edit of each image would change, bool (N, 128, 128).
+        batch: images of a step, over all processes.
     """
+    shapes = random_shapes(SHAPES_DRAWN).to(unet.device)
 
     def predict(chosen: torch.Tensor, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         pixels = to_tensor(data.pixels[chosen.numpy()], unet.device)
-        masks = torch.stack([random_mask(torch.from_numpy(regions[number])) for number in chosen.tolist()])
-        seen = torch.cat([noisy, mask_channels(base, pixels, masks.to(unet.device))], dim=1)
+        masks = random_masks(torch.from_numpy(regions[chosen.numpy()]).to(unet.device), shapes)
+        seen = torch.cat([noisy, mask_channels(base, pixels, masks)], dim=1)
         seen = seen.contiguous(memory_format=torch.channels_last)
         return unet(seen, times, random_prompts(base, data, chosen)).sample
 
-    return velocity_loss(predict, base.scheduler, data.latents, unet.device)
+    return velocity_loss(predict, base.scheduler, data.latents, unet.device, batch)
 
 
 def regions_of_edits(portraits: list[Portrait], stored: Path) -> np.ndarray:
-    """What a random edit of each portrait would change, bool (N, 64, 64), unless `stored` has it."""
+    """What a random edit of each portrait would change, bool (N, 128, 128), unless `stored` has it."""
     if not stored.exists():
         # spawn: forking a process that has used torch's threads can hang.
         with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
@@ -107,15 +111,17 @@ def export(unet: UNet2DConditionModel, folder: Path) -> None:
     stored.save_pretrained(folder / "unet", safe_serialization=True)
 
 
-def fine_tune(recipe: Recipe, pictures: int, work: Path, out: Path, device: str) -> None:
+def fine_tune(
+    recipe: Recipe, pictures: int, work: Path, out: Path, device: str, pipeline: Path | None
+) -> None:
     """Trains, in all worker processes at once, and exports at every checkpoint."""
-    base = shipped_parts(device)
+    base = shipped_parts(device, pipeline)
     data, regions = learned_from(base, pictures, work)
     unet = inpainting_unet(base.unet)
     unet.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # wrapped by diffusers
     train(
         unet,
-        inpainting_loss(unet, base, data, regions),
+        inpainting_loss(unet, base, data, regions, recipe.batch),
         recipe,
         work / "inpainting.ckpt",
         lambda averaged, step: export(averaged, out),
@@ -127,8 +133,12 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the U-Net; default: in the work folder.")
     ] = None,
-    pictures: Annotated[int, typer.Option(min=64, help="Pictures to draw.")] = 8192,
+    base: Annotated[
+        Path | None, typer.Option(help="Text-to-image pipeline to build on; default: the shipped one.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=64, help="Images to render.")] = 8192,
     iterations: Annotated[int, typer.Option(min=1)] = 1000,
+    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 16,
     learning_rate: float = 1e-3,
     seed: int = 0,
     device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
@@ -137,9 +147,9 @@ def main(
     """Fine-tune the shipped U-Net for inpainting, and export it."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     out = out or work / "inpainting"
-    recipe = Recipe(iterations, learning_rate, warmup=50, fall=0.3, ema=0.99, seed=seed)
-    learned_from(shipped_parts(device), pictures, work)  # drawn here, once, and only read by the workers
-    workers.run(fine_tune, processes, recipe, pictures, work, out, device)
+    recipe = Recipe(iterations, learning_rate, batch, warmup=50, fall=0.3, ema=0.99, seed=seed)
+    learned_from(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers
+    workers.run(fine_tune, processes, recipe, pictures, work, out, device, base)
     print(f"exported to {out}")
 
 

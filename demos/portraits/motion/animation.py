@@ -8,14 +8,16 @@ from diffusers import DDIMScheduler, UNetMotionModel
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import nn
 
+from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.denoiser import NO_CAPTION_SHARE, loss_weights
 from mmcache_demos.portraits.motion.motions import FRAMES
+from mmcache_demos.portraits.training import Recipe
 
-BATCH_FRAMES = 16  # of all clips that one process sees in a step
 # Until which share of the iterations a step sees how many frames of each clip. Single frames come first:
 # they teach where a motion has moved the portrait to by then, and to draw it there, from sixteen clips
 # in every step. What holds the frames of a clip together needs several, and comes last.
 STAGES = ((0.5, 1), (0.85, 4), (1.0, 8))
+LAST_STAGE = STAGES[-2][0]  # the share at which it begins
 # Between which shares of the iterations the tokens of all frames turn from what the seen frame needs to what
 # they say when clips are drawn, see `tokens_for_frames`.
 TURN = (0.12, 0.42)
@@ -26,7 +28,7 @@ TIME_POWER = 0.6
 
 def frames_seen(share: float) -> int:
     """How many frames of each clip a step sees when a share of the iterations is done."""
-    return next(frames for until, frames in STAGES if share < until)
+    return next((frames for until, frames in STAGES if share < until), FRAMES)
 
 
 def tokens_for_frames(
@@ -60,7 +62,9 @@ def animation_loss(
     captions: torch.Tensor,
     poses: torch.Tensor,
     no_caption: torch.Tensor,
-    iterations: int,
+    recipe: Recipe,
+    device: torch.device | str,
+    begin_at: float = 0.0,
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`. The noise of frames is independent, as pipelines sample it.
 
@@ -73,30 +77,36 @@ def animation_loss(
         captions: token ids, (N, 40).
         poses: what their frame tokens say of the portrait, see `words.pose_directions`, (N, 8, width).
         no_caption: the token ids of the empty prompt, (40,).
-        iterations: of the whole training.
+        recipe: of the whole training; its batch is a number of frames.
+        device: where the denoiser is; latents, captions and poses are kept there.
+        begin_at: the share of the stages that the denoiser has behind it.
     """
-    weights = loss_weights(noise)
+    weights = loss_weights(noise).to(device)
+    latents, captions, poses, no_caption = (
+        tensor.to(device) for tensor in (latents, captions, poses, no_caption)
+    )
 
     def loss(step: int) -> torch.Tensor:
-        frames = frames_seen(step / iterations)
-        count = BATCH_FRAMES // frames
-        chosen = torch.randint(len(latents), (count,))
-        places = torch.rand(count, latents.shape[2]).argsort(dim=1)[:, :frames].sort(dim=1).values
+        share = min(begin_at + (1 - begin_at) * step / recipe.iterations, 1.0)
+        frames = frames_seen(share)
+        count = max(1, recipe.batch // workers.count() // frames)
+        chosen = torch.randint(len(latents), (count,)).to(device)
+        places = torch.rand(count, latents.shape[2]).argsort(dim=1)[:, :frames].sort(dim=1).values.to(device)
         # Evenly spread over the batch: the same mean as independent draws, less variance.
         spread = (torch.arange(count) + torch.rand(count)) / count
-        times = (spread**TIME_POWER * len(weights)).long()
-        clean = torch.stack([clip[:, seen] for clip, seen in zip(latents[chosen], places, strict=True)])
+        times = (spread**TIME_POWER * len(weights)).long().to(device)
+        clean = latents[chosen].take_along_dim(places[:, None, :, None, None], dim=2)
         added = torch.randn_like(clean)
         noisy = noise.add_noise(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
         wanted = noise.get_velocity(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
-        silent = torch.rand(count, 1) < NO_CAPTION_SHARE
-        turned = min(max((step / iterations - TURN[0]) / (TURN[1] - TURN[0]), 0.0), 1.0)
+        silent = (torch.rand(count, 1) < NO_CAPTION_SHARE).to(device)
+        turned = min(max((share - TURN[0]) / (TURN[1] - TURN[0]), 0.0), 1.0)
         with torch.no_grad():
             embedded = text_encoder(torch.where(silent, no_caption, captions[chosen])).last_hidden_state
             told = poses[chosen] * ~silent.unsqueeze(-1)
             text = tokens_for_frames(embedded, told, places, turned)
         with at_places(unet, places):
-            errors = (unet(noisy, times, text).sample - wanted).square().mean(dim=(1, 2, 3, 4))
+            errors = (unet(noisy, times, text).sample.float() - wanted).square().mean(dim=(1, 2, 3, 4))
         return (weights[times] * errors).mean()
 
     return loss

@@ -12,9 +12,9 @@ import torch
 from torch.nn import functional as F
 
 from mmcache_demos.portraits.autoencoder import to_tensor
-from mmcache_demos.portraits.drawing import SIZE
 from mmcache_demos.portraits.motion.motions import MOTIONS, SHIFT, ZOOM, Pose
 
+SIGHT = 64  # pixels; larger frames are averaged down to as many
 BLURS = (3.0, 1.5)  # pixels: the first finds large shifts, the second makes them exact
 ITERATIONS = 8  # for each blur
 BORDER = 4.0  # pixels at each side that are left out: there, a frame shows what the one before does not
@@ -27,9 +27,9 @@ def pose_over_clip(frames: np.ndarray) -> Pose:
     """The pose at the end of a clip as seen from the pose at its start.
 
     Args:
-        frames: uint8 (frames, 64, 64, 3).
+        frames: uint8 (frames, 64, 64, 3) or larger.
     """
-    pictures = to_tensor(frames)
+    pictures = F.adaptive_avg_pool2d(to_tensor(frames), SIGHT)
     steps = torch.zeros(len(frames) - 1, 4)
     for blur in BLURS:
         blurred = _blurred(pictures, blur)
@@ -60,11 +60,11 @@ def _correction(first: torch.Tensor, second: torch.Tensor, steps: torch.Tensor) 
         steps: the transforms so far, (N, 4): growth, turn, right and down. A place (x, y) about the
             centre goes to ((1 + growth) x - turn y + right, turn x + (1 + growth) y + down).
     """
-    line = torch.arange(SIZE) + 0.5 - SIZE / 2
+    line = torch.arange(SIGHT) + 0.5 - SIGHT / 2
     y, x = torch.meshgrid(line, line, indexing="ij")
     grows, turns, right, down = steps[:, :, None, None].unbind(1)
     to_x, to_y = (1 + grows) * x - turns * y + right, turns * x + (1 + grows) * y + down
-    places = torch.stack([to_x, to_y], dim=-1) / (SIZE / 2)
+    places = torch.stack([to_x, to_y], dim=-1) / (SIGHT / 2)
     down_slope, right_slope = torch.gradient(second, dim=(2, 3))
     sampled = F.grid_sample(
         torch.cat([second, right_slope, down_slope], dim=1),
@@ -76,7 +76,7 @@ def _correction(first: torch.Tensor, second: torch.Tensor, steps: torch.Tensor) 
     inside = torch.stack([x.abs().expand_as(to_x), y.abs().expand_as(to_x), to_x.abs(), to_y.abs()]).amax(
         dim=0
     )
-    seen = (inside < SIZE / 2 - BORDER).unsqueeze(1)
+    seen = (inside < SIGHT / 2 - BORDER).unsqueeze(1)
     slopes = torch.stack([gx * x + gy * y, gy * x - gx * y, gx, gy], dim=-1) * seen.unsqueeze(-1)
     slopes, missing = slopes.flatten(1, 3), ((first - there) * seen).flatten(1)
     normal = slopes.transpose(1, 2) @ slopes + 1e-3 * torch.eye(4)
@@ -98,7 +98,7 @@ def shares(pose: Pose) -> dict[str, float]:
 
 
 def shown_motion(frames: np.ndarray) -> str:
-    """The name of the motion that a clip, uint8 (frames, 64, 64, 3), shows most of."""
+    """The name of the motion that a clip, uint8 (frames, 64, 64, 3) or larger, shows most of."""
     found = shares(pose_over_clip(frames))
     best = max(found, key=lambda name: found[name])
     return best if found[best] >= LEAST else "still"

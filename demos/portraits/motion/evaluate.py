@@ -35,7 +35,7 @@ BATCH = len(MOTIONS)
 def sample_clips(
     pipeline: AnimateDiffPipeline, texts: list[str], steps: int, guidance: float, seed: int
 ) -> np.ndarray:
-    """Clips of the texts, uint8 (N, 8, 64, 64, 3)."""
+    """Clips of the texts, uint8 (N, 8, 128, 128, 3)."""
     pipeline.set_progress_bar_config(disable=True)
     drawn = []
     for start in tqdm(range(0, len(texts), BATCH), "drawing clips"):
@@ -54,7 +54,7 @@ def sample_clips(
 
 
 def save_gif(clips_of_frames: np.ndarray, path: Path, columns: int = BATCH, enlarge: int = 2) -> None:
-    """Writes clips (N, frames, 64, 64, 3) side by side as moving pictures, an eighth of a second each."""
+    """Writes clips (N, frames, 128, 128, 3) side by side as moving pictures, an eighth of a second each."""
     rows = [
         np.concatenate(list(clips_of_frames[start : start + columns]), axis=2)
         for start in range(0, len(clips_of_frames) - columns + 1, columns)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 FRAMES = 8  # of the clips that are trained on
 # Over a whole clip, whatever its number of frames; half of it before the middle and half after.
+POSED_SIZE = 64  # pixels of the image in each direction, in which poses are said
 SHIFT = 16.0  # pixels of 64: four latents
 ZOOM = 1.6  # times as large
 

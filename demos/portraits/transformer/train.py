@@ -5,6 +5,7 @@ the shipped ones. Run it again after it was stopped: every stage goes on from it
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -63,35 +64,65 @@ class Conditioned(nn.Module):
 
 
 def transformer_loss(
-    trained: Conditioned, base: Shipped, data: TrainingData, device: str
+    trained: Conditioned, base: Shipped, data: TrainingData, device: str, batch: int
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`."""
 
     def predict(chosen: torch.Tensor, noisy: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         return trained(noisy, times, random_captions(data.captions, data.no_caption, chosen).to(device))
 
-    return velocity_loss(predict, base.scheduler, data.latents, device)
+    return velocity_loss(predict, base.scheduler, data.latents, device, batch)
 
 
-def learn(reading: Recipe, drawing: Recipe, pictures: int, work: Path, out: Path, device: str) -> None:
+@dataclass(frozen=True)
+class Setup:
+    """Where to train, on how much, for how long, and where to put the result.
+
+    Attributes:
+        base: folder of the text-to-image pipeline that lends autoencoder and tokenizer; else the shipped one.
+        begin: folder of a transformer and its text encoder that are trained on; else they begin at random.
+    """
+
+    work: Path
+    out: Path
+    pictures: int
+    device: str
+    reader: Recipe
+    denoiser: Recipe
+    base: Path | None
+    begin: Path | None
+
+
+def learn(setup: Setup) -> None:
     """Trains, in all worker processes at once, and exports at every checkpoint."""
-    base = shipped_parts(device)
-    data = training_data(base, pictures, work)
-    torch.manual_seed(reading.seed)
-    text_encoder = models.text_encoder(base.tokenizer)
-    reader = MaskedReader(text_encoder).to(device)
-    read = work / "transformer-reader.ckpt"
-    train(reader, reading_loss(reader, base.tokenizer, pictures, device), reading, read)
-    workers.gather(torch.zeros(1))  # until the checkpoint is written
-    reader.load_state_dict(averaged_weights(read))
-    torch.manual_seed(drawing.seed)
-    trained = Conditioned(models.transformer(), text_encoder).to(device)
+    base = shipped_parts(setup.device, setup.base)
+    data = training_data(base, setup.pictures, setup.work)
+    trained = begun(setup, base)
 
     def export(averaged: Conditioned, step: int) -> None:
-        models.save_transformer_parts(out, averaged.transformer, averaged.text_encoder)
+        models.save_transformer_parts(setup.out, averaged.transformer, averaged.text_encoder)
 
-    loss = transformer_loss(trained, base, data, device)
-    train(trained, loss, drawing, work / "transformer.ckpt", export)
+    loss = transformer_loss(trained, base, data, setup.device, setup.denoiser.batch)
+    train(trained, loss, setup.denoiser, setup.work / "transformer.ckpt", export)
+
+
+def begun(setup: Setup, base: Shipped) -> Conditioned:
+    """Transformer and text encoder as their training begins."""
+    if setup.begin:
+        transformer = PixArtTransformer2DModel.from_pretrained(setup.begin, subfolder="transformer")
+        transformer.register_to_config(_name_or_path="")  # a folder of this machine, which nobody else has
+        text = T5EncoderModel.from_pretrained(setup.begin, subfolder="text_encoder", dtype=torch.float32)
+        return Conditioned(transformer, text).to(setup.device)
+    torch.manual_seed(setup.reader.seed)
+    text = models.text_encoder(base.tokenizer)
+    reader = MaskedReader(text).to(setup.device)
+    read = setup.work / "transformer-reader.ckpt"
+    loss = reading_loss(reader, base.tokenizer, setup.pictures, setup.device, setup.reader.batch)
+    train(reader, loss, setup.reader, read)
+    workers.gather(torch.zeros(1))  # until the checkpoint is written
+    reader.load_state_dict(averaged_weights(read))
+    torch.manual_seed(setup.denoiser.seed)
+    return Conditioned(models.transformer(), text).to(setup.device)
 
 
 def main(
@@ -99,8 +130,15 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the exported parts; default: in the work folder.")
     ] = None,
-    pictures: Annotated[int, typer.Option(min=64, help="Pictures to draw.")] = 24_576,
+    base: Annotated[
+        Path | None, typer.Option(help="Text-to-image pipeline to build on; default: the shipped one.")
+    ] = None,
+    begin: Annotated[
+        Path | None, typer.Option(help="Folder of a transformer and its text encoder to train on.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=64, help="Images to render.")] = 32_768,
     iterations: Annotated[int, typer.Option(min=1, help="Of transformer and text encoder.")] = 12_000,
+    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 16,
     learning_rate: float = 1e-3,
     seed: int = 0,
     device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
@@ -109,10 +147,11 @@ def main(
     """Train a diffusion transformer and its text encoder on the portraits, and export them."""
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     out = out or work / "transformer"
-    training_data(shipped_parts(device), pictures, work)  # drawn here, once, and only read by the workers
-    reading = Recipe(800, learning_rate=2e-3, ema=0.99, seed=seed)
-    drawing = Recipe(iterations, learning_rate, warmup=300, fall=0.3, ema=0.998, seed=seed)
-    workers.run(learn, processes, reading, drawing, pictures, work, out, device)
+    training_data(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers
+    reader = Recipe(800, learning_rate=2e-3, batch=64, ema=0.99, seed=seed)
+    denoiser = Recipe(iterations, learning_rate, batch, warmup=300, fall=0.3, ema=0.998, seed=seed)
+    setup = Setup(work, out, pictures, device, reader, denoiser, base, begin)
+    workers.run(learn, processes, setup)
     print(f"exported to {out}")
 
 
