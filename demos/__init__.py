@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 GUIDANCE_SCALE = 3.0  # at which the miniatures draw best; pipelines' own default is made for larger models
 MINIATURES = Path(__file__).parent / "miniatures"
-LARGE_MINIATURES = Path(__file__).parent / "miniatures-128"  # the second generation, of 128 x 128 pixels
 WHOLE = "text-to-image"  # the miniature whose folder has every part; the others lend from it
 
 

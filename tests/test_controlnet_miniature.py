@@ -41,7 +41,7 @@ def test_it_is_stable_diffusions_controlnet_and_only_that_is_stored(pipeline):
 def test_before_training_it_adds_nothing():
     base = shipped_parts("cpu").unet
     torch.manual_seed(0)
-    latents, prompts, lines = torch.randn(2, 4, 16, 16), torch.randn(2, 40, 128), torch.rand(2, 3, 64, 64)
+    latents, prompts, lines = torch.randn(2, 4, 16, 16), torch.randn(2, 40, 128), torch.rand(2, 3, 128, 128)
     with torch.no_grad():
         down, middle = edge_controlnet(base)(latents, 500, prompts, lines, return_dict=False)
     assert len(down) == 9
@@ -65,10 +65,10 @@ def test_edges_turn_with_the_picture(portraits):
     assert agreement(edges(turned), np.rot90(edges(portraits), axes=(1, 2))).min() > 0.95
 
 
-def test_the_measure_tells_the_same_from_another_and_allows_one_pixel(portraits):
+def test_the_measure_tells_the_same_from_another_and_allows_two_pixels(portraits):
     lines = edges(portraits)
     assert agreement(lines, lines) == pytest.approx(1.0)
-    assert agreement(np.roll(lines, 1, axis=2), lines).min() > 0.95
+    assert agreement(np.roll(lines, 2, axis=2), lines).min() > 0.95
     assert agreement(np.roll(lines, 1, axis=0), lines).mean() < 0.7
     assert agreement(np.zeros_like(lines), lines).max() == 0
     assert edge_pictures(portraits).shape == portraits.shape

@@ -12,7 +12,7 @@ from mmcache_demos.portraits.drawing import draw
 from mmcache_demos.portraits.fine_tuning import shipped_parts
 from mmcache_demos.portraits.inpainting.edits import EDITED, changed_pixels, editable, random_edit
 from mmcache_demos.portraits.inpainting.evaluate import as_asked, cases, fill, kept, outside, overlay
-from mmcache_demos.portraits.inpainting.masks import SHAPES, grown, random_mask
+from mmcache_demos.portraits.inpainting.masks import SHAPES, grown, random_masks, random_shapes
 from mmcache_demos.portraits.inpainting.train import inpainting_unet, mask_channels
 
 MEBIBYTE = 2**20
@@ -62,8 +62,8 @@ def test_training_masks_latents_as_the_pipeline_does(pipeline, wanted):
         masks[:, None].float(),
         pixels * ~masks[:, None],
         2,
-        64,
-        64,
+        128,
+        128,
         torch.float32,
         torch.device("cpu"),
         torch.Generator().manual_seed(0),
@@ -87,10 +87,11 @@ def test_an_edit_changes_one_attribute_and_only_below_its_region():
 
 def test_masks_are_neither_empty_nor_outside_the_picture():
     torch.manual_seed(0)
-    region = torch.zeros(64, 64, dtype=torch.bool)
+    region = torch.zeros(128, 128, dtype=torch.bool)
     region[20:30, 20:30] = True
-    masks = [shape() for shape in SHAPES for _ in range(20)] + [random_mask(region) for _ in range(40)]
-    assert all(mask.shape == (64, 64) and mask.dtype == torch.bool for mask in masks)
+    masks = [shape() for shape in SHAPES for _ in range(20)]
+    masks += list(random_masks(region.expand(40, -1, -1), random_shapes(20)))
+    assert all(mask.shape == (128, 128) and mask.dtype == torch.bool for mask in masks)
     assert np.mean([mask.any().item() for mask in masks]) > 0.9
     assert grown(region[None], 2).sum() == 14 * 14
 

@@ -3,17 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from PIL import Image
 from torch import nn
 
 from mmcache_demos import MINIATURES, miniature
 from mmcache_demos.portraits.attributes import VALUES, random_portrait
-from mmcache_demos.portraits.autoencoder import standardize
+from mmcache_demos.portraits.autoencoder import anchored, autoencoder_loss, standardize
 from mmcache_demos.portraits.captions import caption
 from mmcache_demos.portraits.classifier import load_classifier, shown
 from mmcache_demos.portraits.dataset import Pictures, seeds
 from mmcache_demos.portraits.drawing import draw
 from mmcache_demos.portraits.models import autoencoder, tokenizer
+from mmcache_demos.portraits.places import eye_and_mouth_weights, face_weights
+from mmcache_demos.portraits.set_distance import SUBSET, distances
 from mmcache_demos.portraits.training import Recipe, train
 
 MEBIBYTE = 2**20
@@ -75,7 +78,7 @@ def test_any_text_can_be_tokenized():
 
 def test_standardizing_latents_changes_no_picture():
     torch.manual_seed(0)
-    model, pictures = autoencoder().eval(), torch.rand(4, 3, 64, 64) * 2 - 1
+    model, pictures = autoencoder().eval(), torch.rand(4, 3, 128, 128) * 2 - 1
     with torch.no_grad():
         raw = model.encode(pictures).latent_dist
         before = model.decode(raw.mean).sample
@@ -84,6 +87,58 @@ def test_standardizing_latents_changes_no_picture():
         assert torch.allclose(after.mean, expected, atol=1e-4)
         assert torch.allclose(after.mean.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-3)
         assert torch.allclose(model.decode(after.mean).sample, before, atol=1e-4)
+
+
+def test_an_image_is_encoded_the_same_each_time():
+    vae = AutoencoderKL.from_pretrained(miniature(), subfolder="vae")
+    with torch.no_grad():
+        latents = vae.encode(torch.rand(1, 3, 128, 128) * 2 - 1).latent_dist
+    assert latents.std.max() < 1e-3
+
+
+def test_the_autoencoders_loss_teaches_all_of_it_on_parts_and_on_whole_images():
+    pixels = np.stack([draw(random_portrait(seed)) for seed in range(4)])
+    model, anchor = autoencoder(), autoencoder().requires_grad_(False)
+    recipe = Recipe(iterations=10, learning_rate=1e-3, batch=2)
+    for step in (0, 9):
+        model.zero_grad()
+        value = autoencoder_loss(model, pixels, recipe, "cpu", anchor)(step)
+        value.backward()
+        assert value.isfinite()
+        untaught = {name for name, weight in model.named_parameters() if weight.grad is None}
+        assert not untaught
+
+
+def test_an_anchor_of_smaller_images_is_shown_smaller_ones():
+    small = AutoencoderKL(
+        norm_num_groups=8,
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+    )
+    images = torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        there = small.encode(torch.nn.functional.avg_pool2d(images, 4)).latent_dist.mean
+        assert anchored(small, there / small.config["scaling_factor"] ** -1, images) < 1e-9
+        assert anchored(small, there + 1, images) > 0.1
+
+
+def test_places_of_eyes_and_mouth_count_most():
+    weights = eye_and_mouth_weights(torch.Size((16, 16)))
+    assert torch.isclose(weights.mean(), torch.tensor(1.0))
+    assert weights[9, 7] == weights.max() > weights[11, 7] > weights[0, 0]
+    assert torch.isclose(face_weights(torch.Size((128, 128))).mean(), torch.tensor(1.0))
+
+
+def test_sets_of_the_same_portraits_are_closer_than_of_others(fresh):
+    """Blurred images are farther from renders than other renders are."""
+    many = np.tile(fresh.pixels, (6, 1, 1, 1))[:SUBSET]
+    blurred = np.stack([np.asarray(Image.fromarray(one).resize((8, 8)).resize((128, 128))) for one in many])
+    near, far = distances(many, many), distances(blurred, many)
+    assert abs(near.frechet) < 1e-2 < 1 < far.frechet
+    assert near.kernel < far.kernel
+    with pytest.raises(ValueError, match="500"):
+        distances(fresh.pixels, many)
 
 
 def test_a_stopped_and_resumed_training_ends_with_the_same_weights(tmp_path):

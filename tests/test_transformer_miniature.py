@@ -73,7 +73,7 @@ def test_it_starts_by_predicting_nothing_and_learns(tmp_path):
         assert not trained(torch.randn(3, 4, 16, 16), torch.tensor([3, 400, 999]), ids).any()
     latents = torch.ones(2, 4, 16, 16)
     data = TrainingData([], np.empty(0), latents, ids[:2, None], ids[2])
-    loss = transformer_loss(trained, base, data, "cpu")
+    loss = transformer_loss(trained, base, data, "cpu", batch=16)
     torch.manual_seed(1)
     before = loss(0).item()
     recipe = Recipe(6, learning_rate=3e-3, warmup=1)

@@ -54,7 +54,7 @@ def test_same_clip_same_frames_and_splits_share_no_portrait():
 
 def test_a_still_portrait_stands_still_and_the_others_change(real):
     for name, (_, frames) in real.items():
-        assert frames.shape == (FRAMES, 64, 64, 3)
+        assert frames.shape == (FRAMES, 128, 128, 3)
         assert (frames[0] == frames[-1]).all() == (name == "still")
 
 
@@ -140,7 +140,7 @@ def test_it_is_small_and_stores_only_its_own_parts(pipeline):
 def drawn(pipeline: AnimateDiffPipeline, texts: list[str]) -> np.ndarray:
     """A clip of each text, uint8."""
     pixels = sample_clips(pipeline, texts, steps=8, guidance=3.0, seed=0)
-    assert pixels.shape == (len(texts), FRAMES, 64, 64, 3)
+    assert pixels.shape == (len(texts), FRAMES, 128, 128, 3)
     return pixels
 
 

@@ -1,7 +1,8 @@
 """python -m mmcache_demos.benchmarks.gpu: what caching saves on a GPU, for models of published shapes.
 
-The models have random weights: what is timed is the denoiser, 50 DDIM steps of a batch of two, as guidance asks
-for. Every plan's run is timed beside full runs of the same process, in turns; the ratio is that of the medians.
+The models have random weights: what is timed is the denoiser, 50 DDIM steps of a batch of two, as guidance
+asks for. Every plan's run is timed beside full runs of the same process, in turns; the ratio is that of the
+medians.
 """
 
 import json
@@ -119,7 +120,7 @@ def inputs(shapes: Any, precision: torch.dtype) -> Any:
 
 @torch.inference_mode()
 def sample(denoiser: Any, scheduler: Any, call: dict[str, Any], steps: int) -> torch.Tensor:
-    """The latents after a run of the scheduler; a denoiser that sees more channels than it returns keeps them."""
+    """The latents after a run of the scheduler; channels that the denoiser sees and does not return stay."""
     scheduler.set_timesteps(steps, device="cuda")
     latents = call["sample"].clone()
     rest = {name: value for name, value in call.items() if name != "sample"}
@@ -142,7 +143,12 @@ def timed(run: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
 
 
 def measure(
-    model: PublishedModel, way: Way, precision: torch.dtype, plans: list[mmcache.Plan], steps: int, repeats: int
+    model: PublishedModel,
+    way: Way,
+    precision: torch.dtype,
+    plans: list[mmcache.Plan],
+    steps: int,
+    repeats: int,
 ) -> list[Timing]:
     """Times every plan beside the full run, in turns."""
     built = build(model, precision)
@@ -202,9 +208,7 @@ def main(
     rows = []
     for model in models.split(","):
         for way in ways.split(","):
-            for row in measure(
-                MODELS[model], WAYS[way], getattr(torch, precision), plans, steps, repeats
-            ):
+            for row in measure(MODELS[model], WAYS[way], getattr(torch, precision), plans, steps, repeats):
                 rows.append(row)
                 table.add_row(
                     row.model,

@@ -91,7 +91,7 @@ def anchored(anchor: AutoencoderKL, latents: torch.Tensor, wanted: torch.Tensor)
 
 
 @torch.no_grad()
-def encode(model: AutoencoderKL, pixels: np.ndarray, batch: int = 16) -> torch.Tensor:
+def encode(model: AutoencoderKL, pixels: np.ndarray, batch: int = 64) -> torch.Tensor:
     """The means of the latents of many images, (N, 4, 16, 16) on the CPU, not yet scaled."""
     parts = []
     for start in range(0, len(pixels), batch):

@@ -1,8 +1,8 @@
-"""python -m mmcache_demos.portraits.set_distance: how far generated portraits, as a set, are from rendered ones.
+"""python -m mmcache_demos.portraits.set_distance: how far a set of generated portraits is from a set of renders.
 
-Frechet distance (Heusel et al., arXiv 1706.08500) and kernel distance (Binkowski et al., arXiv 1801.01401) in the
-features of the attribute classifier instead of Inception's: 128 numbers of the layer before its answers. Beside it
-stands the distance between two sets of renders, which is as small as it can be for so many images.
+Frechet distance (Heusel et al., arXiv 1706.08500) and kernel distance (Binkowski et al., arXiv 1801.01401) in
+the features of the attribute classifier instead of Inception's: 128 numbers of the layer before its answers.
+Beside it stands the distance between two sets of renders, which is as small as it can be for so many images.
 """
 
 import json

@@ -23,6 +23,7 @@ from mmcache_demos.portraits.motion.motions import FRAMES, MOTIONS, POSED_SIZE, 
 # Twice the view of `drawing.CLOSE_VIEW` in each direction, at twice its resolution: poses look beyond it.
 WIDE = 4 * SIZE
 WIDE_VIEW = f'width="{WIDE}" height="{WIDE}" viewBox="-114 -103 492 492"'
+ENCODED_TOGETHER = 32  # clips
 ART_ENDS = round(198 / 256 * WIDE)  # the last row of the wide view that the artwork fills
 
 
@@ -78,9 +79,11 @@ def encoded_clips(split: str, count: int, vae: AutoencoderKL, folder: Path) -> t
     stored = folder / f"{split}-{count}-{SIZE}px.safetensors"
     if not stored.exists():
         frames = drawn_clips(split, count, folder)
-        latents = torch.stack(
-            [encode(vae, clip).transpose(0, 1) for clip in tqdm(frames, f"encoding {split}")]
-        )
+        parts = []
+        for start in tqdm(range(0, count, ENCODED_TOGETHER), f"encoding {split} clips"):
+            some = frames[start : start + ENCODED_TOGETHER]
+            parts.append(encode(vae, some.reshape(-1, SIZE, SIZE, 3)).unflatten(0, some.shape[:2]))
+        latents = torch.cat(parts).transpose(1, 2)
         unfinished = stored.with_suffix(".unfinished")
         save_file({"latents": (vae.config["scaling_factor"] * latents).contiguous()}, unfinished)
         unfinished.replace(stored)
