@@ -1,4 +1,4 @@
-"""python -m mmcache_demos.portraits.set_distance: how far a set of generated portraits is from a set of renders.
+"""python -m mmcache_demos.portraits.set_distance: how far generated portraits, as a set, are from renders.
 
 Frechet distance (Heusel et al., arXiv 1706.08500) and kernel distance (Binkowski et al., arXiv 1801.01401) in
 the features of the attribute classifier instead of Inception's: 128 numbers of the layer before its answers.
