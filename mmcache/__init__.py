@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
     from mmcache.plans.presets import presets
     from mmcache.tools.comparison.compare import compare
+    from mmcache.tools.generating.generate import generate
     from mmcache.tools.sweeping.sweep import sweep
     from mmcache.tools.tuning.tune import tune
 
@@ -47,6 +48,7 @@ _HOME = {
     "Hold": "plans.forecast",
     "Taylor": "plans.forecast",
     "compare": "tools.comparison.compare",
+    "generate": "tools.generating.generate",
     "sweep": "tools.sweeping.sweep",
     "Plan": "plans.plan",
     "load_plan": "plans.plan_file",
@@ -82,6 +84,7 @@ __all__ = [
     "accelerate",
     "compare",
     "general_adapter",
+    "generate",
     "load_plan",
     "presets",
     "register",
