@@ -42,9 +42,7 @@ class ManyOptions:
     ] = None
     shard: Annotated[
         str | None,
-        of_many(
-            metavar="I/N", help="Do one of N parts, I from 0 to N-1, for launchers.", show_default=False
-        ),
+        of_many(metavar="I/N", help="Do one of N parts, I from 0 to N-1, for launchers.", show_default=False),
     ] = None
     ray: Annotated[
         str | None,
@@ -103,7 +101,7 @@ def generate_prompts(
     """
     from mmcache.tools.generating.generate import Engine, generate_many
     from mmcache.tools.generating.progress import ProgressLine, events_as_json
-    from mmcache.tools.generating.survey import Shard
+    from mmcache.tools.generating.survey import ALL, Shard
     from mmcache.tools.media.ffmpeg import require_ffmpeg
 
     if request.selected_task.generates_video:
@@ -121,7 +119,7 @@ def generate_prompts(
         steps=steps,
         seed=seed,
         engine=Engine(many.workers, many.ray, many.ray_resource, request.threads or 1),
-        shard=Shard() if many.shard is None else Shard.parse(many.shard),
+        shard=ALL if many.shard is None else Shard.parse(many.shard),
         batch=many.batch,
         overwrite=many.overwrite,
         listener=events_as_json if as_json else ProgressLine(),

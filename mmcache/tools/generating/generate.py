@@ -21,7 +21,7 @@ from mmcache.tools.generating.progress import Listener, ProgressLine, silent
 from mmcache.tools.generating.prompts_file import write_lines
 from mmcache.tools.generating.ray_pool import RayPool, connect, require_ray
 from mmcache.tools.generating.run import ManyResult, ManyRun, Workers, run_many
-from mmcache.tools.generating.survey import Shard
+from mmcache.tools.generating.survey import ALL, Shard
 from mmcache.tools.running.call_settings import OWN, check_count, check_counts
 
 OWN_DEVICES = ("auto", "cuda")  # with which every worker takes a GPU of its own
@@ -134,7 +134,7 @@ def generate(
         steps=steps,
         seed=seed,
         engine=Engine(workers, ray, ray_resource, threads),
-        shard=Shard() if shard is None else Shard.parse(shard),
+        shard=ALL if shard is None else Shard.parse(shard),
         batch=batch,
         overwrite=overwrite,
         listener=listener or (ProgressLine() if progress else silent),
@@ -218,8 +218,13 @@ def generate_many(
     plans.check(plan, interval, branch)
     settings = {
         **(model.settings or {}),
-        **{"plan": described_plan(plan), "interval": interval, "branch": branch},
-        **{"steps": steps, "seed": seed, "threads": engine.threads, "call": dict(call)},
+        "plan": described_plan(plan),
+        "interval": interval,
+        "branch": branch,
+        "steps": steps,
+        "seed": seed,
+        "threads": engine.threads,
+        "call": dict(call),
     }
     with ExitStack() as end:
         file, folder = as_file(prompts, end)

@@ -23,16 +23,37 @@ NOT_FOR_LINES = frozenset(
 )
 # Arguments of the four tasks' pipelines, for models whose class is known only when they are loaded.
 USUAL = frozenset(
-    (
-        *("prompt", "prompt_2", "negative_prompt", "negative_prompt_2", "height", "width", "image", "strength"),
-        *("mask_image", "control_image", "num_inference_steps", "guidance_scale", "num_frames", "eta", "fps"),
-        *("controlnet_conditioning_scale", "control_guidance_start", "control_guidance_end", "clip_skip"),
-        *("guidance_rescale", "timesteps", "sigmas", "true_cfg_scale", "max_sequence_length"),
-    )
+    [
+        "prompt",
+        "prompt_2",
+        "negative_prompt",
+        "negative_prompt_2",
+        "height",
+        "width",
+        "image",
+        "strength",
+        "mask_image",
+        "control_image",
+        "num_inference_steps",
+        "guidance_scale",
+        "num_frames",
+        "eta",
+        "fps",
+        "controlnet_conditioning_scale",
+        "control_guidance_start",
+        "control_guidance_end",
+        "clip_skip",
+        "guidance_rescale",
+        "timesteps",
+        "sigmas",
+        "true_cfg_scale",
+        "max_sequence_length",
+    ]
 )
 MOST_ID = 150  # bytes: names of files have at most 255 on the usual file systems, temporary names are longer
 RESERVED = frozenset(("settings", "summary", "errors"))  # files of the folder itself
-DEVICES = frozenset(("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))))
+PORTS = (f"{port}{number}" for port in ("com", "lpt") for number in range(10))
+DEVICES = frozenset(("con", "prn", "aux", "nul", *PORTS))  # names that Windows keeps for itself
 CLOSE = 0.8  # how alike a key must be to a usual one to be a slip where the pipeline's class is not known
 
 
@@ -77,7 +98,7 @@ class LineSchema:
         if isinstance(data, str):
             data = {"prompt": data}
         if not isinstance(data, dict):
-            raise LineError(f"is a {type(data).__name__}; a line is an object such as {{\"prompt\": \"a cat\"}}")
+            raise LineError(f'is a {type(data).__name__}; a line is an object such as {{"prompt": "a cat"}}')
         line: dict[str, Any] = {}
         for key, value in data.items():
             self._check_key(key)
@@ -95,7 +116,7 @@ class LineSchema:
         if key in self.known:
             return
         if key in NOT_FOR_LINES:
-            raise LineError(f"{key!r} is not for a line: each is one image, from the noise of its \"seed\"")
+            raise LineError(f'{key!r} is not for a line: each is one image, from the noise of its "seed"')
         # A class that is not known yet may have more arguments; only what looks like a slip is one.
         if self.arguments is not None or get_close_matches(key, self.known, n=1, cutoff=CLOSE):
             raise LineError(unknown_name("key", key, self.known))

@@ -147,7 +147,9 @@ class PipelineWorker:
         for item, image in zip(items, sampling.images, strict=True):
             content = file_of(image[None], fps_of(settings))
             ending = ".mp4" if image.ndim > 3 else ".png"
-            sidecar = self._store.write(item, content, ending, self._sidecar(item, report, seconds, len(items)))
+            sidecar = self._store.write(
+                item, content, ending, self._sidecar(item, report, seconds, len(items))
+            )
             outcomes.append(Outcome(item.name, slim(sidecar), notes=tuple(notes)))
         return outcomes
 
@@ -275,7 +277,9 @@ def with_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
     read: dict[str, Any] = dict(arguments)
     for name, value in arguments.items():
         if is_image_key(name) and name != "mask_image":
-            read[name] = [read_image(file) for file in value] if isinstance(value, list) else read_image(value)
+            read[name] = (
+                [read_image(file) for file in value] if isinstance(value, list) else read_image(value)
+            )
     mask = arguments.get("mask_image")
     if isinstance(mask, str):
         image = read.get("image")

@@ -34,9 +34,7 @@ class ProcessPool:
         environment: environment variables of the worker in a slot, set before it imports anything.
     """
 
-    def __init__(
-        self, job: Job, environment: Callable[[int], Mapping[str, str]] = lambda slot: {}
-    ) -> None:
+    def __init__(self, job: Job, environment: Callable[[int], Mapping[str, str]] = lambda slot: {}) -> None:
         # Pickled here, where an error shows the caller's line.
         self._job = pickle.dumps(job)
         self._environment = environment
@@ -112,7 +110,7 @@ def work(pipe: Connection, pickled: bytes, environment: Mapping[str, str]) -> No
     try:
         generate = pickle.loads(pickled).open()
     except Exception as error:
-        # Memory and devices may be free elsewhere or later; a model that is not there is not there for anyone.
+        # Memory and devices may be free elsewhere or later; a missing model is missing for everyone.
         fatal = None if isinstance(error, RuntimeError | MemoryError) else as_picklable(error)
         pipe.send((DIED, (in_words(error), fatal)))
         return
@@ -144,7 +142,7 @@ def messages(pipe: Connection) -> Iterator[Sequence[Batch]]:
 
 
 def end_with_the_driver() -> None:
-    """A worker without a driver would only take memory: whatever it works on is written whole or not at all."""
+    """End this process once its driver is gone: its work would be done by the next driver too."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

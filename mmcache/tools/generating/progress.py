@@ -21,7 +21,7 @@ def events_as_json(event: str, **about: Any) -> None:
 
 
 class ProgressLine:
-    """Done, failed, images a second, time left and each worker's count, in one line; none but on a terminal."""
+    """One line on a terminal: done, failed, images a second, time left and each worker's count."""
 
     def __init__(self) -> None:
         self._bar: Any = None

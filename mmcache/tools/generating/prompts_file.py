@@ -101,9 +101,13 @@ def write_lines(prompts: Iterable[str | Mapping[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for number, prompt in enumerate(prompts, 1):
             if isinstance(prompt, Path) or not isinstance(prompt, str | Mapping):
-                raise PromptsFileError(f"prompt {number} is a {type(prompt).__name__}; wanted a text or a dict")
+                raise PromptsFileError(
+                    f"prompt {number} is a {type(prompt).__name__}; wanted a text or a dict"
+                )
             try:
-                file.write(json.dumps(prompt if isinstance(prompt, str) else dict(prompt), default=str_of) + "\n")
+                file.write(
+                    json.dumps(prompt if isinstance(prompt, str) else dict(prompt), default=str_of) + "\n"
+                )
             except (TypeError, ValueError) as error:
                 raise PromptsFileError(f"prompt {number} cannot be written as JSON: {error}") from None
 

@@ -61,7 +61,9 @@ def connect(address: str, workers: int | None, resource: str | None, threads: in
     count = int(room.get(kind, 0) // (threads if kind == "CPU" else 1))
     if count < 1:
         has = ", ".join(f"{name}: {amount:g}" for name, amount in sorted(room.items()) if ":" not in name)
-        raise ValueError(f"the Ray cluster has nothing of {kind!r} (it has {has}); give the number of workers")
+        raise ValueError(
+            f"the Ray cluster has nothing of {kind!r} (it has {has}); give the number of workers"
+        )
     return Cluster(count, own)
 
 

@@ -1,4 +1,4 @@
-"""A run of many prompts: looks at the file and the folder, drives the workers, writes down what became of it."""
+"""A run of many prompts: looks at the file and the folder, drives the workers, sums up."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from mmcache.tools.generating.progress import Listener
 from mmcache.tools.generating.run_settings import FILE, check_settings, claim_folder
 from mmcache.tools.generating.stop_signals import Stop, Stopped, stop_signals
 from mmcache.tools.generating.store import Store, as_json
-from mmcache.tools.generating.survey import Shard, open_items, survey
+from mmcache.tools.generating.survey import ALL, Shard, open_items, survey
 from mmcache.tools.generating.totals import Totals
 from mmcache.tools.generating.work_source import WorkSource
 from mmcache.tools.media.output_folder import check_output
@@ -50,7 +50,7 @@ class ManyRun:
     settings: Mapping[str, Any]
     seed: int = 0
     batch: int = 1
-    shard: Shard = Shard()
+    shard: Shard = ALL
     overwrite: bool = False
     describe_plan: Callable[[str], Any] = str
 
@@ -136,7 +136,9 @@ class ManyResult:
             steps = "{full_steps} full and {cached_steps} cached steps".format(**self.reports)
             lines.append(f"{steps}, {fewer:.2f}x fewer multiply-adds than without a cache")
         if self.failed:
-            lines.append(f"{self.failed} failed: {self.errors} has their reasons; the same command tries again")
+            lines.append(
+                f"{self.failed} failed: {self.errors} has their reasons; the same command tries again"
+            )
         if self.left:
             lines.append(f"{self.left} are left: the same command goes on from here")
         return "\n".join(lines)

@@ -69,6 +69,6 @@ def check_settings(folder: Path, settings: Mapping[str, Any], *, overwrite: bool
         if before.get(name) != now.get(name):
             then, wanted = (shortened(canonical(one.get(name)), 60) for one in (before, now))
             raise OtherSettingsError(
-                f"{folder}: has images with other settings ({name}: {then} there, {wanted} now); take another "
-                f"folder, the same settings, or --overwrite to replace them"
+                f"{folder}: has images with other settings ({name}: {then} there, {wanted} now); take "
+                f"another folder, the same settings, or --overwrite to replace them"
             )

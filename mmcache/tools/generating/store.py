@@ -1,4 +1,4 @@
-"""The folder of images: each written whole under its own name, its sidecar last, as the mark of being done."""
+"""The folder of images: each is written whole, and its sidecar last, as the mark of being done."""
 
 import hashlib
 import json
@@ -26,6 +26,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._folder = os.fspath(folder)
 
     def sidecar(self, item: Item) -> dict[str, Any] | None:
         """What stands beside the item's image; None if it is not done, or was made of something else."""
@@ -35,15 +36,20 @@ class Store:
     def read(self, name: str) -> dict[str, Any] | None:
         """A sidecar whose image is there at its full length; None where there is none."""
         try:
-            found = json.loads((self.folder / f"{name}{SIDECAR}").read_bytes())
-            length = (self.folder / found["file"]).stat().st_size
+            with open(self._path(f"{name}{SIDECAR}"), "rb") as file:
+                found = json.loads(file.read())
+            length = os.stat(self._path(found["file"])).st_size
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return found if length == found.get("bytes") else None
 
-    def in_the_way(self, item: Item) -> Path | None:
+    def _path(self, name: str) -> str:
+        """A file of the folder; not as a `Path`, which would keep the name of each of millions."""
+        return os.path.join(self._folder, name)
+
+    def in_the_way(self, item: Item) -> str | None:
         """A file under one of the item's names."""
-        paths = (self.folder / f"{item.name}{ending}" for ending in (*ENDINGS, SIDECAR))
+        paths = (self._path(f"{item.name}{ending}") for ending in (*ENDINGS, SIDECAR))
         return next((path for path in paths if os.path.lexists(path)), None)
 
     def write(self, item: Item, content: bytes, ending: str, sidecar: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,9 @@ class Shard:
         return f"{name}{ending}" if self.count == 1 else f"{name}-{self.index}-of-{self.count}{ending}"
 
 
+ALL = Shard()
+
+
 @dataclass
 class Survey:
     """What is in a file of prompts, as far as the shard goes.
@@ -65,9 +68,7 @@ class Survey:
     done: Totals = field(default_factory=Totals)
 
 
-def survey(
-    path: Path, maker: ItemMaker, store: Store, shard: Shard, *, new: bool, overwrite: bool
-) -> Survey:
+def survey(path: Path, maker: ItemMaker, store: Store, shard: Shard, *, new: bool, overwrite: bool) -> Survey:
     """Check all lines of a file, and count what is done.
 
     Args:
@@ -97,8 +98,8 @@ def survey(
     check_lines(path, lines, bad)
     for first, second in names.collisions():
         raise PromptsFileError(
-            f"{path}: lines {first} and {second} would write the same file, since they have the same id (small "
-            f"and capital letters are one): give each line its own"
+            f"{path}: lines {first} and {second} would write the same file, since they have the same id "
+            f"(small and capital letters are one): give each line its own"
         )
     return found
 
@@ -127,13 +128,13 @@ def check_free(item: Item, store: Store, new: bool) -> None:
     before = store.read(item.name)
     if before is not None and before.get("key") not in (None, item.key):
         raise ValueError(
-            f"{store.folder / before['file']}: was made from another line than line {item.number} is now; give "
-            f"the line another id, take another folder, or --overwrite to replace it"
+            f"{store.folder / before['file']}: was made from another line than line {item.number} is now; "
+            f"give the line another id, take another folder, or --overwrite to replace it"
         )
     if new and (path := store.in_the_way(item)) is not None:
         raise ValueError(
-            f"{path}: is in the way of line {item.number}, and mmcache did not write it; take another folder, or "
-            f"--overwrite to replace it"
+            f"{path}: is in the way of line {item.number}, and mmcache did not write it; take another "
+            f"folder, or --overwrite to replace it"
         )
 
 
