@@ -119,7 +119,12 @@ def run_fake(
     """A run whose log stands beside the folder."""
     run = ManyRun(prompts, out, LineSchema(), settings or {"model": "fake"}, seed, batch, shard, overwrite)
     log = out.with_name(out.name + ".log")
-    return run_many(run, lambda name: FakeJob(out, log, **job), engine(workers), listener or Events())
+    return run_many(
+        run,
+        lambda name: FakeJob(out, log, **job),
+        engine(workers),
+        Events() if listener is None else listener,
+    )
 
 
 def images(out: Path) -> dict[str, bytes]:

@@ -47,8 +47,17 @@ def generate(
         if many.prompts is not None:
             if prompt is not None or count != 1 or report:
                 raise ValueError("--prompts FILE has the prompts: leave out PROMPT, --count and --report")
-            choice = {"plan": plan, "interval": interval, "branch": branch}
-            generate_prompts(request, many, **choice, steps=steps, seed=seed, out=out, as_json=as_json)
+            generate_prompts(
+                request,
+                many,
+                plan=plan,
+                interval=interval,
+                branch=branch,
+                steps=steps,
+                seed=seed,
+                out=out,
+                as_json=as_json,
+            )
             return
         many.check_without_prompts()
         import json

@@ -12,7 +12,7 @@ from mmcache.cli.request import GenerationRequest
 from mmcache.cli.terminal import show
 
 if TYPE_CHECKING:
-    from mmcache.tools.generating.generate import Model
+    from mmcache.tools.generating.model import Model
 
 PANEL = "Many prompts"
 FILES = ("image", "mask")  # options whose files' contents matter, not their paths
@@ -99,7 +99,8 @@ def generate_prompts(
     Raises:
         ValueError, OSError, MissingExtraError: something is wrong with the input.
     """
-    from mmcache.tools.generating.generate import Engine, generate_many
+    from mmcache.tools.generating.engine import Engine
+    from mmcache.tools.generating.generate import generate_many
     from mmcache.tools.generating.progress import ProgressLine, events_as_json
     from mmcache.tools.generating.survey import ALL, Shard
     from mmcache.tools.media.ffmpeg import require_ffmpeg
@@ -133,8 +134,8 @@ def generate_prompts(
 
 def model_of(request: GenerationRequest, inputs: Mapping[str, Any]) -> "Model":
     """What workers load, and what is known of it beforehand."""
-    from mmcache.tools.generating.generate import Model
     from mmcache.tools.generating.items import file_hash
+    from mmcache.tools.generating.model import Model
     from mmcache.tools.generating.model_check import pipeline_class
 
     task = request.selected_task

@@ -23,32 +23,13 @@ NOT_FOR_LINES = frozenset(
 )
 # Arguments of the four tasks' pipelines, for models whose class is known only when they are loaded.
 USUAL = frozenset(
-    [
-        "prompt",
-        "prompt_2",
-        "negative_prompt",
-        "negative_prompt_2",
-        "height",
-        "width",
-        "image",
-        "strength",
-        "mask_image",
-        "control_image",
-        "num_inference_steps",
-        "guidance_scale",
-        "num_frames",
-        "eta",
-        "fps",
-        "controlnet_conditioning_scale",
-        "control_guidance_start",
-        "control_guidance_end",
-        "clip_skip",
-        "guidance_rescale",
-        "timesteps",
-        "sigmas",
-        "true_cfg_scale",
-        "max_sequence_length",
-    ]
+    (
+        *("prompt", "prompt_2", "negative_prompt", "negative_prompt_2", "height", "width", "image"),
+        *("strength", "mask_image", "control_image", "num_inference_steps", "guidance_scale"),
+        *("num_frames", "eta", "fps", "controlnet_conditioning_scale", "control_guidance_start"),
+        *("control_guidance_end", "clip_skip", "guidance_rescale", "timesteps", "sigmas"),
+        *("true_cfg_scale", "max_sequence_length"),
+    )
 )
 MOST_ID = 150  # bytes: names of files have at most 255 on the usual file systems, temporary names are longer
 RESERVED = frozenset(("settings", "summary", "errors"))  # files of the folder itself
@@ -102,7 +83,7 @@ class LineSchema:
         line: dict[str, Any] = {}
         for key, value in data.items():
             self._check_key(key)
-            name = ALIASES.get(key, key)
+            name = str(ALIASES.get(key, key))
             if name in line:
                 raise LineError(f"has both {name!r} and its short name; keep one")
             if value is not None:

@@ -282,8 +282,8 @@ def with_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
             )
     mask = arguments.get("mask_image")
     if isinstance(mask, str):
-        image = read.get("image")
-        read["mask_image"] = read_mask(mask, image.size) if hasattr(image, "size") else read_image(mask)
+        size = getattr(read.get("image"), "size", None)
+        read["mask_image"] = read_image(mask) if size is None else read_mask(mask, size)
     return read
 
 
