@@ -14,7 +14,8 @@ from mmcache.tools.generating.lines import LineSchema
 from mmcache.tools.generating.local_pool import LocalPool
 from mmcache.tools.generating.outcomes import Batch, Generate, Outcome
 from mmcache.tools.generating.process_pool import ProcessPool
-from mmcache.tools.generating.run import ManyResult, ManyRun, Workers, run_many
+from mmcache.tools.generating.result import ManyResult
+from mmcache.tools.generating.run import ManyRun, Workers, run_many
 from mmcache.tools.generating.store import Store
 from mmcache.tools.generating.survey import ALL, Shard
 

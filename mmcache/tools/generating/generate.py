@@ -14,7 +14,8 @@ from mmcache.tools.generating.model_check import PlanCheck, described_plan
 from mmcache.tools.generating.pipeline_job import PipelineJob
 from mmcache.tools.generating.progress import Listener, ProgressLine, silent
 from mmcache.tools.generating.prompts_file import write_lines
-from mmcache.tools.generating.run import ManyResult, ManyRun, run_many
+from mmcache.tools.generating.result import ManyResult
+from mmcache.tools.generating.run import ManyRun, run_many
 from mmcache.tools.generating.survey import ALL, Shard
 from mmcache.tools.running.call_settings import OWN, check_count, check_counts
 

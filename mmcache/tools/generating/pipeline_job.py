@@ -1,6 +1,5 @@
 """What a worker does: loads a pipeline once, then generates batch after batch into the store."""
 
-import gc
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -9,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmcache.tools.generating.failures import free_memory, is_broken, out_of_memory, words_of
 from mmcache.tools.generating.items import Item, canonical
 from mmcache.tools.generating.lines import is_image_key
 from mmcache.tools.generating.loading_turn import loading_turn, offline
 from mmcache.tools.generating.outcomes import Batch, Generate, Outcome, WorkerBroken
+from mmcache.tools.generating.sidecar import about, slim, summed
 from mmcache.tools.generating.store import Store
 
 STEPS = "num_inference_steps"
@@ -93,22 +94,19 @@ class PipelineWorker:
         Raises:
             WorkerBroken: the device has an error that stays.
         """
-        outcomes, missing = [], []
+        outcomes: list[Outcome] = []
+        missing: list[Item] = []
         for item in batch:  # another driver may have been quicker
             sidecar = self._store.sidecar(item)
             if sidecar is None:
                 missing.append(item)
             else:
                 outcomes.append(Outcome(item.name, sidecar))
-        if len(missing) > self._most:
-            parts = [missing[at : at + self._most] for at in range(0, len(missing), self._most)]
-        else:
-            parts = [missing] if missing else []
-        for part in parts:
-            outcomes += self._try(part)
-        return outcomes
+        return outcomes + (self._try(missing) if missing else [])
 
     def _try(self, items: Sequence[Item]) -> list[Outcome]:
+        if len(items) > self._most:
+            return self._in_halves(items)
         try:
             return self._generate(items)
         except Exception as error:
@@ -119,11 +117,14 @@ class PipelineWorker:
             free_memory()
             if len(items) > 1:
                 self._most = max(1, len(items) // 2)
-        if len(items) > 1:  # in halves, until the one is alone that cannot be generated
-            middle = len(items) // 2
-            return [*self._try(items[:middle]), *self._try(items[middle:])]
+        if len(items) > 1:  # until the one is alone that cannot be generated
+            return self._in_halves(items)
         retry = isinstance(failed, OSError | RuntimeError | MemoryError)
         return [Outcome(items[0].name, None, words_of(failed), retry)]
+
+    def _in_halves(self, items: Sequence[Item]) -> list[Outcome]:
+        middle = len(items) // 2
+        return [*self._try(items[:middle]), *self._try(items[middle:])]
 
     def _generate(self, items: Sequence[Item]) -> list[Outcome]:
         from mmcache.tools.comparison.video_comparison import fps_of
@@ -201,71 +202,6 @@ class PipelineWorker:
         }
 
 
-def summed(report: Any, seconds: float, batch: int) -> dict[str, Any]:
-    """The report of a call as that of one of its images: steps are everyone's, the rest a share."""
-    parts = [
-        {
-            "name": part.name,
-            "adapter": part.adapter,
-            "plan": part.plan,
-            "full_steps": part.full_steps,
-            "cached_steps": part.cached_steps,
-            "cache_misses": sum(step.cache_miss for step in part.steps),
-            "macs": share(part.macs, batch),
-            "full_macs": share(part.full_macs, batch),
-            "seconds": part.seconds / batch,
-            "bytes_held": part.bytes_held,
-        }
-        for part in report.parts
-    ]
-    denoisers = report.denoisers
-    return {
-        "full_steps": sum(part.full_steps for part in denoisers),
-        "cached_steps": sum(part.cached_steps for part in denoisers),
-        "macs": share(report.macs, batch),
-        "full_macs": share(report.full_macs, batch),
-        "seconds": seconds,
-        "bytes_held": sum(part["bytes_held"] for part in parts),
-        "parts": parts,
-        "notes": [str(note) for note in report.notes],
-    }
-
-
-def share(macs: int | None, batch: int) -> int | None:
-    return None if macs is None else round(macs / batch)
-
-
-def slim(sidecar: Mapping[str, Any]) -> dict[str, Any]:
-    """What the driver adds up: a message for every image should be short."""
-    report = {name: value for name, value in sidecar["report"].items() if name not in ("parts", "notes")}
-    return {"file": sidecar["file"], "bytes": sidecar["bytes"], "report": report}
-
-
-def about(pipe: Any) -> dict[str, Any]:
-    """The model, its revision, and the versions and device that an image depends on."""
-    from mmcache.tools.running.provenance import environment
-
-    name = str(pipe.name_or_path or "")
-    return {"model": name, "revision": revision_of(name), "versions": environment(pipe)}
-
-
-def revision_of(model: str) -> str | None:
-    """The commit of a model of the hub; of a folder the hash of its configs; None where neither is known."""
-    folder = Path(model)
-    if (folder / "model_index.json").is_file():
-        if folder.parent.name == "snapshots":
-            return folder.name
-        configs = sorted((*folder.glob("*.json"), *folder.glob("*/*.json")))
-        contents = b"".join(config.read_bytes() for config in configs)
-        return "configs-" + hashlib.sha256(contents).hexdigest()[:16]
-    if model.count("/") != 1:
-        return None
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(model, "model_index.json")
-    return Path(cached).parent.name if isinstance(cached, str) else None
-
-
 def with_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments whose images are read from their files; a mask has to match its image.
 
@@ -285,34 +221,6 @@ def with_images(arguments: Mapping[str, Any]) -> dict[str, Any]:
         size = getattr(read.get("image"), "size", None)
         read["mask_image"] = read_image(mask) if size is None else read_mask(mask, size)
     return read
-
-
-def out_of_memory(error: BaseException) -> bool:
-    words = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
-
-
-def is_broken(error: BaseException) -> bool:
-    """Whether every further call in this process would fail: errors of CUDA stay, but for full memory."""
-    if out_of_memory(error):
-        return False
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    words = str(error)
-    signs = ("CUDA error", "HIP error", "CUBLAS_STATUS", "device-side assert", "cudaError")
-    return "AcceleratorError" in kinds or any(sign in words for sign in signs)
-
-
-def words_of(error: BaseException) -> str:
-    words = " ".join(str(error).split())[:400]
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
-
-
-def free_memory() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def quiet_libraries() -> None:

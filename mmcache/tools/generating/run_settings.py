@@ -8,9 +8,10 @@ from typing import Any
 
 from mmcache.errors import shortened
 from mmcache.tools.generating.items import canonical
-from mmcache.tools.generating.store import PART, as_json, owner, write_part
+from mmcache.tools.generating.store import PART, SIDECAR, as_json, owner, write_part
 
 FILE = "settings.json"
+OWN_FILES = (FILE, "summary.json")
 
 
 class OtherSettingsError(ValueError):
@@ -72,3 +73,11 @@ def check_settings(folder: Path, settings: Mapping[str, Any], *, overwrite: bool
                 f"{folder}: has images with other settings ({name}: {then} there, {wanted} now); take "
                 f"another folder, the same settings, or --overwrite to replace them"
             )
+
+
+def release_folder(folder: Path) -> None:
+    """Take the settings back while no image was made with them: a wrong model, say, is then corrected."""
+    with os.scandir(folder) as entries:
+        made = any(entry.name.endswith(SIDECAR) and entry.name not in OWN_FILES for entry in entries)
+    if not made:
+        (folder / FILE).unlink(missing_ok=True)
