@@ -53,7 +53,7 @@ class PipelineJob:
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         quiet_libraries()
-        with loading_turn(self.run) as loaded_before:
+        with noted_warnings(), loading_turn(self.run) as loaded_before:
             pipe, call = self._load(loaded_before)
         pipe.set_progress_bar_config(disable=True)
         return PipelineWorker(self, pipe, call)

@@ -177,7 +177,15 @@ class RayPool:
 def machine_is_gone(error: Any) -> bool:
     """Whether an actor died with its machine, which says nothing of its work."""
     words = str(error).lower()
-    signs = ("node died", "node failure", "node was terminated", "the actor's node", "preempt", "node_died")
+    signs = (
+        "node died",
+        "node has died",
+        "node failure",
+        "node was terminated",
+        "the actor's node",
+        "preempt",
+        "node_died",
+    )
     return bool(getattr(error, "preempted", False)) or any(sign in words for sign in signs)
 
 
