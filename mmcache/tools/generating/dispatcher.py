@@ -89,6 +89,8 @@ class Dispatcher:
 
     def _retry_for(self, slot: int) -> Work | None:
         """Work that was tried before: elsewhere, if there is an elsewhere."""
+        if not self._again:  # nearly always, and there may be a thousand slots
+            return None
         others = {n for n, one in enumerate(self.slots) if one.ready} - {slot}
         for position, work in enumerate(self._again):
             if slot not in work.deaths or others <= set(work.deaths):

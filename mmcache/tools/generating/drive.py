@@ -54,6 +54,7 @@ class Pace:
 
     seconds: float = 0.0  # per message at the current size, smoothed
     size: int = 1
+    fixed: bool = False
     sent: dict[int, deque[float]] = field(default_factory=dict)
 
     def note_sent(self, slot: int) -> None:
@@ -62,7 +63,7 @@ class Pace:
     def note_finished(self, slot: int, slots: int) -> None:
         """Adjust the size to what the workers together would finish in a second."""
         times = self.sent.get(slot)
-        if not times:
+        if not times or self.fixed:
             return
         took = max(1e-6, time.monotonic() - times.popleft())
         self.seconds = took if not self.seconds else 0.95 * self.seconds + 0.05 * took
@@ -79,16 +80,23 @@ class Driver:
         slots: their number.
         callbacks: whom to tell.
         stop: is looked at between events.
+        pace: how much messages carry; None adjusts it.
     """
 
     def __init__(
-        self, batches: Iterator[Batch], pool: Pool, slots: int, callbacks: Callbacks, stop: Stop
+        self,
+        batches: Iterator[Batch],
+        pool: Pool,
+        slots: int,
+        callbacks: Callbacks,
+        stop: Stop,
+        pace: Pace | None = None,
     ) -> None:
         self.dispatcher = Dispatcher(batches, slots)
         self._pool = pool
         self._call = callbacks
         self._stop = stop
-        self._pace = Pace()
+        self._pace = pace or Pace()
 
     def run(self) -> bool:
         """Work until nothing is left.
