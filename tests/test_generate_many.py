@@ -121,6 +121,19 @@ def test_images_and_masks_of_lines(elsewhere):
     assert "the mask is 16x32" in error["reason"]
 
 
+def test_control_images_of_lines(elsewhere):
+    for name, colour in (("a", "white"), ("b", "black")):
+        Image.new("RGB", (32, 32), colour).save(f"{name}.png")
+    lines = [
+        {"prompt": "a", "id": f"{key}-{name}", "seed": 0, key: f"{name}.png"}
+        for key in ("control_image", "image")
+        for name in ("a", "b")
+    ]
+    made = images(mmcache.generate(lines, "out", load=tiny_loads.load_controlled, **SHORT).out)
+    assert made["control_image-a.png"] == made["image-a.png"] != made["image-b.png"]
+    assert len(made) == 4
+
+
 def test_batches_are_close_and_say_their_size(elsewhere):
     prompts = [*(f"prompt {n}" for n in range(5)), {"prompt": "other shape", "height": 24, "width": 32}]
     single = mmcache.generate(prompts, "single", load=tiny_loads.load, **SHORT)

@@ -157,3 +157,56 @@ def test_a_driver_that_is_ended_takes_its_actors_along_and_the_next_goes_on(one,
     assert subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode == 0
     items = items_in(path, ItemMaker(LineSchema(), 0, ""))
     assert images(out) == {f"{item.name}.png": content_of(item) for item in items}
+
+
+def test_a_lost_machine_is_nobodys_fault():
+    from mmcache.tools.generating.ray_pool import machine_is_gone
+
+    class Gone(Exception):
+        preempted = True
+
+    assert machine_is_gone(Gone())
+    assert machine_is_gone(Exception("The actor died because its node has died. Node Id: 11a5"))
+    assert not machine_is_gone(Exception("The actor died unexpectedly before finishing this task."))
+
+
+NODES = """
+import signal, sys, threading, time, ray
+from pathlib import Path
+from ray.cluster_utils import Cluster
+from mmcache.tools.generating.lines import LineSchema
+from mmcache.tools.generating.ray_pool import RayPool
+from mmcache.tools.generating.run import ManyRun, Workers, run_many
+from tests.fake_jobs import Events, FakeJob
+
+prompts, out = map(Path, sys.argv[1:])
+node = {"num_cpus": 1, "object_store_memory": 80_000_000}
+cluster = Cluster(initialize_head=True, head_node_args=node)
+nodes = [cluster.add_node(**node, resources={"slot": 1}) for _ in range(2)]
+ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+events = Events()
+
+def listen(event, **about):
+    events(event, **about)
+    if len(events.of("done")) == 4 and event == "done":
+        threading.Thread(target=cluster.remove_node, args=(nodes[0],), daemon=True).start()
+
+made = Workers(2, lambda job: RayPool(job, "slot", 1, own=False), own_process=False)
+fake = FakeJob(out, out.with_name("out.log"), seconds=0.2)
+result = run_many(ManyRun(prompts, out, LineSchema(), {"m": 1}), lambda name: fake, lambda: made, listen)
+assert result.exit_code == 0, result
+(death,) = events.of("worker_died")
+assert not death["retired"]
+"""
+
+
+def test_a_lost_machine_loses_nothing(tmp_path):
+    path, out = tmp_path / "prompts.jsonl", tmp_path / "out"
+    write_lines((f"prompt {n}" for n in range(40)), path)
+    command = [sys.executable, "-c", NODES, str(path), str(out)]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    items = items_in(path, ItemMaker(LineSchema(), 0, ""))
+    assert images(out) == {f"{item.name}.png": content_of(item) for item in items}

@@ -218,6 +218,19 @@ def test_unknown_keys_of_an_unknown_pipeline_are_left_to_it_but_slips_are_not():
         LineSchema(KNOWN).check({"prompt": "a", "some_new_scale": 3})
 
 
+def test_a_control_image_is_known_by_its_pipelines_alone():
+    from diffusers import StableDiffusionControlNetPipeline, StableDiffusionPipeline
+
+    from mmcache.tools.generating.lines import arguments_of
+
+    controlled, plain = (
+        LineSchema(arguments_of(cls)) for cls in (StableDiffusionControlNetPipeline, StableDiffusionPipeline)
+    )
+    assert "control_image" in controlled.known
+    assert "control_image" not in plain.known
+    assert not any("embeds" in name or "callback" in name for name in plain.known)
+
+
 def test_a_pipeline_without_prompts():
     schema = LineSchema(frozenset(("num_inference_steps",)))
     assert schema.check({"seed": 3}) == {"seed": 3}

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub.constants
-from diffusers import StableDiffusionInpaintPipeline, StableDiffusionPipeline
+import torch
+from diffusers import (
+    StableDiffusionControlNetPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+)
 
-from tests.tiny_prompted import inpainting, prompted
+from tests.tiny_prompted import controlled, inpainting, prompted
 
 
 def load() -> StableDiffusionPipeline:
@@ -18,6 +23,15 @@ def load() -> StableDiffusionPipeline:
 
 def load_inpainting() -> StableDiffusionInpaintPipeline:
     return inpainting()
+
+
+def load_controlled() -> StableDiffusionControlNetPipeline:
+    """A ControlNet begins with zeros, which would hide its image."""
+    pipe = controlled()
+    torch.manual_seed(5)
+    for weights in pipe.controlnet.parameters():
+        torch.nn.init.normal_(weights, std=0.2)
+    return pipe
 
 
 def log_to(log: Path, line: str) -> None:

@@ -31,6 +31,7 @@ USUAL = frozenset(
         *("true_cfg_scale", "max_sequence_length"),
     )
 )
+CONTROLLED = "controlnet_conditioning_scale"  # an argument of pipelines with a ControlNet alone
 MOST_ID = 150  # bytes: names of files have at most 255 on the usual file systems, temporary names are longer
 RESERVED = frozenset(("settings", "summary", "errors"))  # files of the folder itself
 PORTS = (f"{port}{number}" for port in ("com", "lpt") for number in range(10))
@@ -40,6 +41,11 @@ CLOSE = 0.8  # how alike a key must be to a usual one to be a slip where the pip
 
 class LineError(ValueError):
     """A line of a prompts file cannot be used; the message says what was met and wanted."""
+
+
+def is_for_lines(name: str) -> bool:
+    """Whether an argument can be written as JSON: tensors and functions cannot."""
+    return not (name.startswith("callback") or name.endswith(("_embeds", "_embeds_2", "_mask_2")))
 
 
 def is_image_key(name: str) -> bool:
@@ -66,7 +72,9 @@ class LineSchema:
     @property
     def known(self) -> frozenset[str]:
         """All keys of a line."""
-        usual = USUAL if self.arguments is None else self.arguments
+        usual = USUAL if self.arguments is None else frozenset(filter(is_for_lines, self.arguments))
+        if CONTROLLED in usual:  # some of these pipelines call it `image`
+            usual |= {"control_image"}
         aliases = (alias for alias, name in ALIASES.items() if name in usual)
         return (usual | {*OF_LINES, *aliases}) - NOT_FOR_LINES
 
