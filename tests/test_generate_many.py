@@ -299,6 +299,51 @@ def test_the_miniatures_plans_and_keys_are_known_from_their_configs(name):
         schema.check({"prompt": "a", "guidance_scal": 2})
 
 
+def test_a_load_that_cannot_be_sent_is_refused(elsewhere):
+    with pytest.raises(TypeError, match="top level of a module"):
+        mmcache.generate(["a"], "out", load=lambda: None, workers=1, **SHORT)
+    assert not (elsewhere / "out" / "settings.json").exists(), "other settings may come"
+
+
+def test_common_arguments_are_settings_by_their_contents(elsewhere):
+    def run(colour):
+        image = Image.new("RGB", (32, 32), colour)
+        return mmcache.generate(["a"], "out", load=tiny_loads.load_controlled, image=image, **SHORT)
+
+    assert run("red").done == 1
+    assert run("red").nothing_to_do
+    with pytest.raises(ValueError, match="other settings"):
+        run("blue")
+
+
+def test_an_error_that_stays_in_this_process_says_what_to_do(elsewhere, folder, monkeypatch):
+    from mmcache.tools.generating import pipeline_job
+
+    def broken(self, items):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(pipeline_job.PipelineWorker, "_generate", broken)
+    (elsewhere / "p.txt").write_text("a\n")
+    done = run("generate", "--model", folder, "--prompts", "p.txt")
+    assert done.exit_code == 1
+    assert "--workers 1" in done.stderr
+
+
+def test_ctrl_c_reaches_the_caller_of_the_function(elsewhere):
+    import signal
+    import threading
+
+    def listener(event, **about):
+        if event == "done":
+            threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()
+
+    prompts = [f"prompt {n}" for n in range(500)]
+    with pytest.raises(KeyboardInterrupt):
+        mmcache.generate(prompts, "out", load=tiny_loads.load, listener=listener, **SHORT)
+    assert not list((elsewhere / "out").glob(".*.part"))
+    assert json.loads((elsewhere / "out" / "summary.json").read_text())["left"] > 0
+
+
 def test_without_ray_it_says_what_to_install(monkeypatch, folder, elsewhere):
     import sys
 

@@ -9,13 +9,14 @@ import typer
 
 from mmcache.cli.demos_package import MINIATURES, require_demos
 from mmcache.cli.request import GenerationRequest
-from mmcache.cli.terminal import show
+from mmcache.cli.terminal import fail, show
 
 if TYPE_CHECKING:
     from mmcache.tools.generating.model import Model
 
 PANEL = "Many prompts"
 FILES = ("image", "mask")  # options whose files' contents matter, not their paths
+BROKEN = 1  # exit code where the device of this process has an error that stays
 NOT_OF_IMAGES = ("device", "threads")  # options that leave images what they are, or are told elsewhere
 
 
@@ -101,6 +102,7 @@ def generate_prompts(
     """
     from mmcache.tools.generating.engine import Engine
     from mmcache.tools.generating.generate import generate_many
+    from mmcache.tools.generating.outcomes import WorkerBroken
     from mmcache.tools.generating.progress import ProgressLine, events_as_json
     from mmcache.tools.generating.survey import ALL, Shard
     from mmcache.tools.media.ffmpeg import require_ffmpeg
@@ -110,22 +112,25 @@ def generate_prompts(
     inputs = request.read_inputs()
     named = ("guidance_scale", "negative_prompt", "height", "width")
     call = {name: value for name in named if (value := getattr(request, name)) is not None}
-    result = generate_many(
-        many.prompts,
-        out,
-        model_of(request, inputs),
-        plan=plan,
-        interval=interval,
-        branch=branch,
-        steps=steps,
-        seed=seed,
-        engine=Engine(many.workers, many.ray, many.ray_resource, request.threads or 1),
-        shard=ALL if many.shard is None else Shard.parse(many.shard),
-        batch=many.batch,
-        overwrite=many.overwrite,
-        listener=events_as_json if as_json else ProgressLine(),
-        call=call,
-    )
+    try:
+        result = generate_many(
+            many.prompts,
+            out,
+            model_of(request, inputs),
+            plan=plan,
+            interval=interval,
+            branch=branch,
+            steps=steps,
+            seed=seed,
+            engine=Engine(many.workers, many.ray, many.ray_resource, request.threads or 1),
+            shard=ALL if many.shard is None else Shard.parse(many.shard),
+            batch=many.batch,
+            overwrite=many.overwrite,
+            listener=events_as_json if as_json else ProgressLine(),
+            call=call,
+        )
+    except WorkerBroken as error:
+        fail(str(error), BROKEN)
     if not as_json:
         show(str(result))
     if result.exit_code:

@@ -1,5 +1,6 @@
 """`mmcache.generate(prompts, out, load=...)`: many prompts, over processes, machines, or in this process."""
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from typing import Any
 from mmcache.api.plan_choice import PlanLike
 from mmcache.tools.generating.engine import Engine, own_threads
 from mmcache.tools.generating.lines import LineSchema, arguments_of
-from mmcache.tools.generating.model import Model, model_of
+from mmcache.tools.generating.model import Model, described_value, model_of
 from mmcache.tools.generating.model_check import PlanCheck, described_plan
 from mmcache.tools.generating.pipeline_job import PipelineJob
 from mmcache.tools.generating.progress import Listener, ProgressLine, silent
@@ -75,9 +76,10 @@ def generate(
     Raises:
         PromptsFileError, OtherSettingsError, ValueError: a line, the folder or an option cannot be used.
         MissingExtraError: `ray` without Ray installed.
+        KeyboardInterrupt: Ctrl-C, once the workers have ended.
     """
     made = model_of(load, model, device, dtype)
-    return generate_many(
+    result = generate_many(
         prompts,
         Path(out),
         made,
@@ -93,6 +95,9 @@ def generate(
         listener=listener if listener is not None else ProgressLine() if progress else silent,
         call=call,
     )
+    if result.signal:  # the workers have ended; now it does to the caller what it would have done
+        signal.raise_signal(result.signal)
+    return result
 
 
 def generate_many(
@@ -132,7 +137,7 @@ def generate_many(
         "steps": steps,
         "seed": seed,
         "threads": engine.threads,
-        "call": dict(call),
+        "call": {name: described_value(value) for name, value in call.items()},
     }
     with ExitStack() as end:
         file, folder = as_file(prompts, end)

@@ -3,7 +3,16 @@
 from collections import deque
 from collections.abc import Sequence
 
-from mmcache.tools.generating.outcomes import Batch, Event, Finished, Generate, Job, Outcome, Ready
+from mmcache.tools.generating.outcomes import (
+    Batch,
+    Event,
+    Finished,
+    Generate,
+    Job,
+    Outcome,
+    Ready,
+    WorkerBroken,
+)
 
 
 class LocalPool:
@@ -28,7 +37,13 @@ class LocalPool:
             return []
         outcomes: list[Outcome] = []
         for batch in self._messages.popleft():
-            outcomes += self._generate(batch)
+            try:
+                outcomes += self._generate(batch)
+            except WorkerBroken as error:
+                raise WorkerBroken(
+                    f"the device has an error that stays in this process ({error}): start again, or take "
+                    f"workers=1 (--workers 1), which starts a new process by itself"
+                ) from None
         return [Finished(0, outcomes)]
 
     def close(self, grace: float) -> Sequence[Event]:

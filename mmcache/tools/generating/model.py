@@ -1,6 +1,7 @@
 """How workers make their pipeline, and what is known of it before they do."""
 
 import functools
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -90,6 +91,20 @@ def described(load: Any) -> Any:
     name = getattr(load, "__qualname__", type(load).__qualname__)
     module = getattr(load, "__module__", "")
     return name if module == "__main__" else f"{module}.{name}"
+
+
+def described_value(value: Any) -> Any:
+    """An argument of the call for settings.json: as it is where JSON has it, images by their contents."""
+    if isinstance(value, dict):
+        return {str(name): described_value(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [described_value(one) for one in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    contents = getattr(value, "tobytes", None)
+    if contents is None:
+        return words(value)
+    return f"{type(value).__name__} {hashlib.sha256(contents()).hexdigest()[:16]}"
 
 
 def words(value: Any) -> str:

@@ -35,8 +35,13 @@ class ProcessPool:
     """
 
     def __init__(self, job: Job, environment: Callable[[int], Mapping[str, str]] = lambda slot: {}) -> None:
-        # Pickled here, where an error shows the caller's line.
-        self._job = pickle.dumps(job)
+        try:
+            self._job = pickle.dumps(job)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise TypeError(
+                f"what workers load cannot be sent to them ({error}): give a function at the top level of a "
+                f"module as load, and only plain values beside it"
+            ) from None
         self._environment = environment
         self._context = multiprocessing.get_context("spawn")
         self._workers: dict[int, Worker] = {}
