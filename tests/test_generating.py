@@ -1,5 +1,6 @@
 """Runs of many prompts: exactly once, resumable, whatever dies. Workers without a model, real processes."""
 
+import io
 import json
 import os
 import random
@@ -187,6 +188,15 @@ def test_a_killed_worker_loses_nothing(prompts, tmp_path):
     assert not any(about["retired"] for about in events.of("worker_died")), "the item was to blame"
 
 
+def test_a_batch_that_kills_its_worker_is_halved_until_the_cause_is_alone(prompts, tmp_path):
+    path = prompts(*(f"prompt {n}" for n in range(5)), {"prompt": "die", "id": "bad"}, "x", "y")
+    out = tmp_path / "out"
+    result = run_fake(path, out, 2, batch=8)
+    assert (result.done, result.failed, result.left) == (7, 1, 0)
+    assert images(out) == {name: data for name, data in expected(path).items() if name != "bad.png"}
+    assert max(count for name, count in Counter(begun(out)).items() if name != "bad") == 1
+
+
 def test_an_error_that_stays_ends_the_worker(prompts, tmp_path):
     path = prompts({"prompt": "break", "id": "bad"}, "a", "b")
     out = tmp_path / "out"
@@ -222,12 +232,12 @@ def test_a_worker_that_dies_of_everything_is_not_started_again(prompts, tmp_path
 
 
 def test_without_any_worker_left_the_run_ends_and_can_go_on(prompts, tmp_path):
-    path = prompts(*(f"prompt {n}" for n in range(9)))
+    path = prompts(*(f"prompt {n}" for n in range(25)))
     out = tmp_path / "out"
     result = run_fake(path, out, 2, dies_in=("0", "1"))
     assert result.exit_code == 1
     assert result.done == 0
-    assert result.left + result.failed == 9
+    assert result.left + result.failed == 25
     assert result.left > 0
     assert "are left" in str(result)
     assert run_fake(path, out, 1).exit_code == 0
@@ -353,6 +363,38 @@ def test_the_summary_adds_up_all_reports(prompts, tmp_path):
     assert reports["seconds"] == 5 * REPORT["seconds"]
     assert reports["bytes_held"] == REPORT["bytes_held"]
     assert reports["bytes_written"] == sum(map(len, images(out).values()))
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "lines"), [(Terminal, True), (io.StringIO, False)])
+def test_one_line_on_a_terminal_and_none_elsewhere(stream, lines, monkeypatch):
+    from mmcache.tools.generating.progress import ProgressLine
+
+    written = stream()
+    monkeypatch.setattr(sys, "stderr", written)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("LINES", "30")
+    tell = ProgressLine()
+    tell("start", total=5, done=1, workers=2)
+    for worker in (0, 1, 1):
+        time.sleep(0.12)  # the line is not written more often
+        tell("done", worker=worker, id="a")
+    tell("failed", line=5, id="e", reason="too large")
+    tell("note", text="few steps")
+    tell("note", text="few steps")
+    tell("end")
+    text = written.getvalue()
+    assert text.count("note: few steps") == 1
+    assert (text == "note: few steps\n") is not lines
+    if lines:
+        assert "4/5" in text
+        assert "img/s" in text
+        assert "1 failed, workers 0:1 1:2" in text
+        assert "failed: line 5 (e): too large" in text
 
 
 def test_the_driver_reads_only_what_it_hands_out(prompts, tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mmcache.tools.generating.outcomes import Batch
 
 TRIES = 3  # of an item, and different items on which a worker may die
+IN_A_ROW = 5 * TRIES  # deaths without finishing anything, whatever the items were: no worker of a slot lives
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Slot:
     Attributes:
         messages: what its worker has, the first in work.
         died_on: names of different items on which its workers died since one of them finished anything.
+        in_a_row: deaths since one of them finished anything.
         failed_starts: workers that died before they were ready, since one was.
     """
 
@@ -40,6 +42,7 @@ class Slot:
     retired: bool = False
     messages: deque[list[Work]] = field(default_factory=deque)
     died_on: set[str] = field(default_factory=set)
+    in_a_row: int = 0
     failed_starts: int = 0
 
 
@@ -105,6 +108,7 @@ class Dispatcher:
     def finished(self, slot: int) -> list[Work]:
         """A worker has finished its first message: its work."""
         self.slots[slot].died_on.clear()
+        self.slots[slot].in_a_row = 0
         return self.slots[slot].messages.popleft()
 
     def again(self, work: Work, slot: int) -> bool:
@@ -151,7 +155,8 @@ class Dispatcher:
         """
         place = self.slots[slot]
         place.died_on.add(work.name)
-        place.retired = place.retired or len(place.died_on) >= TRIES
+        place.in_a_row += 1
+        place.retired = place.retired or len(place.died_on) >= TRIES or place.in_a_row >= IN_A_ROW
         if len(work.batch) > 1:
             middle = len(work.batch) // 2
             halves = [Work(work.batch[:middle], work.deaths), Work(work.batch[middle:], work.deaths)]

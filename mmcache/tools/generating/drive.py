@@ -15,6 +15,8 @@ WINDOW = 2  # messages that a worker has: one in work and one waiting
 GRACE = 8.0  # seconds for the current item after a signal; what is left of ten is for ending processes
 POLL = 0.25  # seconds
 LAST = 3.0  # seconds for idle workers to end by themselves
+PATIENCE = 60.0  # seconds without a sign of any worker
+NOBODY_YET = "no worker is ready after a minute: they still load, or the Ray cluster has no room for one"
 MESSAGES = 500  # per second, above which messages carry several batches
 MOST_IN_MESSAGE = 32
 
@@ -108,9 +110,14 @@ class Driver:
         try:
             for slot in range(len(self.dispatcher.slots)):
                 self._pool.start(slot)
+            started: float | None = time.monotonic()
             while not self.dispatcher.over and self.dispatcher.usable and not self._stop.asked:
                 for event in self._pool.events(POLL):
                     self._handle(event)
+                    started = None
+                if started is not None and time.monotonic() - started > PATIENCE:
+                    self._call.event("note", text=NOBODY_YET)
+                    started = None
             grace = GRACE if self._stop.asked else LAST
         except Stopped:
             pass

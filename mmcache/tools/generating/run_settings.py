@@ -8,7 +8,7 @@ from typing import Any
 
 from mmcache.errors import shortened
 from mmcache.tools.generating.items import canonical
-from mmcache.tools.generating.store import PART, SIDECAR, as_json, owner, write_part
+from mmcache.tools.generating.store import SIDECAR, as_json, part_name, write_part
 
 FILE = "settings.json"
 OWN_FILES = (FILE, "summary.json")
@@ -30,7 +30,7 @@ def claim_folder(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) 
         OtherSettingsError: it has others, and they are not to be overwritten.
     """
     path = folder / FILE
-    part = folder / f".{FILE}.{owner()}{PART}"
+    part = folder / part_name(FILE)
     try:
         write_part(part, as_json(settings), durable=True)
         try:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -79,7 +80,7 @@ class Store:
         Args:
             durable: wait until it is on the disk, so that what is written later does not outlive it.
         """
-        part = self.folder / f".{name}.{owner()}{PART}"
+        part = self.folder / part_name(name)
         for attempt in range(TRIES):
             try:
                 write_part(part, content, durable)
@@ -107,6 +108,11 @@ def write_part(part: Path, content: bytes, durable: bool) -> None:
         if durable:
             file.flush()
             os.fsync(file.fileno())
+
+
+def part_name(name: str) -> str:
+    """A temporary name that no other process or thread has."""
+    return f".{name}.{threading.get_ident()}.{owner()}{PART}"
 
 
 def owner() -> str:
