@@ -55,7 +55,7 @@ class ProcessPool:
         self._workers[slot] = Worker(process, ours)
 
     def send(self, slot: int, batches: Sequence[Batch]) -> None:
-        with suppress(OSError):  # it is gone: its pipe says so at the next look
+        with suppress(OSError, KeyError):  # it is gone: its death is about to be told
             self._workers[slot].pipe.send(list(batches))
 
     def events(self, timeout: float) -> Sequence[Event]:

@@ -118,7 +118,8 @@ class RayPool:
         self._pending[actor.open.remote()] = (slot, lambda slot, pid: Ready(slot))
 
     def send(self, slot: int, batches: Sequence[Batch]) -> None:
-        self._pending[self._actors[slot].run.remote(list(batches))] = (slot, Finished)
+        if (actor := self._actors.get(slot)) is not None:  # else its death is about to be told
+            self._pending[actor.run.remote(list(batches))] = (slot, Finished)
 
     def events(self, timeout: float) -> Sequence[Event]:
         waiting = list(self._pending)
