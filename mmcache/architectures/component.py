@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from mmcache.architectures.adapter import Adapter, SideAdapter
+from mmcache.architectures.adapter import PER_STEP, Adapter, SideAdapter
 from mmcache.patching.forward_patch import is_compiled, unwrap_compiled
 
 
@@ -58,6 +58,11 @@ class Denoiser(Component):
 
     adapter: Adapter
 
+    @cached_property
+    def not_conditioning(self) -> frozenset[str]:
+        """The arguments that are another at every step."""
+        return PER_STEP | {self.adapter.sample, self.adapter.timestep or "", *self.adapter.per_step}
+
     @property
     def branches(self) -> int:
         """How many branches it has."""
@@ -69,3 +74,8 @@ class SideNetwork(Component):
     """A network beside a denoiser, such as a ControlNet."""
 
     adapter: SideAdapter
+
+    @cached_property
+    def not_conditioning(self) -> frozenset[str]:
+        """The arguments that are another at every step."""
+        return frozenset({self.adapter.sample, self.adapter.timestep})

@@ -17,13 +17,20 @@ from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
 from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
 from mmcache.compat.group_offload import learns_order
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.compat.other_caches import other_cache
 from mmcache.engine.call_macs import CallMacs
-from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.call_signature import (
+    call_signature,
+    first_tensor,
+    latent_of,
+    wants_gradients,
+)
+from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.few_steps import FewSteps
 from mmcache.engine.lazy_tensor import materialize
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Call, Run, Step
+from mmcache.engine.run import Ahead, Call, Origin, Run, Step
 from mmcache.engine.run_views import Forward, RunViews
 from mmcache.engine.verification import CutVerification
 from mmcache.errors import UnsupportedPipelineError
@@ -69,7 +76,7 @@ class CachingScheduler:
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         views = RunViews(self.model, self.adapter, plan.branches)
         views.check()
-        self.run = Run(0, views)
+        self.run = Run(0, views, ModelSettings(self.model))
 
     def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
@@ -144,7 +151,7 @@ class CachingScheduler:
             self._few_steps.warn(clock.total)
         views = RunViews(self.model, self.adapter, self.plan.branches)
         self._macs.begin_run()
-        run = Run(clock.run, views, self._attention_readers(views))
+        run = Run(clock.run, views, ModelSettings(self.model), self._attention_readers(views))
         self._runs.add(run)
         self._of_thread.run = self.run = run
         return run
@@ -171,10 +178,11 @@ class CachingScheduler:
     def _compute(self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any]) -> Any:
         """Run a call and note it."""
         form = call_signature(arguments), tuple(step.conditions.items())
-        lane = step.begin_call(form)
-        planned = None if step.full else self.plan.branch_at(step.clock.step)
-        call = Call(step, lane, form, planned, planned if planned in lane.observations else None)
         sample = self._sample(arguments)
+        origin = self._origin(run, step, form, arguments)
+        lane, missing = step.begin_call(origin, latent_of(arguments[self.adapter.sample]))
+        planned = None if step.full else self.plan.branch_at(step.clock.step)
+        call = Call(step, lane, form, planned, planned if planned in lane.observations else None, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
         with self._recorded(run, call, sample):
@@ -186,8 +194,12 @@ class CachingScheduler:
                 self._keep(call, cut)
             if self.plan.policy.needs_change and len(step.lanes) == 1:
                 run.change.seen(call.branch is None, sample, first_tensor(result))
-            run.end_call(lane, step.clock)
+            run.end_call(step, lane)
         return result
+
+    def _origin(self, run: Run, step: Step, form: Hashable, arguments: dict[str, Any]) -> Origin:
+        conditioning = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
+        return Origin(form, (conditioning, *step.side_conditionings.values()), run.settings.number())
 
     def _run_full(
         self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
@@ -243,6 +255,7 @@ class CachingScheduler:
                 lane=len(call.step.lanes) - 1,
                 branch=call.branch,
                 cache_miss=call.branch is None and call.planned is not None,
+                missing=call.missing,
                 signature=call.form,
                 measured=watch.stop(),
                 bytes_held=run.bytes_held(),

@@ -16,6 +16,7 @@ from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import Session
 from mmcache.architectures.adapter import Adapter
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.conditioning import Borrowed
 from mmcache.layouts.cut import Cut, Slot, full_view
 from mmcache.macs.count import is_store
 from mmcache.patching.forward_patch import patch_forward
@@ -192,7 +193,8 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
     Closures are followed.
     """
     # What a view has is the model's own, but for the slot, which its cut has too.
-    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, type, ModuleType)
+    # A borrowed tensor is an argument of the last call, which the caller holds.
+    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, Borrowed, type, ModuleType)
     seen = {id(thing) for thing in but}
     tensors: dict[int, int] = {}
     waiting: list[Any] = [session]
