@@ -103,7 +103,7 @@ class Session:
 
     def _notes_of_run(self) -> list[Note]:
         """What there is to say of the last run."""
-        notes = []
+        notes = [Note("no_run", remark)] if (remark := self._bindings.remark) else []
         for name, scheduler in self.denoisers.items():
             if self.active and part_of(self.owner, name) not in (None, scheduler.part.module):
                 text = "was replaced, and the new one is not accelerated yet: the next run may do it"

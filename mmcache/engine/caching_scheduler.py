@@ -92,7 +92,9 @@ class CachingScheduler:
             run = self._run_of(clock)
             step = run.begin_step(clock)
             self._decide(run, step, self._sample(arguments))
-            return self._compute(run, step, below(forward, CachingScheduler), arguments)
+            result = self._compute(run, step, below(forward, CachingScheduler), arguments)
+            self.clock.returned(result)
+            return result
         except BaseException:
             self.on_failure()  # also on Ctrl-C: nobody may come back for the run
             raise
@@ -128,9 +130,8 @@ class CachingScheduler:
         return self._macs.of(form, self.run.shapes[form], branch)
 
     def forget_run(self) -> None:
-        """Hold nothing more of this thread's run, which was interrupted."""
-        run: Run | None = getattr(self._of_thread, "run", None)
-        if run is not None:
+        """Hold nothing more of this thread's runs, of which one was interrupted."""
+        for run in self._runs_here:
             run.clear_features()
             run.views.forget()
 
@@ -139,9 +140,15 @@ class CachingScheduler:
         for run in list(self._runs):
             run.clear_features()
 
+    @property
+    def _runs_here(self) -> list[Run]:
+        """The runs of this thread that may go on; one, unless they are told by timesteps alone."""
+        runs: list[Run] = getattr(self._of_thread, "runs", [])
+        return runs
+
     def _run_of(self, clock: StepClock) -> Run:
-        run: Run | None = getattr(self._of_thread, "run", None)
-        return run if run is not None and run.number == clock.run else self._begin_run(clock)
+        run = next((run for run in self._runs_here if run.number == clock.run), None)
+        return self._begin_run(clock) if run is None else run
 
     def _begin_run(self, clock: StepClock) -> Run:
         if found := other_cache(self.model):  # enabled since
@@ -153,7 +160,8 @@ class CachingScheduler:
         self._macs.begin_run()
         run = Run(clock.run, views, ModelSettings(self.model), self._attention_readers(views))
         self._runs.add(run)
-        self._of_thread.run = self.run = run
+        self._of_thread.runs = [*self._runs_here, run][-self.clock.runs_at_once :]
+        self.run = run
         return run
 
     def _attention_readers(self, views: RunViews) -> tuple[str, ...]:
@@ -167,11 +175,13 @@ class CachingScheduler:
 
     def _tick(self, arguments: dict[str, Any]) -> StepClock | None:
         timestep = None if self.adapter.timestep is None else arguments[self.adapter.timestep]
-        return self.clock.tick(timestep, arguments[self.adapter.sample])
+        clock = self.clock.tick(timestep, arguments[self.adapter.sample])
+        # A loop without a scheduler does not tell how many steps there are.
+        return None if clock is not None and clock.total is None and self.plan.needs_total else clock
 
     def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
         """Whether a step is full; asked once per step, for all of its lanes."""
-        if run.readers or self.verification.failure:
+        if run.readers or self.verification.failure or not step.clock.sure:
             step.full = True
         return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))
 
