@@ -110,8 +110,10 @@ class Session:
                 notes.append(Note("replaced_model", f"{name} {text}, accelerate(pipe) does it now"))
             if scheduler.run.readers:
                 names = ", ".join(scheduler.run.readers)
-                text = "every step was full: deep layers have attention processors whose maps may be read"
+                text = "every step was full: features or maps of its deep layers may be read"
                 notes.append(Note("every_step_full", f"{name}: {text} ({names})"))
+            if scheduler.run.aside:
+                notes.append(Note("every_step_full", f"{name}: every step was full: {scheduler.run.aside}"))
             if scheduler.verification.failure:
                 text = f"{name}: every step was full: {scheduler.verification.failure}"
                 notes.append(Note("every_step_full", text))

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.utils._pytree import tree_leaves
 
 from mmcache.clocks.latents import Latent
@@ -51,8 +52,14 @@ def latent_of(value: Any) -> Latent:
 
 
 def wants_gradients(model: nn.Module, arguments: dict[str, Any]) -> bool:
-    """Calls that are differentiated (Attend-and-Excite, training) run whole and are no step of their own."""
+    """Calls that are differentiated (Attend-and-Excite, training) run whole and are no step of their own.
+
+    Whatever the mode: in eval mode too weights may be trained (LoRA), and `torch.func` or forward-mode
+    differentiation need no weight that wants gradients. Within `torch.no_grad()` nothing more is looked at.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
+        return True
     return torch.is_grad_enabled() and (
-        model.training
-        or any(isinstance(value, torch.Tensor) and value.requires_grad for value in arguments.values())
+        any(isinstance(leaf, torch.Tensor) and leaf.requires_grad for leaf in tree_leaves(arguments))
+        or any(weight.requires_grad for weight in model.parameters())
     )

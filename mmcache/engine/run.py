@@ -8,6 +8,7 @@ import torch
 
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.latents import ALIKE, Latent, StillPart, find_still_part, most_alike
+from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.change import DenoiserChange
 from mmcache.engine.conditioning import Conditionings, Leaves
@@ -178,6 +179,8 @@ class Run:
             full.
 
     Attributes:
+        hooks: how many hooks had been registered anywhere when `readers` were looked for.
+        aside: why nothing is done in this run, such as another cache that was enabled since; "" usually.
         step: the step that is going on; None before the first.
         conditionings: those of the denoiser's calls and of each side network's, by its name.
         calls: a record of each call.
@@ -192,6 +195,8 @@ class Run:
         self.views = views
         self.settings = settings
         self.readers = readers
+        self.hooks = hooks_so_far()
+        self.aside = ""
         self.step: Step | None = None
         self.conditionings: dict[str, Conditionings] = {}
         self.calls: list[CallRecord] = []

@@ -116,6 +116,7 @@ def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[
                 raise error
             done[-1] = module
 
+        fail.computes_only = True  # type: ignore[attr-defined]  # its layers may be left out
         inside = [module for module in part.model.modules() if not list(module.children())]
         handles.append(part.model.register_forward_pre_hook(begin))
         handles += [module.register_forward_hook(fail) for module in inside]
