@@ -63,6 +63,13 @@ class Denoiser(Component):
         """The arguments that are another at every step."""
         return PER_STEP | {self.adapter.sample, self.adapter.timestep or "", *self.adapter.per_step}
 
+    @cached_property
+    def has_own_forward(self) -> bool:
+        """Whether its class derives from the one that the adapter describes, and has another forward."""
+        kind = type(self.model)
+        known = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
+        return kind.forward is not known.forward
+
     @property
     def branches(self) -> int:
         """How many branches it has."""

@@ -40,9 +40,8 @@ def other_cache(model: nn.Module) -> str:
         )
     if name := hooked_cache(model):
         return (
-            f"diffusers' {name} was applied to this {kind}, {only}: remove its hooks "
-            f"(diffusers.HookRegistry.check_if_exists_or_initialize(module).remove_hook(...)), or load the model "
-            f"anew"
+            f"diffusers' {name} was applied to this {kind}, {only}: remove its hooks from the blocks' "
+            f"_diffusers_hook, or load the model anew"
         )
     if helped_by_deepcache(model):
         return f"DeepCache's helper is enabled on this {kind}, {only}: call helper.disable() first"

@@ -33,7 +33,7 @@ from mmcache.engine.lazy_tensor import materialize
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.run import Ahead, Call, Origin, Run, Step
 from mmcache.engine.run_views import Forward, RunViews
-from mmcache.engine.verification import CutVerification
+from mmcache.engine.verification import CutVerification, copied
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import Cut, filled
 from mmcache.macs.count import shapes_of
@@ -69,7 +69,7 @@ class CachingScheduler:
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.on_failure: Callable[[], None] = lambda: None
-        self.verification = CutVerification(needed=part.adapter.inferred)
+        self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
         self._aside = Once()
@@ -218,10 +218,7 @@ class CachingScheduler:
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
         with self._recorded(run, call, sample):
-            if call.branch is None:
-                result, taps = self._run_full(run, call, forward, arguments)
-            else:
-                result, taps = self._run_cached(run, call, call.branch, forward, arguments)
+            result, taps = self._run(run, call, forward, arguments)
             for cut in taps:
                 self._keep(call, cut)
             if self.plan.policy.needs_change and len(step.lanes) == 1:
@@ -232,6 +229,25 @@ class CachingScheduler:
     def _origin(self, run: Run, step: Step, form: Hashable, arguments: dict[str, Any]) -> Origin:
         conditioning = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
         return Origin(form, (conditioning, *step.side_conditionings.values()), run.settings.number())
+
+    def _run(
+        self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
+    ) -> tuple[Any, tuple[Cut, ...]]:
+        """Run the model, or a skip branch; returns its result and the cuts whose taps have listened."""
+        if call.branch is None:
+            return self._run_full(run, call, forward, arguments)
+        if not self.verification.needed:
+            return self._run_cached(run, call, call.branch, forward, arguments)
+        again = copied(arguments)  # models change some
+        try:
+            return self._run_cached(run, call, call.branch, forward, arguments)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # a forward that nobody described may do something else at another time
+            self.verification.fail(f"a cached step fails with {type(error).__name__}: {error}")
+            run.views.forget()
+            call.branch = None
+            return self._run_full(run, call, forward, again)
 
     def _run_full(
         self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]

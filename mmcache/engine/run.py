@@ -277,7 +277,8 @@ class Ahead(NamedTuple):
     residuals: Callable[[Given], int | None] | None
 
 
-class Call(NamedTuple):
+@dataclass
+class Call:
     """One denoiser call of a run.
 
     Attributes:
@@ -285,7 +286,7 @@ class Call(NamedTuple):
         lane: its lane.
         form: its signature, and the conditions of the step.
         planned: the branch that the plan has for it; None for a full call.
-        branch: the branch that it runs; None for a full call.
+        branch: the branch that it runs; None for a full call, also where a cached one has failed.
         missing: why its lane has no features although the step before had a call like it; "" elsewhere.
     """
 
