@@ -103,6 +103,8 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     if isinstance(pipe, nn.Module):
         return {BARE: described(BARE, pipe)}
     if not isinstance(pipe, DiffusionPipeline):
+        if found := modular(pipe):
+            raise UnsupportedPipelineError(found)
         raise UnsupportedPipelineError(
             f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: pass the "
             f"object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)."
@@ -111,6 +113,13 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     found = {name: (model, adapter_for(unwrap_compiled(model))) for name, model in models.items()}
     denoisers = {name: Denoiser(name, model, adapter) for name, (model, adapter) in found.items() if adapter}
     if not denoisers:
+        for name, model in models.items():
+            inner = getattr(model, "module", None)
+            if isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None:
+                raise UnsupportedPipelineError(
+                    f"{name} is a {type(model).__name__} around a {type(inner).__name__}: unwrap it first, "
+                    f"pipe.{name} = pipe.{name}.module"
+                )
         kinds = {name: type(unwrap_compiled(model)).__name__ for name, model in models.items()}
         parts = ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "no models"
         raise UnsupportedPipelineError(
@@ -121,6 +130,20 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     return gain or denoisers
 
 
+def modular(pipe: Any) -> str:
+    """What to do with a modular pipeline of diffusers; "" for anything else."""
+    kinds = {cls.__name__ for cls in type(pipe).__mro__}
+    if "ModularPipeline" not in kinds:
+        return ""
+    parts = getattr(pipe, "components", {})
+    models = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    name = next((name for name, model in models.items() if adapter_for(unwrap_compiled(model))), "unet")
+    return (
+        f"{type(pipe).__name__} is a modular pipeline, which is not accelerated as a whole: accelerate its "
+        f"denoiser, mmcache.accelerate(pipe.{name}, interval=3, scheduler=pipe.scheduler)"
+    )
+
+
 def described(name: str, module: nn.Module) -> Denoiser:
     """A bare denoiser with its adapter.
 
@@ -129,6 +152,12 @@ def described(name: str, module: nn.Module) -> Denoiser:
     """
     model = unwrap_compiled(module)
     adapter = adapter_for(model)
+    inner = getattr(model, "module", None)
+    if adapter is None and isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None:
+        raise UnsupportedPipelineError(
+            f"{type(model).__name__} is a wrapper around a {type(inner).__name__}: accelerate what it wraps, "
+            f"mmcache.accelerate(model.module, ...)"
+        )
     if adapter is None:
         raise UnsupportedPipelineError(
             f"No adapter for {type(model).__name__}. Closest known class: {closest_denoiser_name(model)}. "
