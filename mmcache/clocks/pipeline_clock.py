@@ -52,6 +52,7 @@ class PipelineClock:
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._own_loops = TimestepClock(self._numbers)
+        self._strangers: set[str] = set()
         self._watch()
 
     @property
@@ -80,6 +81,7 @@ class PipelineClock:
     def tick(self, timestep: Any, sample: Any) -> StepClock | None:
         callers = calling_pipelines()
         if callers and not any(map(self._is_of, callers)):
+            self._strangers |= {type(callers[0]).__name__}
             return None  # another pipeline shares the denoiser
         holder = callers[0] if callers and isinstance(self.owner, DiffusionPipeline) else self.owner
         clock = self._driving(holder, timestep)
@@ -115,6 +117,11 @@ class PipelineClock:
 
     @property
     def remark(self) -> str:
+        if self._strangers:
+            return (
+                f"calls by another pipeline with the same denoiser ({', '.join(sorted(self._strangers))}) ran in "
+                f"full: to cache them, accelerate that pipeline too"
+            )
         return self._own_loops.remark
 
     def release(self) -> None:
