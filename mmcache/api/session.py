@@ -9,7 +9,7 @@ from mmcache.api.notes import Note
 from mmcache.api.report import DenoiserReport, Report, Residuals, steps_of
 from mmcache.api.resolved_pipeline import part_of
 from mmcache.engine.caching_scheduler import CachingScheduler
-from mmcache.engine.run import CHANGED, UNTOLD
+from mmcache.engine.lanes import CHANGED, UNTOLD
 from mmcache.engine.side_scheduler import SideScheduler
 from mmcache.plans.plan import Plan
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 import torch
 
 ALIKE = 0.9  # the cosine of a latent and the one that it continues, at least
-MADE_OF = 0.05  # what is left of a latent beside a sampler's step, at most; rounding of half precision included
+MADE_OF = (
+    0.05  # what is left of a latent beside a sampler's step, at most; rounding of half precision included
+)
 LEAST_SLICE = 128  # numbers in a slice that is known to stand still; fewer may do so by chance
 CHANCE = 0.25  # of the other numbers, this share may be equal in half precision
 
@@ -22,7 +24,9 @@ def cosine(now: Latent, then: Latent) -> torch.Tensor | None:
 
     Guidance that begins or ends changes the number of rows: then those that both have are compared.
     """
-    if len(now) != len(then) or any(one.shape[1:] != other.shape[1:] for one, other in zip(now, then)):
+    if len(now) != len(then) or any(
+        one.shape[1:] != other.shape[1:] for one, other in zip(now, then, strict=False)
+    ):
         return None
     one, other = (torch.cat([part.flatten() for part in latent]).float() for latent in common_rows(now, then))
     lengths = one.norm() * other.norm()
@@ -30,8 +34,11 @@ def cosine(now: Latent, then: Latent) -> torch.Tensor | None:
 
 
 def common_rows(now: Latent, then: Latent) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    rows = [min(len(one), len(other)) if one.dim() else 1 for one, other in zip(now, then)]
-    cut = [(one[:n], other[:n]) if one.dim() else (one, other) for one, other, n in zip(now, then, rows)]
+    rows = [min(len(one), len(other)) if one.dim() else 1 for one, other in zip(now, then, strict=False)]
+    cut = [
+        (one[:n], other[:n]) if one.dim() else (one, other)
+        for one, other, n in zip(now, then, rows, strict=False)
+    ]
     return [one for one, _ in cut], [other.to(one.device) for one, other in cut]
 
 
@@ -110,7 +117,7 @@ def find_still_part(now: torch.Tensor, then: torch.Tensor) -> tuple[bool, StillP
     equal = now == then
     dims = [dim for dim in range(1, now.dim()) if now.numel() >= LEAST_SLICE * now.shape[dim] > LEAST_SLICE]
     still = [equal.movedim(dim, 0).flatten(1).all(1) for dim in dims]
-    counts = [mask.sum() * (now.numel() // now.shape[dim]) for dim, mask in zip(dims, still)]
+    counts = [mask.sum() * (now.numel() // now.shape[dim]) for dim, mask in zip(dims, still, strict=False)]
     equals, *sizes = torch.stack([equal.sum(), *counts]).tolist()
     most = max(sizes, default=0)
     moving = now.numel() - most

@@ -102,7 +102,9 @@ class SchedulerRun:
         self.thread = thread
         self.live = live
         self.mixed = self.turned_back = self.wanders = False
-        self._called: tuple[int, Any] | None = None  # the steps that had ended at the last call, and its timestep
+        self._called: tuple[int, Any] | None = (
+            None  # the steps that had ended at the last call, and its timestep
+        )
         self._scheduler = scheduler
         self.announced = announced
         self._timetable: Timetable | None = None
@@ -151,7 +153,9 @@ class SchedulerRun:
         index = self._locate(timestep)
         if not self._pointed and self._has_moved(timestep, may_look):
             self.wanders, self.live = True, False
-        if index is None or self.wanders or self._timetable is None:  # the run is over, or another scheduler drives this call
+        if (
+            index is None or self.wanders or self._timetable is None
+        ):  # the run is over, or another scheduler drives this call
             self.live = False
             return None
         if index < self._index:
@@ -172,7 +176,9 @@ class SchedulerRun:
         called, self._called = self._called, (self._steps_ended, timestep)
         if called is None or called[0] != self._steps_ended or called[1] is timestep or timestep is None:
             return False
-        return may_look() and float(torch.as_tensor(called[1]).max()) != float(torch.as_tensor(timestep).max())
+        return may_look() and float(torch.as_tensor(called[1]).max()) != float(
+            torch.as_tensor(timestep).max()
+        )
 
     def _locate(self, timestep: Any) -> int | None:
         """The index of this call in the scheduler's timesteps; None if it is not of a run."""

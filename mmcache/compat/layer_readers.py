@@ -23,7 +23,9 @@ def hooks_so_far() -> int:
 
 def read_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
     """The layers that somebody looks into, and with what."""
-    return [(module, name) for module in model.modules() if module is not model for name in readers_of(module)]
+    return [
+        (module, name) for module in model.modules() if module is not model for name in readers_of(module)
+    ]
 
 
 def readers_of(module: nn.Module) -> Iterator[str]:

@@ -85,7 +85,9 @@ def watched(model: nn.Module) -> Iterator[Watched]:
             yield Watched(tables, [name for name in TUNER if name in tables])
         if type(module).__module__.startswith("torch."):
             continue
-        switches = [name for name in SWITCHES if name in tables and (name == "processor" or is_plain(tables[name]))]
+        switches = [
+            name for name in SWITCHES if name in tables and (name == "processor" or is_plain(tables[name]))
+        ]
         if switches:
             yield Watched(tables, switches)
         if "processor" in children:

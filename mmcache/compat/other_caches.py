@@ -28,7 +28,9 @@ def other_cache(model: nn.Module) -> str:
     only = "and a model can follow one cache only"
     if getattr(model, "is_cache_enabled", False):
         config = type(getattr(model, "_cache_config", None)).__name__
-        return f"diffusers' cache is enabled on this {kind} ({config}), {only}: call disable_cache() on it first"
+        return (
+            f"diffusers' cache is enabled on this {kind} ({config}), {only}: call disable_cache() on it first"
+        )
     if getattr(model, "_is_cached", False):
         return (
             f"another cache (cache-dit or ParaAttention) has changed this {kind}, {only}: take it off first "

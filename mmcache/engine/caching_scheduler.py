@@ -15,11 +15,9 @@ import torch
 
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
 from mmcache.compat.group_offload import learns_order
-from mmcache.compat.layer_readers import hooks_so_far, read_layers, readers
+from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
-from mmcache.compat.other_caches import helped_by_deepcache, other_cache
 from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.call_signature import (
     call_signature,
@@ -28,13 +26,14 @@ from mmcache.engine.call_signature import (
     wants_gradients,
 )
 from mmcache.engine.conditioning import conditioning_of
-from mmcache.engine.few_steps import FewSteps, Once
+from mmcache.engine.few_steps import FewSteps
+from mmcache.engine.lanes import Origin, Step
 from mmcache.engine.lazy_tensor import materialize
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Call, Origin, Run, Step
+from mmcache.engine.run import Ahead, Call, Run
+from mmcache.engine.run_beginnings import RunBeginnings
 from mmcache.engine.run_views import Forward, RunViews
 from mmcache.engine.verification import CutVerification, copied
-from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import Cut, filled
 from mmcache.macs.count import shapes_of
 from mmcache.patching.forward_patch import below
@@ -72,7 +71,7 @@ class CachingScheduler:
         self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
-        self._aside = Once()
+        self._runs_begin = RunBeginnings(self.model, self.adapter, plan.branches)
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
@@ -157,38 +156,15 @@ class CachingScheduler:
         return self._begin_run(clock) if run is None else run
 
     def _begin_run(self, clock: StepClock) -> Run:
-        aside = ""
-        if found := other_cache(self.model):  # enabled since
-            if not helped_by_deepcache(self.model):
-                raise UnsupportedPipelineError(found)
-            aside = found  # it stands above: the calls that it lets through are its own
         self.plan.check_total(clock.total)
         if clock.total == 1:
             self._few_steps.warn(clock.total)
-        settings = ModelSettings(self.model)
-        try:
-            views = self.run.views if aside else RunViews(self.model, self.adapter, self.plan.branches)
-            readers = () if aside else self._readers(views)
-        except UnsupportedPipelineError as error:  # somebody has replaced a forward since
-            views, readers, aside = self.run.views, (), str(error)
-        if aside:
-            self._aside.warn(aside)
+        run = self._runs_begin.begin(clock.run, self.run.views)
         self._macs.begin_run()
-        run = Run(clock.run, views, settings, readers)
-        run.aside = aside
         self._runs.add(run)
         self._of_thread.runs = [*self._runs_here, run][-self.clock.runs_at_once :]
         self.run = run
         return run
-
-    def _readers(self, views: RunViews) -> tuple[str, ...]:
-        """What may look into layers that a cached step leaves out: attention processors, hooks."""
-        processors, layers = modules_that_are_read(self.model), read_layers(self.model)
-        if not processors and not layers:
-            return ()
-        kept = [set(views.cached(branch).view.remaining()) for branch in views.cuts]
-        maps = attention_readers(processors, kept)
-        return (*(f"attention processor {name}" for name in maps), *readers(layers, kept))
 
     def _sample(self, arguments: dict[str, Any]) -> torch.Tensor:
         return first_tensor(arguments[self.adapter.sample])
@@ -202,7 +178,7 @@ class CachingScheduler:
     def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
         """Whether a step is full; asked once per step, for all of its lanes."""
         if step.full is None and run.hooks != hooks_so_far():  # a callback has registered one
-            run.hooks, run.readers = hooks_so_far(), self._readers(run.views)
+            self._runs_begin.look_for_readers(run)
         if run.readers or self.verification.failure or not step.clock.sure:
             step.full = True
         return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))

@@ -48,7 +48,9 @@ def first_tensor(value: Any) -> torch.Tensor:
 
 def latent_of(value: Any) -> Latent:
     """The tensors of a denoiser's input: one, or one for each image."""
-    return [value] if isinstance(value, torch.Tensor) else [t for t in tree_leaves(value) if torch.is_tensor(t)]
+    return (
+        [value] if isinstance(value, torch.Tensor) else [t for t in tree_leaves(value) if torch.is_tensor(t)]
+    )
 
 
 def wants_gradients(model: nn.Module, arguments: dict[str, Any]) -> bool:

@@ -31,9 +31,11 @@ def gather(value: Any, leaves: Leaves) -> None:
     elif isinstance(value, list | tuple):
         for entry in value:
             gather(entry, leaves)
-    elif isinstance(value, torch.Tensor) and not isinstance(value, LazyTensor):
-        leaves.append(value)
-    elif value is None or isinstance(value, bool | int | float | str):
+    elif (
+        (isinstance(value, torch.Tensor) and not isinstance(value, LazyTensor))
+        or value is None
+        or isinstance(value, bool | int | float | str)
+    ):
         leaves.append(value)
 
 

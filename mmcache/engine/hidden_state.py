@@ -58,13 +58,15 @@ def seen_by(kind: type) -> Iterator[tuple[str, Any]]:
                 if not name.startswith("__"):
                     yield name, member
                 continue
-            for cell, where in zip(function.__closure__ or (), function.__code__.co_freevars):
+            for cell, where in zip(function.__closure__ or (), function.__code__.co_freevars, strict=False):
                 try:
                     yield where, cell.cell_contents
                 except ValueError:  # not filled yet
                     continue
             for where in function.__code__.co_names:
-                if isinstance(found := function.__globals__.get(where), (*CONTAINERS, int, float, types.GeneratorType)):
+                if isinstance(
+                    found := function.__globals__.get(where), (*CONTAINERS, int, float, types.GeneratorType)
+                ):
                     yield where, found
 
 

@@ -22,9 +22,10 @@ from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.call_macs import weights_of
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.conditioning import conditioning_of
+from mmcache.engine.lanes import Step
 from mmcache.engine.lazy_tensor import LazyTensor, on_meta
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Run, Step
+from mmcache.engine.run import Ahead, Run
 from mmcache.engine.run_views import Variant
 from mmcache.macs.count import Smaller, count_macs, shapes_of
 from mmcache.patching.forward_patch import below

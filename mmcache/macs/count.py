@@ -84,7 +84,9 @@ def plain_layer(layer: nn.Module) -> nn.Module | None:
         if isinstance(layer, nn.Conv2d):
             names = ("stride", "padding", "dilation", "groups", "padding_mode")
             options = {name: getattr(layer, name) for name in names}
-            return nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size, bias=has_bias, **options)
+            return nn.Conv2d(
+                layer.in_channels, layer.out_channels, layer.kernel_size, bias=has_bias, **options
+            )
         sizes = getattr(layer, "in_features", None), getattr(layer, "out_features", None)
         return nn.Linear(*sizes, bias=has_bias) if all(isinstance(size, int) for size in sizes) else None
 

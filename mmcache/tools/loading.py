@@ -35,7 +35,9 @@ def load_pipeline(
     """
     place = find_device(device)
     kind = find_dtype(dtype, place)
-    return _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline", variant).to(place)
+    return _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline", variant).to(
+        place
+    )
 
 
 def load_part(cls: Any, model: str | Path, dtype: torch.dtype) -> Any:
@@ -58,7 +60,9 @@ def is_hub_id(model: str) -> bool:
     return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
 
 
-def _load(cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str, variant: str | None = None) -> Any:
+def _load(
+    cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str, variant: str | None = None
+) -> Any:
     """From a folder that has the file `index`, or from the hub."""
     source = Path(model).expanduser()
     if os.path.lexists(source):
@@ -89,7 +93,9 @@ def _load(cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: s
 def variants_in(folder: Path) -> set[str | None]:
     """The variants of the weights in a folder, such as fp16; None among them for weights without one."""
     names = (file.name for pattern in WEIGHTS for file in folder.rglob(pattern))
-    return {None if len(parts) < 3 else parts[-2] for name in names if (parts := SHARD.sub("", name).split("."))}
+    return {
+        None if len(parts) < 3 else parts[-2] for name in names if (parts := SHARD.sub("", name).split("."))
+    }
 
 
 def only(variants: set[str | None]) -> str | None:
