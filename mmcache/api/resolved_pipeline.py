@@ -114,14 +114,13 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     denoisers = {name: Denoiser(name, model, adapter) for name, (model, adapter) in found.items() if adapter}
     if not denoisers:
         for name, model in models.items():
-            inner = getattr(model, "module", None)
-            if isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None:
+            if inner := wrapped_denoiser(model):
                 raise UnsupportedPipelineError(
-                    f"{name} is a {type(model).__name__} around a {type(inner).__name__}: unwrap it first, "
+                    f"{name} is a {type(model).__name__} around a {inner}: unwrap it first, "
                     f"pipe.{name} = pipe.{name}.module"
                 )
-        kinds = {name: type(unwrap_compiled(model)).__name__ for name, model in models.items()}
-        parts = ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "no models"
+        classes = {name: type(unwrap_compiled(model)).__name__ for name, model in models.items()}
+        parts = ", ".join(f"{name} ({kind})" for name, kind in classes.items()) or "no models"
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} has no denoiser with an adapter: it has {shortened(parts, 120)}. Run "
             f"`mmcache adapters` for the known classes, or see adapters/README.md."
@@ -130,10 +129,16 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     return gain or denoisers
 
 
+def wrapped_denoiser(model: nn.Module) -> str:
+    """The class of the denoiser that torch's DataParallel and its like wrap; "" if there is none."""
+    inner = getattr(model, "module", None)
+    known = isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None
+    return type(inner).__name__ if known else ""
+
+
 def modular(pipe: Any) -> str:
     """What to do with a modular pipeline of diffusers; "" for anything else."""
-    kinds = {cls.__name__ for cls in type(pipe).__mro__}
-    if "ModularPipeline" not in kinds:
+    if "ModularPipeline" not in {cls.__name__ for cls in type(pipe).__mro__}:
         return ""
     parts = getattr(pipe, "components", {})
     models = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
@@ -152,10 +157,9 @@ def described(name: str, module: nn.Module) -> Denoiser:
     """
     model = unwrap_compiled(module)
     adapter = adapter_for(model)
-    inner = getattr(model, "module", None)
-    if adapter is None and isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None:
+    if adapter is None and (inner := wrapped_denoiser(model)):
         raise UnsupportedPipelineError(
-            f"{type(model).__name__} is a wrapper around a {type(inner).__name__}: accelerate what it wraps, "
+            f"{type(model).__name__} is a wrapper around a {inner}: accelerate what it wraps, "
             f"mmcache.accelerate(model.module, ...)"
         )
     if adapter is None:

@@ -66,8 +66,8 @@ class Denoiser(Component):
     @cached_property
     def has_own_forward(self) -> bool:
         """Whether its class derives from the one that the adapter describes, and has another forward."""
-        kind = type(self.model)
-        known = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
+        kind: Any = type(self.model)
+        known: Any = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
         return kind.forward is not known.forward
 
     @property

@@ -29,13 +29,11 @@ class StepClock:
 
 
 class Clock(Protocol):
-    """Tells a denoiser call its step. The two kinds: a pipeline's scheduler, or the timesteps alone.
+    """Tells a denoiser call its step. The two kinds: a pipeline's scheduler, or the timesteps alone."""
 
-    Attributes:
-        runs_at_once: how many runs of one thread may go on side by side.
-    """
-
-    runs_at_once: int
+    @property
+    def runs_at_once(self) -> int:
+        """How many runs of one thread may go on side by side."""
 
     def tick(self, timestep: Any, sample: Any) -> StepClock | None:
         """The step of a denoiser call with these arguments; None if the call is not of this clock's run.

@@ -1,7 +1,7 @@
 """How one latent goes on from another: what tells a sampling run, and one of its lanes, from anything else.
 
-From one step to the next a sampler moves a latent a little. Another image, another window or fresh noise points
-somewhere else altogether: the cosine between two latents tells, however they are scaled.
+From one step to the next a sampler moves a latent a little. Another image, another window or fresh noise
+points somewhere else altogether: the cosine between two latents tells, however they are scaled.
 """
 
 from collections.abc import Iterator, Sequence
@@ -83,8 +83,8 @@ def is_step_from(now: torch.Tensor, then: torch.Tensor, returned: Sequence[torch
 class StillPart:
     """The part of a denoiser's input that stands still: a mask, an image to be edited, a first frame.
 
-    Pipelines put it beside the latent, as further channels, tokens or frames. It is conditioning, and it shows
-    by not changing at all from one step to the next.
+    Pipelines put it beside the latent, as further channels, tokens or frames. It is conditioning, and it
+    shows by not changing at all from one step to the next.
 
     Args:
         dim: along which it lies beside what moves.
@@ -109,8 +109,8 @@ def find_still_part(now: torch.Tensor, then: torch.Tensor) -> tuple[bool, StillP
     """Compare the inputs of two steps; on a GPU it waits for the device.
 
     Returns:
-        Whether anything can be said: not where nearly nothing has moved. Then the part that stands still; None
-        if there is none.
+        Whether anything can be said: not where nearly nothing has moved. Then the part that stands still;
+        None if there is none.
     """
     if now.shape != then.shape or now.device != then.device:
         return True, None

@@ -119,8 +119,8 @@ class PipelineClock:
     def remark(self) -> str:
         if self._strangers:
             return (
-                f"calls by another pipeline with the same denoiser ({', '.join(sorted(self._strangers))}) ran in "
-                f"full: to cache them, accelerate that pipeline too"
+                f"calls by another pipeline with the same denoiser ({', '.join(sorted(self._strangers))}) "
+                f"ran in full: to cache them, accelerate that pipeline too"
             )
         return self._own_loops.remark
 

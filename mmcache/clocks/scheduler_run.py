@@ -171,7 +171,8 @@ class SchedulerRun:
     def _has_moved(self, timestep: Any, may_look: Callable[[], bool]) -> bool:
         """Whether a further call in a step is at another time than the one before it.
 
-        It looks at values only in someone's own loop, at calls within one step whose timesteps are other objects.
+        It looks at values only in someone's own loop, at calls within one step whose timesteps are other
+        objects.
         """
         called, self._called = self._called, (self._steps_ended, timestep)
         if called is None or called[0] != self._steps_ended or called[1] is timestep or timestep is None:

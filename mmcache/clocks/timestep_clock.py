@@ -1,6 +1,7 @@
 """The clock of a bare model in someone's own loop: the timesteps and latents it is called with.
 
-Each image is a run of its own, however the calls of several are mixed: a call goes on with the run whose latent
+Each image is a run of its own, however the calls of several are mixed: a call goes on with the run whose
+latent
 it continues. What is called at random timesteps, with fresh noise, or once is no run, and every call is full.
 """
 
@@ -16,7 +17,7 @@ from mmcache.clocks.clock import StepClock
 from mmcache.clocks.latents import ALIKE, Latent, is_step_from, most_alike
 
 MOST_AT_ONCE = 8  # runs that are open at once; of more images in one loop, the oldest begin anew
-LOOKS_LIKE_A_RUN = 3  # times in one direction, each latent continuing the one before
+LEAST = 3  # calls before it is said that none of them was a step
 
 
 class TimestepRun:
@@ -58,8 +59,7 @@ class TimestepRun:
     def enter(self, time: float, latent: Latent) -> None:
         """Begin a step."""
         if not self.sure:
-            moved = not same(latent, self.latent)
-            self.sure = self.makes(latent) or (moved and len(self.times) + 1 >= LOOKS_LIKE_A_RUN)
+            self.sure = self.makes(latent)
         self.times.append(time)
         self.latent = [tensor.detach().clone() for tensor in latent]
         self.returned = []
@@ -89,19 +89,22 @@ class RunsOfThread(threading.local):
 class TimestepClock:
     """A step ends when the timestep changes; a run ends when it turns back. Each thread has runs of its own.
 
-    It reads values, which on a GPU waits for the device at every call, and it cannot know how many steps are to
-    come, so features are held until the next runs or `restore`. A run is believed at its second step, if the
-    latent is then made of the first one and of what the denoiser returned; where a sampler adds noise, at its
-    third, if each latent is much like the one before. Where it adds so much that they are not, every step is full.
+    It reads values, which on a GPU waits for the device at every call, and it cannot know how many steps are
+    to
+    come, so features are held until the next runs or `restore`. A run is believed once a
+    latent is made of the one before and of what the denoiser returned, as it is by every sampler that adds no
+    noise. Where noise is added, or values are clipped, every step is full.
     `accelerate(model, scheduler=...)` has none of these limits.
     """
-
-    runs_at_once = MOST_AT_ONCE
 
     def __init__(self, numbers: Iterator[int] | None = None) -> None:
         self._numbers = itertools.count(1) if numbers is None else numbers
         self._of_thread = RunsOfThread()
         self._calls = self._doubtful = 0
+
+    @property
+    def runs_at_once(self) -> int:
+        return MOST_AT_ONCE
 
     def tick(self, timestep: Any, sample: Any) -> StepClock:
         time = float(torch.as_tensor(timestep).max())
@@ -139,7 +142,7 @@ class TimestepClock:
 
     @property
     def remark(self) -> str:
-        if self._calls < LOOKS_LIKE_A_RUN or self._doubtful < self._calls:
+        if self._calls < LEAST or self._doubtful < self._calls:
             return ""
         return (
             "its calls do not look like the steps of a sampling run, so all were full: pass the scheduler of "

@@ -1,8 +1,9 @@
-"""Layers that somebody looks into at every step: hooks, or forwards of their own, that collect or edit features.
+"""Layers that somebody looks into at every step, by hooks or forwards that collect or edit features.
 
-On a cached step the deep layers do not run, and neither do their hooks: features and steps would no longer belong
-together. What torch, diffusers, accelerate and peft put on layers only computes. A hook that only computes can
-say so: `hook.computes_only = True`.
+On a cached step the deep layers do not run, and neither do their hooks: features and steps would no longer
+belong
+together. What torch, diffusers, accelerate and peft put on layers only computes. A hook that only computes
+can say so: `hook.computes_only = True`.
 """
 
 import functools

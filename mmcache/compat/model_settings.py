@@ -1,7 +1,9 @@
 """How a model's owner has set its layers: what changes what they compute without being an argument of a call.
 
-LoRA adapters and their scales (peft), IP-Adapter scales and other attention processors, GLIGEN's switches, FreeU,
-blocks that are exchanged. They are set between two calls, by a callback, say; a kept feature is that of before.
+LoRA adapters and their scales (peft), IP-Adapter scales and other attention processors, GLIGEN's switches,
+FreeU,
+blocks that are exchanged. They are set between two calls, by a callback, say; a kept feature is that of
+before.
 """
 
 from collections.abc import Callable, Iterator
@@ -91,7 +93,7 @@ def watched(model: nn.Module) -> Iterator[Watched]:
         if switches:
             yield Watched(tables, switches)
         if "processor" in children:
-            yield Watched(children, ["processor"])  # type: ignore[arg-type]
+            yield Watched(children, ["processor"])
         processor = tables.get("processor") or children.get("processor")
         if processor is not None and is_plain(getattr(processor, "__dict__", {}).get("scale")):
             yield Watched(vars(processor), [name for name in ("scale",) if name in vars(processor)])

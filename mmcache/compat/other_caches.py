@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import nn
 
-# By what the names of its hooks begin with, in diffusers' registry of hooks; read from diffusers.hooks (0.42).
+# By what the names of its hooks begin with, in diffusers' registry of hooks; read from diffusers.hooks
+# (0.42).
 BY_HOOKS: Mapping[str, str] = {
     "fbc_": "FirstBlockCache",
     "faster_cache": "FasterCache",

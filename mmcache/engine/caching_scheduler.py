@@ -7,8 +7,7 @@ taps, or its skip branch with the forecast feature in the slot.
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.few_steps import FewSteps
 from mmcache.engine.lanes import Origin, Step
 from mmcache.engine.lazy_tensor import materialize
-from mmcache.engine.record import CallRecord, Stopwatch
+from mmcache.engine.recording import recorded
 from mmcache.engine.run import Ahead, Call, Run
 from mmcache.engine.run_beginnings import RunBeginnings
 from mmcache.engine.run_views import Forward, RunViews
@@ -50,7 +49,7 @@ class CachingScheduler:
         clock: tells the steps.
 
     Attributes:
-        run: the last sampling run that has begun.
+        run: the last run that has begun.
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
         on_failure: called when a call raises, in its thread: a pipeline's other denoisers hold nothing more.
@@ -187,13 +186,14 @@ class CachingScheduler:
         """Run a call and note it."""
         form = call_signature(arguments), tuple(step.conditions.items())
         sample = self._sample(arguments)
-        origin = self._origin(run, step, form, arguments)
+        numbers = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
+        origin = Origin(form, (numbers, *step.side_conditionings.values()), run.settings.number())
         lane, missing = step.begin_call(origin, latent_of(arguments[self.adapter.sample]))
         planned = None if step.full else self.plan.branch_at(step.clock.step)
         call = Call(step, lane, form, planned, planned if planned in lane.observations else None, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
-        with self._recorded(run, call, sample):
+        with recorded(self._macs, run, call, sample):
             result, taps = self._run(run, call, forward, arguments)
             for cut in taps:
                 self._keep(call, cut)
@@ -201,10 +201,6 @@ class CachingScheduler:
                 run.change.seen(call.branch is None, sample, first_tensor(result))
             run.end_call(step, lane)
         return result
-
-    def _origin(self, run: Run, step: Step, form: Hashable, arguments: dict[str, Any]) -> Origin:
-        conditioning = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
-        return Origin(form, (conditioning, *step.side_conditionings.values()), run.settings.number())
 
     def _run(
         self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
@@ -266,22 +262,3 @@ class CachingScheduler:
         call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast.memory)
         if self.on_feature is not None:
             self.on_feature(call.step.clock, len(call.step.lanes) - 1, cut.branch, feature)
-
-    @contextmanager
-    def _recorded(self, run: Run, call: Call, sample: torch.Tensor) -> Iterator[None]:
-        """Around a call: its time and multiply-adds, for the report."""
-        watch = Stopwatch(sample)
-        with self._macs.counting(call.form, call.branch):
-            yield
-        run.calls.append(
-            CallRecord(
-                clock=call.step.clock,
-                lane=len(call.step.lanes) - 1,
-                branch=call.branch,
-                cache_miss=call.branch is None and call.planned is not None,
-                missing=call.missing,
-                signature=call.form,
-                measured=watch.stop(),
-                bytes_held=run.bytes_held(),
-            )
-        )

@@ -1,8 +1,10 @@
 """What a call is conditioned on, and whether it still is what it was at the calls before.
 
-A feature belongs to the conditioning that it was computed with: prompts, image embeddings, masks, scales. Each
-distinct conditioning of a run has a number. A call's is found by identity first: the same tensors, which nobody
-has written to since. Only tensors that are made anew are compared by value, which on a GPU waits for the device.
+A feature belongs to the conditioning that it was computed with: prompts, image embeddings, masks, scales.
+Each distinct conditioning of a run has a number. A call's is found by identity first: the same tensors, which
+nobody
+has written to since. Only tensors that are made anew are compared by value, which on a GPU waits for the
+device.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -112,7 +114,7 @@ def version_of(tensor: torch.Tensor) -> int | None:
 
 
 def counts_nothing(tensor: torch.Tensor) -> bool:
-    """Whether nothing but the values shows that a tensor was written, and to look at them waits for no device."""
+    """Whether only values show that a tensor was written, and to look at them waits for no device."""
     return tensor.is_inference() and tensor.device.type == "cpu"
 
 
@@ -126,7 +128,7 @@ class Conditioning:
 
     def __init__(self, leaves: Leaves, others: "Iterable[Conditioning]" = ()) -> None:
         seen = [leaf for other in others for leaf in other.leaves if isinstance(leaf, Seen)]
-        self.leaves = [
+        self.leaves: Leaves = [
             Seen(leaf, any(then.is_of(leaf) and not then.is_same(leaf) for then in seen))
             if isinstance(leaf, torch.Tensor)
             else leaf

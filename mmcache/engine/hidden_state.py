@@ -1,4 +1,4 @@
-"""What a model keeps from call to call: in its modules, or in what their methods see from where they were written.
+"""What a model keeps from call to call: in its modules, or in what their methods see around them.
 
 Objects are told by identity, tensors also by how often they were written, containers by what they hold.
 """

@@ -2,8 +2,8 @@
 
 Right behind a full step, a cached one is computed on the same input. It has to give the same output bit for
 bit (the first law of `mmcache.testing`); if it does not, every step is full. So it is where the model keeps
-something from call to call, or draws random numbers: on a cached step the deep blocks would not. That is looked
-for first, so that a further call of such a model does not change it.
+something from call to call, or draws random numbers: on a cached step the deep blocks would not. That is
+looked for first, so that a further call of such a model does not change it.
 """
 
 import warnings

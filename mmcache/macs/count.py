@@ -73,22 +73,24 @@ def with_plain_layers(bare: nn.Module, model: nn.Module) -> nn.Module:
 
 def plain_layer(layer: nn.Module) -> nn.Module | None:
     """What a quantised linear layer or convolution stands for; None for any other layer."""
-    weight = layer._parameters.get("weight", layer._buffers.get("weight"))
-    own = type(layer).__module__.startswith("torch.nn.modules")
-    if own or layer._modules or not (weight is None or type(weight) not in (torch.Tensor, nn.Parameter)):
-        packed = isinstance(weight, torch.Tensor) and not weight.is_floating_point()
-        if own or layer._modules or not packed:
-            return None
+    if type(layer).__module__.startswith("torch.nn.modules") or layer._modules or not is_packed(layer):
+        return None
     has_bias = getattr(layer, "bias", None) is not None
     with torch.device("meta"):
         if isinstance(layer, nn.Conv2d):
             names = ("stride", "padding", "dilation", "groups", "padding_mode")
-            options = {name: getattr(layer, name) for name in names}
-            return nn.Conv2d(
-                layer.in_channels, layer.out_channels, layer.kernel_size, bias=has_bias, **options
-            )
-        sizes = getattr(layer, "in_features", None), getattr(layer, "out_features", None)
-        return nn.Linear(*sizes, bias=has_bias) if all(isinstance(size, int) for size in sizes) else None
+            options: Any = {name: getattr(layer, name) for name in names} | {"kernel_size": layer.kernel_size}
+            return nn.Conv2d(layer.in_channels, layer.out_channels, bias=has_bias, **options)
+        entering, leaving = getattr(layer, "in_features", None), getattr(layer, "out_features", None)
+        if isinstance(entering, int) and isinstance(leaving, int):
+            return nn.Linear(entering, leaving, bias=has_bias)
+    return None
+
+
+def is_packed(layer: nn.Module) -> bool:
+    """Whether a layer has no plain weight of floating point."""
+    weight = layer._parameters.get("weight", layer._buffers.get("weight"))
+    return type(weight) not in (torch.Tensor, nn.Parameter) or not weight.is_floating_point()  # type: ignore
 
 
 def skeleton(model: nn.Module) -> nn.Module:

@@ -63,10 +63,10 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     tells a call from another is held beside them too: at most its arguments.
     """
     sizes, beside = {}, {}
-    for name, model, adapter, calls in kinds_of_calls(pipe, sample):
+    for name, model, adapter, kinds in kinds_of_calls(pipe, sample):
         cuts = [adapter.cut(model, branch) for branch in plan.branches]
-        sizes[name] = max(sum(feature_bytes(model, cut, call) for cut in cuts) for call in calls)
-        beside[name] = max(bytes_of(call) for call in calls)
+        sizes[name] = max(sum(feature_bytes(model, cut, call) for cut in cuts) for call in kinds)
+        beside[name] = max(map(bytes_of, kinds))
     session = accelerate(pipe, plan)
     with bytes_held_at_calls(pipe, session) as held:
         sample(pipe)

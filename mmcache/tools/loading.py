@@ -81,8 +81,8 @@ def _load(
     variant = variant or (only(variants) if None not in variants else None)
     if variant is None and variants and None not in variants:
         raise ModelNotFoundError(
-            f"{model}: has its weights as variants only ({', '.join(sorted(map(str, variants)))}): choose one, "
-            f"variant={sorted(map(str, variants))[0]!r} (--variant on the command line)"
+            f"{model}: has its weights as variants only ({', '.join(sorted(map(str, variants)))}): choose "
+            f"one, variant={sorted(map(str, variants))[0]!r} (--variant on the command line)"
         )
     try:
         return cls.from_pretrained(source, torch_dtype=dtype, variant=variant)
