@@ -18,12 +18,7 @@ from mmcache.compat.group_offload import learns_order
 from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_macs import CallMacs
-from mmcache.engine.call_signature import (
-    call_signature,
-    first_tensor,
-    latent_of,
-    wants_gradients,
-)
+from mmcache.engine.call_signature import call_signature, first_tensor, latent_of, wants_gradients
 from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.few_steps import FewSteps
 from mmcache.engine.lanes import Origin, Step
