@@ -103,8 +103,8 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     if isinstance(pipe, nn.Module):
         return {BARE: described(BARE, pipe)}
     if not isinstance(pipe, DiffusionPipeline):
-        if found := modular(pipe):
-            raise UnsupportedPipelineError(found)
+        if advice := modular(pipe):
+            raise UnsupportedPipelineError(advice)
         raise UnsupportedPipelineError(
             f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: pass the "
             f"object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)."
