@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import Session
 from mmcache.architectures.adapter import Adapter
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.conditioning import Borrowed
 from mmcache.layouts.cut import Cut, Slot, full_view
@@ -194,8 +195,9 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
     Closures are followed.
     """
     # What a view has is the model's own, but for the slot, which its cut has too.
-    # A borrowed tensor is an argument of the last call, which the caller holds.
-    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, Borrowed, type, ModuleType)
+    # A borrowed tensor is an argument of the last call, and settings are the model's own: the caller's.
+    callers = Borrowed, ModelSettings
+    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, *callers, type, ModuleType)
     seen = {id(thing) for thing in but}
     tensors: dict[int, int] = {}
     waiting: list[Any] = [session]
