@@ -103,6 +103,8 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     if isinstance(pipe, nn.Module):
         return {BARE: described(BARE, pipe)}
     if not isinstance(pipe, DiffusionPipeline):
+        if advice := modular(pipe):
+            raise UnsupportedPipelineError(advice)
         raise UnsupportedPipelineError(
             f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: pass the "
             f"object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)."
@@ -111,14 +113,40 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     found = {name: (model, adapter_for(unwrap_compiled(model))) for name, model in models.items()}
     denoisers = {name: Denoiser(name, model, adapter) for name, (model, adapter) in found.items() if adapter}
     if not denoisers:
-        kinds = {name: type(unwrap_compiled(model)).__name__ for name, model in models.items()}
-        parts = ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "no models"
+        for name, model in models.items():
+            if inner := wrapped_denoiser(model):
+                raise UnsupportedPipelineError(
+                    f"{name} is a {type(model).__name__} around a {inner}: unwrap it first, "
+                    f"pipe.{name} = pipe.{name}.module"
+                )
+        classes = {name: type(unwrap_compiled(model)).__name__ for name, model in models.items()}
+        parts = ", ".join(f"{name} ({kind})" for name, kind in classes.items()) or "no models"
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} has no denoiser with an adapter: it has {shortened(parts, 120)}. Run "
             f"`mmcache adapters` for the known classes, or see adapters/README.md."
         )
     gain = {name: part for name, part in denoisers.items() if part.branches}
     return gain or denoisers
+
+
+def wrapped_denoiser(model: nn.Module) -> str:
+    """The class of the denoiser that torch's DataParallel and its like wrap; "" if there is none."""
+    inner = getattr(model, "module", None)
+    known = isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None
+    return type(inner).__name__ if known else ""
+
+
+def modular(pipe: Any) -> str:
+    """What to do with a modular pipeline of diffusers; "" for anything else."""
+    if "ModularPipeline" not in {cls.__name__ for cls in type(pipe).__mro__}:
+        return ""
+    parts = getattr(pipe, "components", {})
+    models = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    name = next((name for name, model in models.items() if adapter_for(unwrap_compiled(model))), "unet")
+    return (
+        f"{type(pipe).__name__} is a modular pipeline, which is not accelerated as a whole: accelerate its "
+        f"denoiser, mmcache.accelerate(pipe.{name}, interval=3, scheduler=pipe.scheduler)"
+    )
 
 
 def described(name: str, module: nn.Module) -> Denoiser:
@@ -129,6 +157,11 @@ def described(name: str, module: nn.Module) -> Denoiser:
     """
     model = unwrap_compiled(module)
     adapter = adapter_for(model)
+    if adapter is None and (inner := wrapped_denoiser(model)):
+        raise UnsupportedPipelineError(
+            f"{type(model).__name__} is a wrapper around a {inner}: accelerate what it wraps, "
+            f"mmcache.accelerate(model.module, ...)"
+        )
     if adapter is None:
         raise UnsupportedPipelineError(
             f"No adapter for {type(model).__name__}. Closest known class: {closest_denoiser_name(model)}. "

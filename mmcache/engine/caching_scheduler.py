@@ -7,26 +7,27 @@ taps, or its skip branch with the forecast feature in the slot.
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
 
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
 from mmcache.compat.group_offload import learns_order
-from mmcache.compat.other_caches import other_cache
+from mmcache.compat.layer_readers import hooks_so_far
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_macs import CallMacs
-from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.call_signature import call_signature, first_tensor, latent_of, wants_gradients
+from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.few_steps import FewSteps
+from mmcache.engine.lanes import Origin, Step
 from mmcache.engine.lazy_tensor import materialize
-from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Call, Run, Step
+from mmcache.engine.recording import recorded
+from mmcache.engine.run import Ahead, Call, Run
+from mmcache.engine.run_beginnings import RunBeginnings
 from mmcache.engine.run_views import Forward, RunViews
-from mmcache.engine.verification import CutVerification
-from mmcache.errors import UnsupportedPipelineError
+from mmcache.engine.verification import CutVerification, copied
 from mmcache.layouts.cut import Cut, filled
 from mmcache.macs.count import shapes_of
 from mmcache.patching.forward_patch import below
@@ -43,7 +44,7 @@ class CachingScheduler:
         clock: tells the steps.
 
     Attributes:
-        run: the last sampling run that has begun.
+        run: the last run that has begun.
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
         on_failure: called when a call raises, in its thread: a pipeline's other denoisers hold nothing more.
@@ -61,15 +62,16 @@ class CachingScheduler:
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.on_failure: Callable[[], None] = lambda: None
-        self.verification = CutVerification(needed=part.adapter.inferred)
+        self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
+        self._runs_begin = RunBeginnings(self.model, self.adapter, plan.branches)
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         views = RunViews(self.model, self.adapter, plan.branches)
         views.check()
-        self.run = Run(0, views)
+        self.run = Run(0, views, ModelSettings(self.model))
 
     def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
@@ -83,9 +85,13 @@ class CachingScheduler:
                     return forward(*args, **kwargs)
                 return forward(*materialize(args), **materialize(kwargs))
             run = self._run_of(clock)
+            if run.aside:
+                return forward(*materialize(args), **materialize(kwargs))
             step = run.begin_step(clock)
             self._decide(run, step, self._sample(arguments))
-            return self._compute(run, step, below(forward, CachingScheduler), arguments)
+            result = self._compute(run, step, below(forward, CachingScheduler), arguments)
+            self.clock.returned(result)
+            return result
         except BaseException:
             self.on_failure()  # also on Ctrl-C: nobody may come back for the run
             raise
@@ -107,6 +113,8 @@ class CachingScheduler:
         if clock is None:
             return None
         run = self._run_of(clock)
+        if run.aside:
+            return None
         step = run.begin_step(clock)
         seen = run.change.full_input
         if self.plan.policy.needs_change and seen is not None and seen.shape != sample.shape:
@@ -121,9 +129,8 @@ class CachingScheduler:
         return self._macs.of(form, self.run.shapes[form], branch)
 
     def forget_run(self) -> None:
-        """Hold nothing more of this thread's run, which was interrupted."""
-        run: Run | None = getattr(self._of_thread, "run", None)
-        if run is not None:
+        """Hold nothing more of this thread's runs, of which one was interrupted."""
+        for run in self._runs_here:
             run.clear_features()
             run.views.forget()
 
@@ -132,62 +139,82 @@ class CachingScheduler:
         for run in list(self._runs):
             run.clear_features()
 
+    @property
+    def _runs_here(self) -> list[Run]:
+        """The runs of this thread that may go on; one, unless they are told by timesteps alone."""
+        runs: list[Run] = getattr(self._of_thread, "runs", [])
+        return runs
+
     def _run_of(self, clock: StepClock) -> Run:
-        run: Run | None = getattr(self._of_thread, "run", None)
-        return run if run is not None and run.number == clock.run else self._begin_run(clock)
+        run = next((run for run in self._runs_here if run.number == clock.run), None)
+        return self._begin_run(clock) if run is None else run
 
     def _begin_run(self, clock: StepClock) -> Run:
-        if found := other_cache(self.model):  # enabled since
-            raise UnsupportedPipelineError(found)
         self.plan.check_total(clock.total)
         if clock.total == 1:
             self._few_steps.warn(clock.total)
-        views = RunViews(self.model, self.adapter, self.plan.branches)
+        run = self._runs_begin.begin(clock.run, self.run.views)
         self._macs.begin_run()
-        run = Run(clock.run, views, self._attention_readers(views))
         self._runs.add(run)
-        self._of_thread.run = self.run = run
+        self._of_thread.runs = [*self._runs_here, run][-self.clock.runs_at_once :]
+        self.run = run
         return run
-
-    def _attention_readers(self, views: RunViews) -> tuple[str, ...]:
-        """Attention processors that may be read in layers that a cached step leaves out."""
-        suspects = modules_that_are_read(self.model)
-        kept = (set(views.cached(branch).view.remaining()) for branch in views.cuts if suspects)
-        return attention_readers(suspects, kept)
 
     def _sample(self, arguments: dict[str, Any]) -> torch.Tensor:
         return first_tensor(arguments[self.adapter.sample])
 
     def _tick(self, arguments: dict[str, Any]) -> StepClock | None:
         timestep = None if self.adapter.timestep is None else arguments[self.adapter.timestep]
-        return self.clock.tick(timestep, arguments[self.adapter.sample])
+        clock = self.clock.tick(timestep, arguments[self.adapter.sample])
+        # A loop without a scheduler does not tell how many steps there are.
+        return None if clock is not None and clock.total is None and self.plan.needs_total else clock
 
     def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
         """Whether a step is full; asked once per step, for all of its lanes."""
-        if run.readers or self.verification.failure:
+        if step.full is None and run.hooks != hooks_so_far():  # a callback has registered one
+            self._runs_begin.look_for_readers(run)
+        if run.readers or self.verification.failure or not step.clock.sure:
             step.full = True
         return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))
 
     def _compute(self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any]) -> Any:
         """Run a call and note it."""
         form = call_signature(arguments), tuple(step.conditions.items())
-        lane = step.begin_call(form)
-        planned = None if step.full else self.plan.branch_at(step.clock.step)
-        call = Call(step, lane, form, planned, planned if planned in lane.observations else None)
         sample = self._sample(arguments)
+        numbers = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
+        origin = Origin(form, (numbers, *step.side_conditionings.values()), run.settings.number())
+        lane, missing = step.begin_call(origin, latent_of(arguments[self.adapter.sample]))
+        planned = None if step.full else self.plan.branch_at(step.clock.step)
+        call = Call(step, lane, form, planned, planned if planned in lane.observations else None, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
-        with self._recorded(run, call, sample):
-            if call.branch is None:
-                result, taps = self._run_full(run, call, forward, arguments)
-            else:
-                result, taps = self._run_cached(run, call, call.branch, forward, arguments)
+        with recorded(self._macs, run, call, sample):
+            result, taps = self._run(run, call, forward, arguments)
             for cut in taps:
                 self._keep(call, cut)
             if self.plan.policy.needs_change and len(step.lanes) == 1:
                 run.change.seen(call.branch is None, sample, first_tensor(result))
-            run.end_call(lane, step.clock)
+            run.end_call(step, lane)
         return result
+
+    def _run(
+        self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
+    ) -> tuple[Any, tuple[Cut, ...]]:
+        """Run the model, or a skip branch; returns its result and the cuts whose taps have listened."""
+        if call.branch is None:
+            return self._run_full(run, call, forward, arguments)
+        if not self.verification.needed:
+            return self._run_cached(run, call, call.branch, forward, arguments)
+        again = copied(arguments)  # models change some
+        try:
+            return self._run_cached(run, call, call.branch, forward, arguments)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # a forward that nobody described may do something else at another time
+            self.verification.fail(f"a cached step fails with {type(error).__name__}: {error}")
+            run.views.forget()
+            call.branch = None
+            return self._run_full(run, call, forward, again)
 
     def _run_full(
         self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
@@ -230,21 +257,3 @@ class CachingScheduler:
         call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast.memory)
         if self.on_feature is not None:
             self.on_feature(call.step.clock, len(call.step.lanes) - 1, cut.branch, feature)
-
-    @contextmanager
-    def _recorded(self, run: Run, call: Call, sample: torch.Tensor) -> Iterator[None]:
-        """Around a call: its time and multiply-adds, for the report."""
-        watch = Stopwatch(sample)
-        with self._macs.counting(call.form, call.branch):
-            yield
-        run.calls.append(
-            CallRecord(
-                clock=call.step.clock,
-                lane=len(call.step.lanes) - 1,
-                branch=call.branch,
-                cache_miss=call.branch is None and call.planned is not None,
-                signature=call.form,
-                measured=watch.stop(),
-                bytes_held=run.bytes_held(),
-            )
-        )

@@ -59,15 +59,14 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     """Law 7: a run holds one feature per lane and branch for each that its forecast needs, then nothing.
 
     What a session holds is found by following every reference from it, not by asking it; the report has
-    to say the same. What `Adaptive` compares with is held beside the features, and is not limited here.
+    to say the same. What `Adaptive` compares with is held beside the features, and is not limited here. What
+    tells a call from another is held beside them too: at most its arguments.
     """
-    sizes = {
-        name: max(
-            sum(feature_bytes(model, adapter.cut(model, branch), call) for branch in plan.branches)
-            for call in calls
-        )
-        for name, model, adapter, calls in kinds_of_calls(pipe, sample)
-    }
+    sizes, beside = {}, {}
+    for name, model, adapter, kinds in kinds_of_calls(pipe, sample):
+        cuts = [adapter.cut(model, branch) for branch in plan.branches]
+        sizes[name] = max(sum(feature_bytes(model, cut, call) for cut in cuts) for call in kinds)
+        beside[name] = max(map(bytes_of, kinds))
     session = accelerate(pipe, plan)
     with bytes_held_at_calls(pipe, session) as held:
         sample(pipe)
@@ -79,7 +78,7 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
         seen = held[name][len(held[name]) - len(said) :]
         require(seen == said, f"law 7: {name}: holds {seen}, says {said}")
         lanes = 1 + max(call.lane for call in calls)
-        most = lanes * plan.forecast.memory * sizes[name]
+        most = lanes * (plan.forecast.memory * sizes[name] + beside[name])
         if not plan.policy.needs_change:
             require(
                 max(said, default=0) <= most,
@@ -93,6 +92,10 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
         sample(pipe)
     session.restore()
     require_nothing_held(session, "after restore in the middle of a run")
+
+
+def bytes_of(call: dict[str, Any]) -> int:
+    return sum(leaf.nbytes for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor))
 
 
 def require_nothing_held(session: Session, when: str) -> None:
