@@ -28,7 +28,6 @@ class Session:
     """An accelerated pipeline (or model).
 
     Attributes:
-        owner: the pipeline, or the bare model.
         plans: how each denoiser is cached, by its name in the pipeline.
         notes: what there is to say about the acceleration, also in the report.
 
@@ -38,11 +37,15 @@ class Session:
     def __init__(
         self, owner: Any, plans: Mapping[str, Plan], notes: Sequence[Note], bindings: Bindings
     ) -> None:
-        self.owner = owner
         self.plans = dict(plans)
         self.notes = list(notes)
         self._bindings = bindings
         _live[id(owner)] = self
+
+    @property
+    def owner(self) -> Any:
+        """The pipeline, held weakly, or the bare model; None for a pipeline that is gone."""
+        return self._bindings.owner
 
     @property
     def plan(self) -> Plan:

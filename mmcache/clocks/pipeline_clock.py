@@ -15,6 +15,7 @@ from mmcache.clocks.clock import StepClock
 from mmcache.clocks.scheduler_clock import SchedulerClock
 from mmcache.clocks.timestep_clock import TimestepClock
 from mmcache.compat.calling_pipeline import calling_pipelines
+from mmcache.patching.held import held
 from mmcache.patching.scheduler_patch import is_scheduler
 
 
@@ -46,7 +47,7 @@ class PipelineClock:
     """
 
     def __init__(self, owner: Any) -> None:
-        self.owner = owner
+        self._owner = held(owner)
         self.on_run: Callable[[], None] = lambda: None
         self.on_end: Callable[[int, int], None] = lambda run, step: None
         self._numbers = itertools.count(1)
@@ -54,6 +55,11 @@ class PipelineClock:
         self._own_loops = TimestepClock(self._numbers)
         self._strangers: set[str] = set()
         self._watch()
+
+    @property
+    def owner(self) -> Any:
+        """What this clock is of; None for a pipeline that is gone."""
+        return self._owner()
 
     @property
     def runs_at_once(self) -> int:
