@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mmcache.architectures.adapter import Adapter
     from mmcache.architectures.inference import general_adapter
     from mmcache.architectures.registry import register
+    from mmcache.architectures.undescribed import FunctionDenoiser
     from mmcache.errors import (
         MissingExtraError,
         PipelineInUseError,
@@ -37,6 +38,7 @@ _HOME = {
     "accelerate": "api.accelerate",
     "restore": "api.accelerate",
     "Adapter": "architectures.adapter",
+    "FunctionDenoiser": "architectures.undescribed",
     "general_adapter": "architectures.inference",
     "MissingExtraError": "errors",
     "PipelineInUseError": "errors",
@@ -67,6 +69,7 @@ __all__ = [
     "Adaptive",
     "Fitted",
     "Forecast",
+    "FunctionDenoiser",
     "Hold",
     "MissingExtraError",
     "NonUniform",

@@ -22,6 +22,15 @@ def parse_int(option: str, word: str) -> int:
         ) from None
 
 
+def parse_branch(option: str, word: str) -> int | str:
+    """A branch: a number, or none.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    return word if word == "none" else parse_int(option, word)
+
+
 def parse_forecast(word: str) -> Any:
     """A forecast from its name: hold, taylor1, taylor2, ...
 

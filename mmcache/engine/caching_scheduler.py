@@ -7,29 +7,29 @@ taps, or its skip branch with the forecast feature in the slot.
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 import torch
 
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
-from mmcache.compat.group_offload import learns_order
+from mmcache.compat.group_offload import learns_order, send_back
 from mmcache.compat.other_caches import other_cache
 from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.few_steps import FewSteps
-from mmcache.engine.lazy_tensor import materialize
-from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Call, Run, Step
+from mmcache.engine.kept_output import is_answered_by_output
+from mmcache.engine.lazy_tensor import materialize, materialized_call
+from mmcache.engine.run import Ahead, Call, Run, Step, no_residuals
 from mmcache.engine.run_views import Forward, RunViews
 from mmcache.engine.verification import CutVerification
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import Cut, filled
 from mmcache.macs.count import shapes_of
 from mmcache.patching.forward_patch import below
+from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature
 from mmcache.plans.plan import Plan
 
@@ -67,7 +67,7 @@ class CachingScheduler:
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
-        views = RunViews(self.model, self.adapter, plan.branches)
+        views = RunViews(self.model, self.adapter, plan.cut_branches)
         views.check()
         self.run = Run(0, views)
 
@@ -81,11 +81,12 @@ class CachingScheduler:
             if clock is None:
                 if below(forward, CachingScheduler) is not forward:  # another session may know the call
                     return forward(*args, **kwargs)
-                return forward(*materialize(args), **materialize(kwargs))
+                return materialized_call(forward, args, kwargs)
             run = self._run_of(clock)
             step = run.begin_step(clock)
             self._decide(run, step, self._sample(arguments))
-            return self._compute(run, step, below(forward, CachingScheduler), arguments)
+            inner = below(forward, CachingScheduler)
+            return self._compute(run, step, inner, arguments, partial(materialized_call, inner, args, kwargs))
         except BaseException:
             self.on_failure()  # also on Ctrl-C: nobody may come back for the run
             raise
@@ -114,7 +115,9 @@ class CachingScheduler:
         if self._decide(run, step, sample):
             return Ahead(run, step, None)
         branch = self.plan.branch_at(clock.step)
-        return Ahead(run, step, run.views.cuts[branch].residuals if step.next_has(branch) else None)
+        if not step.next_has(branch):
+            return Ahead(run, step, None)
+        return Ahead(run, step, no_residuals if branch == NOTHING else run.views.cuts[branch].residuals)
 
     def macs(self, form: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its form; None if they cannot be counted."""
@@ -142,25 +145,19 @@ class CachingScheduler:
         self.plan.check_total(clock.total)
         if clock.total == 1:
             self._few_steps.warn(clock.total)
-        views = RunViews(self.model, self.adapter, self.plan.branches)
+        views = RunViews(self.model, self.adapter, self.plan.cut_branches)
         self._macs.begin_run()
-        run = Run(clock.run, views, self._attention_readers(views))
+        run = Run(clock.run, views, views.attention_readers(self.plan.keeps_outputs))
         self._runs.add(run)
         self._of_thread.run = self.run = run
         return run
 
-    def _attention_readers(self, views: RunViews) -> tuple[str, ...]:
-        """Attention processors that may be read in layers that a cached step leaves out."""
-        suspects = modules_that_are_read(self.model)
-        kept = (set(views.cached(branch).view.remaining()) for branch in views.cuts if suspects)
-        return attention_readers(suspects, kept)
-
     def _sample(self, arguments: dict[str, Any]) -> torch.Tensor:
-        return first_tensor(arguments[self.adapter.sample])
+        return first_tensor(self.part.sample_of(arguments))
 
     def _tick(self, arguments: dict[str, Any]) -> StepClock | None:
         timestep = None if self.adapter.timestep is None else arguments[self.adapter.timestep]
-        return self.clock.tick(timestep, arguments[self.adapter.sample])
+        return self.clock.tick(timestep, self.part.sample_of(arguments))
 
     def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
         """Whether a step is full; asked once per step, for all of its lanes."""
@@ -168,18 +165,24 @@ class CachingScheduler:
             step.full = True
         return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))
 
-    def _compute(self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any]) -> Any:
-        """Run a call and note it."""
+    def _compute(
+        self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any], plain: Callable[[], Any]
+    ) -> Any:
+        """Run a call and note it; `plain` is the call as it came, where the model need not be cut."""
         form = call_signature(arguments), tuple(step.conditions.items())
         lane = step.begin_call(form)
         planned = None if step.full else self.plan.branch_at(step.clock.step)
+        if self.plan.keeps_outputs and not is_answered_by_output(arguments):
+            lane.observations.pop(NOTHING, None)
         call = Call(step, lane, form, planned, planned if planned in lane.observations else None)
         sample = self._sample(arguments)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
-        with self._recorded(run, call, sample):
+        with run.recorded(call, sample), self._macs.counting(call.form, call.branch):
             if call.branch is None:
-                result, taps = self._run_full(run, call, forward, arguments)
+                whole = self._run_full(run, call, forward, arguments) if run.views.cuts else (plain(), ())
+                result, taps = whole
+                self._keep_output(call, result)
             else:
                 result, taps = self._run_cached(run, call, call.branch, forward, arguments)
             for cut in taps:
@@ -212,13 +215,23 @@ class CachingScheduler:
     def _run_cached(
         self, run: Run, call: Call, branch: int, forward: Forward, arguments: dict[str, Any]
     ) -> tuple[Any, tuple[Cut, ...]]:
-        """Run a skip branch; returns its result and the cuts whose taps have listened."""
+        """Run a skip branch, or nothing; returns its result and the cuts whose taps have listened."""
         self._few_steps.warn(call.step.clock.total)
+        if branch == NOTHING:
+            send_back(self.model)
+            return call.lane.forecast_output(call.step.clock, self.plan.forecast), ()
         smaller = run.views.cached(branch)
         cut = run.views.cuts[branch]
         feature = call.lane.forecast(branch, call.step.clock, self.plan.forecast)
         with filled(cut.slot, feature):
             return smaller.run(forward, materialize(cut.arguments(arguments))), smaller.taps
+
+    def _keep_output(self, call: Call, result: Any) -> None:
+        """Keep what a full step returned, where the plan forecasts outputs."""
+        if self.plan.keeps_outputs:
+            feature = call.lane.keep_output(call.step.clock.time, result, self.plan.forecast.memory)
+            if feature and self.on_feature is not None:
+                self.on_feature(call.step.clock, len(call.step.lanes) - 1, NOTHING, feature)
 
     def _keep(self, call: Call, cut: Cut) -> None:
         """Keep what a tap has seen."""
@@ -230,21 +243,3 @@ class CachingScheduler:
         call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast.memory)
         if self.on_feature is not None:
             self.on_feature(call.step.clock, len(call.step.lanes) - 1, cut.branch, feature)
-
-    @contextmanager
-    def _recorded(self, run: Run, call: Call, sample: torch.Tensor) -> Iterator[None]:
-        """Around a call: its time and multiply-adds, for the report."""
-        watch = Stopwatch(sample)
-        with self._macs.counting(call.form, call.branch):
-            yield
-        run.calls.append(
-            CallRecord(
-                clock=call.step.clock,
-                lane=len(call.step.lanes) - 1,
-                branch=call.branch,
-                cache_miss=call.branch is None and call.planned is not None,
-                signature=call.form,
-                measured=watch.stop(),
-                bytes_held=run.bytes_held(),
-            )
-        )

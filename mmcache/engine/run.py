@@ -1,6 +1,7 @@
 """One sampling run of one denoiser: its steps, and the lanes of each. New for every run; nothing is reset."""
 
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -8,26 +9,64 @@ import torch
 
 from mmcache.clocks.clock import StepClock
 from mmcache.engine.change import DenoiserChange
-from mmcache.engine.record import CallRecord
+from mmcache.engine.kept_output import OutputForm, take_apart
+from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.run_views import RunViews
 from mmcache.layouts.cut import Given
+from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature, Forecast, Observation
 
 
 @dataclass
 class Lane:
-    """One of several denoiser calls per step, and the features of its full steps, by branch."""
+    """One of several denoiser calls per step, and what it knows of the steps before.
+
+    Attributes:
+        signature: of the call.
+        observations: the features of its full steps, by branch; those of `NOTHING` are outputs.
+        forecast_at: by branch, the times of the forecasts since the last observation.
+        output: the form of its outputs, where these are kept.
+    """
 
     signature: Hashable
     observations: dict[int, list[Observation]] = field(default_factory=dict)
+    forecast_at: dict[int, list[float]] = field(default_factory=dict)
+    output: OutputForm | None = None
 
     def keep(self, branch: int, time: float, feature: Feature, memory: int) -> None:
         """Add an observation; a time that a sampler repeats replaces the older one."""
         others = [seen for seen in self.observations.get(branch, []) if seen.time != time]
-        self.observations[branch] = [*others, Observation(time, feature)][-memory:]
+        missed = tuple(self.forecast_at.pop(branch, ()))
+        self.observations[branch] = [*others, Observation(time, feature, missed)][-memory:]
+
+    def keep_output(self, time: float, output: Any, memory: int) -> Feature:
+        """Keep what a full step returned; of an output of another form the older ones are no help.
+
+        Returns:
+            What was kept; () for an output that cannot be forecast.
+        """
+        form, feature = take_apart(output)
+        if form != self.output:
+            self.observations.pop(NOTHING, None)
+            self.forecast_at.pop(NOTHING, None)
+        self.output = form
+        if form is not None:
+            self.keep(NOTHING, time, feature, memory)
+        return feature
+
+    def forecast_output(self, clock: StepClock, forecast: Forecast) -> Any:
+        """What the denoiser would have returned."""
+        assert self.output is not None  # observations of outputs have a form
+        return self.output.put_together(self.forecast(NOTHING, clock, forecast))
 
     def forecast(self, branch: int, clock: StepClock, forecast: Forecast) -> Feature:
-        return forecast.at(clock.time, self.observations[branch], clock.step)
+        """The feature of a cached step; what was missed before is made up for once."""
+        past = self.observations[branch]
+        feature = forecast.at(clock.time, past, clock.step)
+        if clock.time != past[-1].time:
+            self.forecast_at.setdefault(branch, []).append(clock.time)
+            past[-1] = past[-1]._replace(missed=())
+        return feature
 
     def tensors(self) -> Iterator[torch.Tensor]:
         for observations in self.observations.values():
@@ -58,7 +97,7 @@ class Step:
         number = len(self.lanes)
         before = self.before.pop(number, None)
         fits = before is not None and before.signature == signature
-        lane = self.lanes[number] = Lane(signature, before.observations if fits and before else {})
+        lane = self.lanes[number] = before if fits and before else Lane(signature)
         return lane
 
     def next_has(self, branch: int) -> bool:
@@ -124,12 +163,34 @@ class Run:
     def end_call(self, lane: Lane, clock: StepClock) -> None:
         """Behind the last step's call in a lane: nothing is held for it any more."""
         if clock.is_last:
-            lane.observations, self.change = {}, DenoiserChange()
+            lane.observations, lane.forecast_at, self.change = {}, {}, DenoiserChange()
+
+    @contextmanager
+    def recorded(self, call: "Call", sample: torch.Tensor) -> Iterator[None]:
+        """Around a call: notes it for the report, with its time on the device of this tensor."""
+        watch = Stopwatch(sample)
+        yield
+        self.calls.append(
+            CallRecord(
+                clock=call.step.clock,
+                lane=len(call.step.lanes) - 1,
+                branch=call.branch,
+                cache_miss=call.branch is None and call.planned is not None,
+                signature=call.form,
+                measured=watch.stop(),
+                bytes_held=self.bytes_held(),
+            )
+        )
 
     def bytes_held(self) -> int:
         lanes = () if self.step is None else (*self.step.before.values(), *self.step.lanes.values())
         tensors = [tensor for lane in lanes for tensor in lane.tensors()]
         return sum(tensor.nbytes for tensor in (*tensors, *self.change.tensors()))
+
+
+def no_residuals(given: Given | None) -> int:
+    """What a cached step that runs no layer needs of a side network."""
+    return 0
 
 
 class Ahead(NamedTuple):
@@ -155,7 +216,7 @@ class Call(NamedTuple):
         lane: its lane.
         form: its signature, and the conditions of the step.
         planned: the branch that the plan has for it; None for a full call.
-        branch: the branch that it runs; None for a full call.
+        branch: the branch that it runs, `NOTHING` where none of the model runs; None for a full call.
     """
 
     step: Step

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
+from mmcache.plans.branch import NOTHING, branch_number, branch_words
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
 from mmcache.plans.policy import Policy, StepMask, whole_number
@@ -16,15 +17,16 @@ class Plan:
         policy: which steps are full.
         forecast: the feature of a cached step.
         branch: which skip connections stay on a cached step, counted from the outermost: 0 is the
-            cheapest. Or one branch per step, for a run of exactly so many steps; entries of full steps
-            are not used. A cached step at a deeper branch refreshes the features of shallower ones.
+            cheapest that runs layers; "none" runs none, and forecasts the denoiser's output. Or one branch
+            per step, for a run of exactly so many steps; entries of full steps are not used. A cached step
+            at a deeper branch refreshes the features of shallower ones; outputs are those of full steps.
         evidence: the measurement that this plan rests on.
         calibrated_for: what a calibrated plan was made for; None for a plan that goes with anything.
     """
 
     policy: Policy
     forecast: Forecast = field(default_factory=Hold)
-    branch: int | Sequence[int] = 0
+    branch: int | str | Sequence[int | str] = 0
     evidence: str = ""
     calibrated_for: CalibratedFor | None = None
 
@@ -37,19 +39,27 @@ class Plan:
             object.__setattr__(self, "branch", tuple(self.branch))
             if not self.branch:
                 raise ValueError("Plan(branch=[]): wanted a branch, or one for each step")
-        for branch in self.branches:
-            whole_number(self, "branch", branch, 0, "0 is the outermost skip connection")
+        _ = self.branches  # refuses what is no branch
 
     @property
     def branches(self) -> tuple[int, ...]:
-        """Every branch that the plan may use, each once."""
-        if isinstance(self.branch, tuple):
-            return tuple(sorted(set(self.branch)))
-        return (self.branch,)  # type: ignore[return-value]
+        """The number of every branch that the plan may use, each once; `NOTHING` for "none"."""
+        entries = self.branch if isinstance(self.branch, tuple) else (self.branch,)
+        return tuple(sorted(set(map(branch_number, entries))))
+
+    @property
+    def cut_branches(self) -> tuple[int, ...]:
+        """Those for which the model has to be cut."""
+        return tuple(branch for branch in self.branches if branch != NOTHING)
+
+    @property
+    def keeps_outputs(self) -> bool:
+        """Whether some cached steps keep nothing of the model."""
+        return NOTHING in self.branches
 
     def branch_at(self, step: int) -> int:
-        """The branch of a cached step."""
-        return self.branch[step] if isinstance(self.branch, tuple) else self.branch  # type: ignore[return-value]
+        """The number of a cached step's branch."""
+        return branch_number(self.branch[step] if isinstance(self.branch, tuple) else self.branch)
 
     @property
     def steps(self) -> int | None:
@@ -108,7 +118,3 @@ def concise(setting: Policy | Forecast) -> str:
         if not f.kw_only or getattr(setting, f.name) != f.default
     ]
     return f"{type(setting).__name__}({', '.join(shown)})"
-
-
-def branch_words(branch: int | Sequence[int]) -> str:
-    return f"branch {branch}" if isinstance(branch, int) else f"a branch per step ({len(branch)})"

@@ -8,11 +8,13 @@ import inspect
 import json
 from typing import Any
 
+from mmcache.plans.branch import NONE
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import FORECASTS, POLICIES
 
 WHOLE = {"type": "integer", "minimum": 0}
+BRANCH = {"anyOf": [WHOLE, {"const": NONE}]}
 # By the annotation of a setting's field.
 KINDS: dict[Any, dict[str, Any]] = {
     int: WHOLE,
@@ -39,8 +41,8 @@ def plan_schema() -> dict[str, Any]:
             "policy": {"oneOf": [_named(name, cls) for name, cls in POLICIES.items()]},
             "forecast": {"oneOf": [_named(name, cls) for name, cls in FORECASTS.items()]},
             "branch": {
-                "description": "The skip branch of cached steps, or one for each step.",
-                "anyOf": [WHOLE, {"type": "array", "items": WHOLE, "minItems": 1}],
+                "description": "The skip branch of cached steps, or one for each step; none runs no layer.",
+                "anyOf": [*BRANCH["anyOf"], {"type": "array", "items": BRANCH, "minItems": 1}],
             },
             "evidence": {"type": "string", "description": "The measurement that the plan rests on."},
             "calibrated_for": _object(CalibratedFor),
