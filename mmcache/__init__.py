@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
     from mmcache.plans.plan import Plan
     from mmcache.plans.plan_file import load_plan, save_plan
+    from mmcache.plans.plan_set import load_plans, save_plans
     from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
     from mmcache.plans.presets import presets
+    from mmcache.tools.calibrating.calibrate import calibrate
     from mmcache.tools.comparison.compare import compare
     from mmcache.tools.sweeping.sweep import sweep
     from mmcache.tools.tuning.tune import tune
@@ -48,12 +50,15 @@ _HOME = {
     "Forecast": "plans.forecast",
     "Hold": "plans.forecast",
     "Taylor": "plans.forecast",
+    "calibrate": "tools.calibrating.calibrate",
     "compare": "tools.comparison.compare",
     "sweep": "tools.sweeping.sweep",
     "Plan": "plans.plan",
     "load_plan": "plans.plan_file",
     "presets": "plans.presets",
+    "load_plans": "plans.plan_set",
     "save_plan": "plans.plan_file",
+    "save_plans": "plans.plan_set",
     "Adaptive": "plans.policy",
     "NonUniform": "plans.policy",
     "Policy": "plans.policy",
@@ -83,13 +88,16 @@ __all__ = [
     "Uniform",
     "UnsupportedPipelineError",
     "accelerate",
+    "calibrate",
     "compare",
     "general_adapter",
     "load_plan",
+    "load_plans",
     "presets",
     "register",
     "restore",
     "save_plan",
+    "save_plans",
     "sweep",
     "tune",
 ]

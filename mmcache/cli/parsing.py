@@ -1,4 +1,4 @@
-"""Parsers of the option values of `mmcache sweep` and `mmcache tune`."""
+"""Parsers of the option values of `mmcache sweep`, `mmcache tune` and `mmcache calibrate`."""
 
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,15 @@ def parse_int(option: str, word: str) -> int:
     except ValueError:
         raise ValueError(
             f"{option}: {word!r} is no whole number; wanted numbers between commas, such as 2,3,5"
+        ) from None
+
+
+def parse_number(option: str, word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(
+            f"{option}: {word!r} is no number; wanted some between commas, such as 2,3.5"
         ) from None
 
 

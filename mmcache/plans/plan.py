@@ -98,7 +98,7 @@ class Plan:
             full = {min(int(step * stretch + 0.5), total - 1) for step in policy.full}
             policy = replace(policy, full=sorted({0, *full}))
         if isinstance(forecast, Fitted):
-            forecast = Taylor(forecast.memory - 1) if forecast.memory > 1 else Hold()
+            forecast = extrapolation_for(forecast, self.keeps_outputs)
         if isinstance(branch, tuple):
             branch = [branch[min(int(step / stretch), len(branch) - 1)] for step in range(total)]
         source = f"stretched from {self.steps} to {total} steps, and not measured there"
@@ -118,3 +118,10 @@ def concise(setting: Policy | Forecast) -> str:
         if not f.kw_only or getattr(setting, f.name) != f.default
     ]
     return f"{type(setting).__name__}({', '.join(shown)})"
+
+
+def extrapolation_for(fitted: Fitted, outputs: bool) -> Forecast:
+    """What takes the place of fitted weights where they do not fit; of outputs it repays what was missed."""
+    if fitted.memory == 1:
+        return Hold()
+    return Taylor(1, repaid=0.5) if outputs else Taylor(fitted.memory - 1)

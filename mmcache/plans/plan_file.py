@@ -54,7 +54,15 @@ def load_plan(path: str | Path) -> Plan:
     Raises:
         PlanFileError: missing, empty, not YAML, an unknown key (with the nearest known one) or a wrong value.
     """
-    path = Path(path)
+    return plan_from_contents(read_contents(Path(path)), str(path))
+
+
+def read_contents(path: Path) -> Any:
+    """The contents of a YAML file, whose mappings know their lines.
+
+    Raises:
+        PlanFileError: missing, empty or not YAML.
+    """
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), PlacedLoader)
     except FileNotFoundError:
@@ -65,10 +73,19 @@ def load_plan(path: str | Path) -> Plan:
         raise PlanFileError(f"{path}: not YAML: {error}") from None
     if data is None:
         raise PlanFileError(f"{path}: is empty; a plan file has the keys {', '.join(PLAN_KEYS)}")
+    return data
+
+
+def plan_from_contents(data: Any, where: str) -> Plan:
+    """A plan from what stands in a file.
+
+    Raises:
+        PlanFileError: an unknown key or a wrong value; the message says where.
+    """
     try:
         return plan_from(data)
     except (ValueError, TypeError) as error:
-        raise PlanFileError(shortened(f"{path}: {error}", MOST)) from None
+        raise PlanFileError(shortened(f"{where}: {error}", MOST)) from None
 
 
 def save_plan(plan: Plan, path: str | Path) -> None:
