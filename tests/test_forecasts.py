@@ -139,3 +139,18 @@ def test_at_the_time_of_a_full_step_nothing_is_repaid_yet():
 def test_wrong_share(repaid):
     with pytest.raises(ValueError, match="repaid must be"):
         Taylor(1, repaid=repaid)
+
+
+def test_where_the_foretold_change_does_not_come_true_the_last_feature_is_held():
+    """A walk that turns back at every full step, as noise does, beside one that goes on."""
+    torch.manual_seed(0)
+    forecast = Taylor(1, checked=True, repaid=0.5)
+    for turn in (-1.0, 1.0):
+        values = [torch.zeros(8), torch.ones(8), torch.ones(8) * (1 + turn)]
+        lane = Lane(signature=None)
+        for time, value in zip((900.0, 800.0, 700.0), values, strict=True):
+            lane.keep(0, time, (value,), forecast.memory)
+        (feature,) = lane.forecast(0, StepClock(0, 3, None, 650.0), forecast)
+        wanted = values[-1] + 0.5 * turn if turn > 0 else values[-1]
+        assert torch.allclose(feature, wanted)
+        assert feature.data_ptr() != lane.observations[0][-1].feature[0].data_ptr()

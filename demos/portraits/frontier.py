@@ -1,8 +1,8 @@
 """python -m mmcache_demos.portraits.frontier: what plans of several costs hold, and fewer steps hold.
 
-Captions of the evaluation split are drawn in full, by evenly spaced plans at branch 0, by evenly spaced plans
-that run nothing on cached steps, by plans that `mmcache.calibrate` makes of eight other captions, and in fewer
-steps without a cache. All from the same noise. The table says how close each comes to the full run.
+Captions of the evaluation split are drawn in full, by evenly spaced plans at branch 0, by evenly spaced
+ones that run nothing on cached steps, by plans that `mmcache.calibrate` makes of eight other captions, and in
+fewer steps without a cache. All from the same noise. The table says how close each comes to the full run.
 """
 
 import json

@@ -79,10 +79,14 @@ class Taylor(Forecast):
     Attributes:
         order: degree of the polynomial.
         repaid: the share of the errors that is made up for, 0 to 1.
+        checked: hold the last feature instead where the change that extrapolation foretold for the last full
+            step did not come true, not even in part. So it is under samplers that add noise: it decides by
+            what the run itself shows. Before there is something to check, it extrapolates.
     """
 
     order: int = 1
     repaid: float = field(default=0.0, kw_only=True)
+    checked: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         whole_number(self, "order", self.order, 1, "Hold() is order 0")
@@ -92,9 +96,29 @@ class Taylor(Forecast):
 
     @property
     def memory(self) -> int:
-        return self.order + (2 if self.repaid else 1)
+        return self.order + (2 if self.repaid or self.checked else 1)
 
     def at(self, time: float, past: Sequence[Observation], step: int | None = None) -> Feature:
+        feature = self._extrapolated(time, past)
+        if not self.checked or len(past) < self.order + 2:
+            return feature
+        agreement = self._agreement(past)
+        return tuple(
+            torch.where(agrees > 0, tensor, last)
+            for agrees, tensor, last in zip(agreement, feature, past[-1].feature, strict=True)
+        )
+
+    def _agreement(self, past: Sequence[Observation]) -> list[torch.Tensor]:
+        """For each stream, the inner product of the foretold change and the one seen: 0-d, float32."""
+        last, before = past[-1], past[:-1]
+        foretold = self._extrapolated(last.time, [one._replace(missed=()) for one in before])
+        found = []
+        for now, told, then in zip(last.feature, foretold, before[-1].feature, strict=True):
+            expected, seen = (told.float() - then.float()), (now.float() - then.float())
+            found.append((expected * seen).sum())
+        return found
+
+    def _extrapolated(self, time: float, past: Sequence[Observation]) -> Feature:
         nodes = [observation.time for observation in past]
         recent = nodes[-self.order - 1 :]
         weights = lagrange_weights(time, recent)

@@ -20,6 +20,7 @@ KINDS: dict[Any, dict[str, Any]] = {
     int: WHOLE,
     int | None: {"anyOf": [WHOLE, {"type": "null"}]},
     float: {"type": "number"},
+    bool: {"type": "boolean"},
     str: {"type": "string"},
 }
 # Fields whose annotation says less than is meant.
