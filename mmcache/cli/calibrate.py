@@ -28,9 +28,6 @@ def calibrate(
         int, typer.Option(min=0, help="So many of the prompts, the last ones, only measure the plans.")
     ] = 0,
     steps: Annotated[int, typer.Option(help="Sampling steps that the plans are for.")] = 50,
-    guidance_scale: Annotated[
-        float | None, typer.Option(help="Guidance scale.", show_default="the pipeline's")
-    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Prompts in one call of the pipeline.")] = 4,
     seed: options.FirstSeed = 0,
     out: Annotated[Path, typer.Option(help="The file with the plans.")] = Path("mmcache-plans.yaml"),
@@ -61,7 +58,6 @@ def calibrate(
             costs=wanted,
             held_out=texts[len(texts) - held_out :],
             steps=steps,
-            guidance_scale=guidance_scale,
             batch=batch,
             seed=seed,
             **call,

@@ -3,7 +3,8 @@
 A forecast is a weighted sum of earlier outputs, so its error is a weighted sum of recorded ones: a row of
 weights says all, and the inner products of a recording (steps by steps) tell its size. The sampler carries
 the errors of all steps on to the latents of later steps, in a way that is linear and known (`responses`). At
-a full step the model sees a latent that is off, and answers it: by a factor of it (`gain`), and beside that by something in another direction (`spread`), which is what makes images fork.
+a full step the model sees a latent that is off, and answers it: by a factor of it (`gain`), and beside that
+by something in another direction (`spread`), which is what makes images fork.
 """
 
 from collections.abc import Sequence
