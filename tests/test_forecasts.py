@@ -5,7 +5,7 @@ import torch
 
 from mmcache import Hold, Taylor
 from mmcache.clocks.clock import StepClock
-from mmcache.engine.run import Lane
+from mmcache.engine.lanes import Lane, Origin
 from mmcache.plans.forecast import Observation
 
 
@@ -55,7 +55,7 @@ def test_half_precision_is_summed_in_single_precision():
 
 def test_a_repeated_time_replaces_the_older_observation():
     """Heun and PNDM evaluate twice at one timestep; between equal times there is no slope."""
-    lane = Lane(signature=None)
+    lane = Lane(Origin(None))
     for time, value in ((900.0, 1.0), (800.0, 2.0), (800.0, 3.0)):
         lane.keep(0, time, (torch.tensor([value]),), memory=2)
     assert [seen.time for seen in lane.observations[0]] == [900.0, 800.0]
@@ -70,7 +70,7 @@ def test_wrong_order(order):
 
 def ran(forecast, curve, full, times):
     """What a lane hands out at each of these times, where those in `full` are observed."""
-    lane, handed_out = Lane(signature=None), {}
+    lane, handed_out = Lane(Origin(None)), {}
     for step, time in enumerate(times):
         if time in full:
             lane.keep(0, time, (curve(time),), forecast.memory)
@@ -121,7 +121,7 @@ def test_nothing_is_owed_where_forecasts_were_right(order):
 
 def test_at_the_time_of_a_full_step_nothing_is_repaid_yet():
     times, full = [1000.0, 900.0, 850.0, 700.0], {1000.0, 900.0, 700.0}
-    forecast, lane = Taylor(1, repaid=1.0), Lane(signature=None)
+    forecast, lane = Taylor(1, repaid=1.0), Lane(Origin(None))
     torch.manual_seed(0)
     for step, time in enumerate(times):
         if time in full:
@@ -147,7 +147,7 @@ def test_where_the_foretold_change_does_not_come_true_the_last_feature_is_held()
     forecast = Taylor(1, checked=True, repaid=0.5)
     for turn in (-1.0, 1.0):
         values = [torch.zeros(8), torch.ones(8), torch.ones(8) * (1 + turn)]
-        lane = Lane(signature=None)
+        lane = Lane(Origin(None))
         for time, value in zip((900.0, 800.0, 700.0), values, strict=True):
             lane.keep(0, time, (value,), forecast.memory)
         (feature,) = lane.forecast(0, StepClock(0, 3, None, 650.0), forecast)

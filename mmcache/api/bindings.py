@@ -110,6 +110,11 @@ class Bindings:
                 scheduler.run.clear_features()
 
     @property
+    def remark(self) -> str:
+        """What the clock has to say of calls that were no steps of a run."""
+        return self._clock.remark
+
+    @property
     def active(self) -> bool:
         """False once restored."""
         return bool(self._undo)

@@ -57,7 +57,7 @@ def check_clock(plans: Plans, pipeline: ResolvedPipeline) -> None:
                 f"the scheduler of your loop, accelerate(model, scheduler=scheduler)."
             )
     for plan in plans.values():
-        if plan.policy.needs_total or isinstance(plan.branch, tuple):
+        if plan.needs_total:
             raise ValueError(
                 f"the plan ({plan}) needs to know the number of steps, and the timesteps alone do not tell "
                 f"it: pass the scheduler of your loop, accelerate(model, ..., scheduler=scheduler)."

@@ -18,7 +18,8 @@ class Note(str):
 
     Attributes:
         kind: what it is about: `runs_in_full`, `inferred_adapter`, `borrowed_preset`, `other_calibration`,
-            `replaced_plan`, `replaced_model`, `every_step_full`, `verified` or `side_network_whole`.
+            `replaced_plan`, `replaced_model`, `every_step_full`, `conditioning_changed`, `untold_lanes`,
+            `macs_unknown`, `verified` or `side_network_whole`.
     """
 
     kind: str

@@ -113,6 +113,8 @@ def find_denoisers(pipe: Any, undescribed: bool = False) -> dict[str, Denoiser]:
             raise missing_adapter(pipe)
         return {BARE: part}
     if not isinstance(pipe, DiffusionPipeline):
+        if advice := modular(pipe):
+            raise UnsupportedPipelineError(advice)
         raise UnsupportedPipelineError(
             f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: pass the "
             f"object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)."
@@ -127,9 +129,35 @@ def find_denoisers(pipe: Any, undescribed: bool = False) -> dict[str, Denoiser]:
             if looks_like_denoiser(unwrap_compiled(model))
         }
     if not denoisers:
+        for name, model in models.items():
+            if inner := wrapped_denoiser(model):
+                raise UnsupportedPipelineError(
+                    f"{name} is a {type(model).__name__} around a {inner}: unwrap it first, "
+                    f"pipe.{name} = pipe.{name}.module"
+                )
         raise missing_adapter(pipe)
     gain = {name: part for name, part in denoisers.items() if part.branches}
     return gain or denoisers
+
+
+def wrapped_denoiser(model: nn.Module) -> str:
+    """The class of the denoiser that torch's DataParallel and its like wrap; "" if there is none."""
+    inner = getattr(model, "module", None)
+    known = isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None
+    return type(inner).__name__ if known else ""
+
+
+def modular(pipe: Any) -> str:
+    """What to do with a modular pipeline of diffusers; "" for anything else."""
+    if "ModularPipeline" not in {cls.__name__ for cls in type(pipe).__mro__}:
+        return ""
+    parts = getattr(pipe, "components", {})
+    models = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    name = next((name for name, model in models.items() if adapter_for(unwrap_compiled(model))), "unet")
+    return (
+        f"{type(pipe).__name__} is a modular pipeline, which is not accelerated as a whole: accelerate its "
+        f"denoiser, mmcache.accelerate(pipe.{name}, interval=3, scheduler=pipe.scheduler)"
+    )
 
 
 def looks_like_denoiser(model: nn.Module) -> bool:
@@ -142,6 +170,11 @@ def missing_adapter(pipe: Any) -> UnsupportedPipelineError:
     """What is said of a pipeline or a bare model without a denoiser that an adapter describes."""
     if isinstance(pipe, nn.Module):
         model = unwrap_compiled(pipe)
+        if inner := wrapped_denoiser(model):
+            return UnsupportedPipelineError(
+                f"{type(model).__name__} is a wrapper around a {inner}: accelerate what it wraps, "
+                f"mmcache.accelerate(model.module, ...)"
+            )
         return UnsupportedPipelineError(
             f"No adapter for {type(model).__name__}. Closest known class: {closest_denoiser_name(model)}. "
             f"Describe it (adapters/README.md, mmcache.general_adapter), or forecast its output, which needs "

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mmcache.architectures.adapter import Adapter, SideAdapter
+from mmcache.architectures.adapter import PER_STEP, Adapter, SideAdapter
 from mmcache.patching.forward_patch import is_compiled, unwrap_compiled
 
 
@@ -70,6 +70,18 @@ class Denoiser(Component):
 
     adapter: Adapter
 
+    @cached_property
+    def not_conditioning(self) -> frozenset[str]:
+        """The arguments that are another at every step."""
+        return PER_STEP | {self.adapter.sample, self.adapter.timestep or "", *self.adapter.per_step}
+
+    @cached_property
+    def has_own_forward(self) -> bool:
+        """Whether its class derives from the one that the adapter describes, and has another forward."""
+        kind: Any = type(self.model)
+        known: Any = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
+        return kind.forward is not known.forward
+
     @property
     def branches(self) -> int:
         """How many branches it has."""
@@ -87,3 +99,8 @@ class SideNetwork(Component):
     """A network beside a denoiser, such as a ControlNet."""
 
     adapter: SideAdapter
+
+    @cached_property
+    def not_conditioning(self) -> frozenset[str]:
+        """The arguments that are another at every step."""
+        return frozenset({self.adapter.sample, self.adapter.timestep})

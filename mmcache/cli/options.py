@@ -103,6 +103,10 @@ Device = Annotated[str, of_pipeline(help="Such as cuda:1; auto takes the first o
 Dtype = Annotated[
     str, of_pipeline(help="float32, float16 or bfloat16; auto is float32 on a CPU, else float16.")
 ]
+Variant = Annotated[
+    str | None,
+    of_pipeline(help="Variant of the weights, such as fp16; by default the only one that a folder has."),
+]
 Threads = Annotated[
     int | None,
     of_pipeline(

@@ -37,6 +37,7 @@ class GenerationRequest:
     width: options.Width = None
     device: options.Device = "auto"
     dtype: options.Dtype = "auto"
+    variant: options.Variant = None
     threads: options.Threads = None
 
     @cached_property
@@ -118,7 +119,9 @@ class GenerationRequest:
 
         part = getattr(self, self.selected_task.part) if self.selected_task.part else None
         if not self.miniature:
-            return load_for(self.selected_task, str(self.model), part, self.device, self.dtype)
+            return load_for(
+                self.selected_task, str(self.model), part, self.device, self.dtype, variant=self.variant
+            )
         place = find_device(self.device)
         pipe = (
             require_demos(MINIATURES).load_miniature(self.miniature).to(place, find_dtype(self.dtype, place))

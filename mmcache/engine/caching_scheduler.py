@@ -15,18 +15,22 @@ import torch
 
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.compat.group_offload import learns_order, send_back
-from mmcache.compat.other_caches import other_cache
+from mmcache.compat.layer_readers import hooks_so_far
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_macs import CallMacs
-from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.call_signature import call_signature, first_tensor, latent_of, wants_gradients
+from mmcache.engine.conditioning import conditioning_of
+from mmcache.engine.denoiser_calls import DenoiserCalls
 from mmcache.engine.few_steps import FewSteps
 from mmcache.engine.kept_output import is_answered_by_output
-from mmcache.engine.lazy_tensor import materialize, materialized_call
-from mmcache.engine.run import Ahead, Call, Run, Step, no_residuals
+from mmcache.engine.lanes import Origin, Step
+from mmcache.engine.lazy_tensor import materialized_call
+from mmcache.engine.recording import recorded
+from mmcache.engine.run import Ahead, Call, Run, no_residuals
+from mmcache.engine.run_beginnings import RunBeginnings
 from mmcache.engine.run_views import Forward, RunViews
 from mmcache.engine.verification import CutVerification
-from mmcache.errors import UnsupportedPipelineError
-from mmcache.layouts.cut import Cut, filled
+from mmcache.layouts.cut import Cut
 from mmcache.macs.count import shapes_of
 from mmcache.patching.forward_patch import below
 from mmcache.plans.branch import NOTHING
@@ -43,7 +47,7 @@ class CachingScheduler:
         clock: tells the steps.
 
     Attributes:
-        run: the last sampling run that has begun.
+        run: the last run that has begun.
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
         on_failure: called when a call raises, in its thread: a pipeline's other denoisers hold nothing more.
@@ -61,15 +65,17 @@ class CachingScheduler:
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.on_failure: Callable[[], None] = lambda: None
-        self.verification = CutVerification(needed=part.adapter.inferred)
+        self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
+        self._calls = DenoiserCalls(self.model, plan, self.verification, self._few_steps)
+        self._runs_begin = RunBeginnings(self.model, self.adapter, plan)
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         views = RunViews(self.model, self.adapter, plan.cut_branches)
         views.check()
-        self.run = Run(0, views)
+        self.run = Run(0, views, ModelSettings(self.model))
 
     def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
@@ -83,10 +89,15 @@ class CachingScheduler:
                     return forward(*args, **kwargs)
                 return materialized_call(forward, args, kwargs)
             run = self._run_of(clock)
+            if run.aside:
+                return materialized_call(forward, args, kwargs)
             step = run.begin_step(clock)
             self._decide(run, step, self._sample(arguments))
             inner = below(forward, CachingScheduler)
-            return self._compute(run, step, inner, arguments, partial(materialized_call, inner, args, kwargs))
+            as_it_came = partial(materialized_call, inner, args, kwargs)
+            result = self._compute(run, step, inner, arguments, as_it_came)
+            self.clock.returned(result)
+            return result
         except BaseException:
             self.on_failure()  # also on Ctrl-C: nobody may come back for the run
             raise
@@ -108,6 +119,8 @@ class CachingScheduler:
         if clock is None:
             return None
         run = self._run_of(clock)
+        if run.aside:
+            return None
         step = run.begin_step(clock)
         seen = run.change.full_input
         if self.plan.policy.needs_change and seen is not None and seen.shape != sample.shape:
@@ -124,9 +137,8 @@ class CachingScheduler:
         return self._macs.of(form, self.run.shapes[form], branch)
 
     def forget_run(self) -> None:
-        """Hold nothing more of this thread's run, which was interrupted."""
-        run: Run | None = getattr(self._of_thread, "run", None)
-        if run is not None:
+        """Hold nothing more of this thread's runs, of which one was interrupted."""
+        for run in self._runs_here:
             run.clear_features()
             run.views.forget()
 
@@ -135,21 +147,25 @@ class CachingScheduler:
         for run in list(self._runs):
             run.clear_features()
 
+    @property
+    def _runs_here(self) -> list[Run]:
+        """The runs of this thread that may go on; one, unless they are told by timesteps alone."""
+        runs: list[Run] = getattr(self._of_thread, "runs", [])
+        return runs
+
     def _run_of(self, clock: StepClock) -> Run:
-        run: Run | None = getattr(self._of_thread, "run", None)
-        return run if run is not None and run.number == clock.run else self._begin_run(clock)
+        run = next((run for run in self._runs_here if run.number == clock.run), None)
+        return self._begin_run(clock) if run is None else run
 
     def _begin_run(self, clock: StepClock) -> Run:
-        if found := other_cache(self.model):  # enabled since
-            raise UnsupportedPipelineError(found)
         self.plan.check_total(clock.total)
         if clock.total == 1:
             self._few_steps.warn(clock.total)
-        views = RunViews(self.model, self.adapter, self.plan.cut_branches)
+        run = self._runs_begin.begin(clock.run, self.run.views)
         self._macs.begin_run()
-        run = Run(clock.run, views, views.attention_readers(self.plan.keeps_outputs))
         self._runs.add(run)
-        self._of_thread.run = self.run = run
+        self._of_thread.runs = [*self._runs_here, run][-self.clock.runs_at_once :]
+        self.run = run
         return run
 
     def _sample(self, arguments: dict[str, Any]) -> torch.Tensor:
@@ -157,11 +173,15 @@ class CachingScheduler:
 
     def _tick(self, arguments: dict[str, Any]) -> StepClock | None:
         timestep = None if self.adapter.timestep is None else arguments[self.adapter.timestep]
-        return self.clock.tick(timestep, self.part.sample_of(arguments))
+        clock = self.clock.tick(timestep, self.part.sample_of(arguments))
+        # A loop without a scheduler does not tell how many steps there are.
+        return None if clock is not None and clock.total is None and self.plan.needs_total else clock
 
     def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
         """Whether a step is full; asked once per step, for all of its lanes."""
-        if run.readers or self.verification.failure:
+        if step.full is None and run.hooks != hooks_so_far():  # a callback has registered one
+            self._runs_begin.look_for_readers(run)
+        if run.readers or self.verification.failure or not step.clock.sure:
             step.full = True
         return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))
 
@@ -170,61 +190,27 @@ class CachingScheduler:
     ) -> Any:
         """Run a call and note it; `plain` is the call as it came, where the model need not be cut."""
         form = call_signature(arguments), tuple(step.conditions.items())
-        lane = step.begin_call(form)
+        sample = self._sample(arguments)
+        numbers = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
+        origin = Origin(form, (numbers, *step.side_conditionings.values()), run.settings.number())
+        lane, missing = step.begin_call(origin, latent_of(self.part.sample_of(arguments)))
         planned = None if step.full else self.plan.branch_at(step.clock.step)
         if self.plan.keeps_outputs and not is_answered_by_output(arguments):
             lane.observations.pop(NOTHING, None)
-        call = Call(step, lane, form, planned, planned if planned in lane.observations else None)
-        sample = self._sample(arguments)
+        call = Call(step, lane, form, planned, planned if planned in lane.observations else None, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
-        with run.recorded(call, sample), self._macs.counting(call.form, call.branch):
+        with recorded(self._macs, run, call, sample):
+            alone = call.branch is None and not run.views.cuts
+            result, taps = (plain(), ()) if alone else self._calls.run(run, call, forward, arguments)
             if call.branch is None:
-                whole = self._run_full(run, call, forward, arguments) if run.views.cuts else (plain(), ())
-                result, taps = whole
                 self._keep_output(call, result)
-            else:
-                result, taps = self._run_cached(run, call, call.branch, forward, arguments)
             for cut in taps:
                 self._keep(call, cut)
             if self.plan.policy.needs_change and len(step.lanes) == 1:
                 run.change.seen(call.branch is None, sample, first_tensor(result))
-            run.end_call(lane, step.clock)
+            run.end_call(step, lane)
         return result
-
-    def _run_full(
-        self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
-    ) -> tuple[Any, tuple[Cut, ...]]:
-        """Run the whole model; returns its result and the cuts whose taps have listened."""
-        arguments = materialize(arguments)
-        whole = run.views.full()
-        if not self.verification.is_missing(call.form):
-            return whole.call(forward)(**arguments), whole.taps
-        before = self.verification.begin(whole.view.module, arguments)
-        result = whole.call(forward)(**arguments)
-        features = {cut: cut.tap.peek(cut.tensors) for cut in whole.taps}
-        # While diffusers learns the order of layers, the calls of a verification would be learned too: this
-        # step keeps nothing, and the next one, which is full, is verified.
-        if learns_order(self.model):
-            run.views.forget()
-            return result, ()
-        view = whole.view.module
-        self.verification.verify(call.form, self.model, view, features, forward, before, result)
-        return result, whole.taps
-
-    def _run_cached(
-        self, run: Run, call: Call, branch: int, forward: Forward, arguments: dict[str, Any]
-    ) -> tuple[Any, tuple[Cut, ...]]:
-        """Run a skip branch, or nothing; returns its result and the cuts whose taps have listened."""
-        self._few_steps.warn(call.step.clock.total)
-        if branch == NOTHING:
-            send_back(self.model)
-            return call.lane.forecast_output(call.step.clock, self.plan.forecast), ()
-        smaller = run.views.cached(branch)
-        cut = run.views.cuts[branch]
-        feature = call.lane.forecast(branch, call.step.clock, self.plan.forecast)
-        with filled(cut.slot, feature):
-            return smaller.run(forward, materialize(cut.arguments(arguments))), smaller.taps
 
     def _keep_output(self, call: Call, result: Any) -> None:
         """Keep what a full step returned, where the plan forecasts outputs."""

@@ -7,7 +7,6 @@ from typing import Any
 from torch import nn
 
 from mmcache.architectures.adapter import Adapter
-from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
 from mmcache.compat.group_offload import KeptGroups, kept_groups, within
 from mmcache.layouts.cut import Cut, cached_view, full_view
 from mmcache.patching.foreign_forward import rebound
@@ -73,16 +72,6 @@ class RunViews:
     def cached(self, branch: int) -> Variant:
         """A skip branch; its taps are those of shallower branches."""
         return self._variant(branch)
-
-    def attention_readers(self, runs_nothing: bool) -> tuple[str, ...]:
-        """Attention processors that may be read in layers that a cached step leaves out.
-
-        Args:
-            runs_nothing: some cached steps leave out every layer.
-        """
-        suspects = modules_that_are_read(self._model)
-        kept = [set(self.cached(branch).view.remaining()) for branch in self.cuts if suspects]
-        return attention_readers(suspects, [*kept, *([set()] if runs_nothing else [])])
 
     def forget(self) -> None:
         """Hold nothing of a call that was interrupted."""

@@ -68,6 +68,11 @@ class Plan:
             return self.calibrated_for.steps
         return len(self.branch) if isinstance(self.branch, tuple) else None
 
+    @property
+    def needs_total(self) -> bool:
+        """Whether it can be followed only where the number of steps is known."""
+        return self.policy.needs_total or isinstance(self.branch, tuple)
+
     def check_total(self, total: int | None) -> None:
         """Refuse a run whose number of steps does not fit the plan.
 

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_structure
 from mmcache.clocks.clock import StepClock
 from mmcache.engine.call_signature import first_tensor
 from mmcache.engine.kept_output import is_answered_by_output
-from mmcache.engine.run import Lane
+from mmcache.engine.lanes import Lane, Origin
 from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Taylor
 from mmcache.testing.probes import copied, kinds_of_calls, must_equal, require
@@ -30,7 +30,7 @@ def check_output_forecast(pipe: Any, sample: Callable[[Any], Any]) -> None:
                 continue
             output = model(**copied(call))
             wanted = first_tensor(output).clone()
-            lane = Lane(None)
+            lane = Lane(Origin(None))
             for number, time in enumerate(TIMES):
                 first_tensor(output).copy_(wanted * (1 + 0.1 * (len(TIMES) - 1 - number) ** 2))
                 require(bool(lane.keep_output(time, output, forecast.memory)), f"law 1: {name}: not kept")

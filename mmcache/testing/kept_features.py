@@ -63,12 +63,15 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     """Law 7: a run holds one feature per lane and branch for each that its forecast needs, then nothing.
 
     What a session holds is found by following every reference from it, not by asking it; the report has
-    to say the same. What `Adaptive` compares with is held beside the features, and is not limited here.
+    to say the same. What `Adaptive` compares with is held beside the features, and is not limited here. What
+    tells a call from another is held beside them too: at most its arguments.
     """
-    sizes = {
-        name: max(sum(kept_bytes(model, adapter, branch, call) for branch in plan.branches) for call in calls)
-        for name, model, adapter, calls in kinds_of_calls(pipe, sample)
-    }
+    sizes, beside = {}, {}
+    for name, model, adapter, kinds in kinds_of_calls(pipe, sample):
+        sizes[name] = max(
+            sum(kept_bytes(model, adapter, branch, one) for branch in plan.branches) for one in kinds
+        )
+        beside[name] = max(map(bytes_of, kinds))
     session = accelerate(pipe, plan)
     with bytes_held_at_calls(pipe, session) as held:
         sample(pipe)
@@ -80,7 +83,7 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
         seen = held[name][len(held[name]) - len(said) :]
         require(seen == said, f"law 7: {name}: holds {seen}, says {said}")
         lanes = 1 + max(call.lane for call in calls)
-        most = lanes * plan.forecast.memory * sizes[name]
+        most = lanes * (plan.forecast.memory * sizes[name] + beside[name])
         if not plan.policy.needs_change:
             require(
                 max(said, default=0) <= most,
@@ -101,6 +104,10 @@ def kept_bytes(model: nn.Module, adapter: Adapter, branch: int, call: dict[str, 
     if branch == NOTHING:
         return sum(tensor.nbytes for tensor in tensors_in(model(**copied(call))))
     return feature_bytes(model, adapter.cut(model, branch), call)
+
+
+def bytes_of(call: dict[str, Any]) -> int:
+    return sum(leaf.nbytes for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor))
 
 
 def require_nothing_held(session: Session, when: str) -> None:

@@ -16,7 +16,9 @@ from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import Session
 from mmcache.architectures.adapter import Adapter
 from mmcache.architectures.component import Denoiser
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.conditioning import Borrowed
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import Cut, Slot, full_view
 from mmcache.macs.count import is_store
@@ -125,6 +127,7 @@ def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[
                 raise error
             done[-1] = module
 
+        fail.computes_only = True  # type: ignore[attr-defined]  # its layers may be left out
         inside = [module for module in part.model.modules() if not list(module.children())]
         handles.append(part.model.register_forward_pre_hook(begin))
         handles += [module.register_forward_hook(fail) for module in inside]
@@ -202,7 +205,9 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
     Closures are followed.
     """
     # What a view has is the model's own, but for the slot, which its cut has too.
-    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, type, ModuleType)
+    # A borrowed tensor is an argument of the last call, and settings are the model's own: the caller's.
+    callers = Borrowed, ModelSettings
+    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, *callers, type, ModuleType)
     seen = {id(thing) for thing in but}
     tensors: dict[int, int] = {}
     waiting: list[Any] = [session]

@@ -1,6 +1,7 @@
 """From what a person types after `--model` to a pipeline on a device."""
 
 import os
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 
+WEIGHTS = ("*.safetensors", "*.bin")
+SHARD = re.compile(r"-\d{5}-of-\d{5}")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -15,13 +18,16 @@ class ModelNotFoundError(ValueError):
     """There is no pipeline under this name; the message says where it was looked for."""
 
 
-def load_pipeline(model: str | Path, device: str = "auto", dtype: str = "auto") -> DiffusionPipeline:
+def load_pipeline(
+    model: str | Path, device: str = "auto", dtype: str = "auto", variant: str | None = None
+) -> DiffusionPipeline:
     """Load a pipeline.
 
     Args:
         model: a folder as `save_pretrained` writes it, or an id on the Hugging Face hub.
         device: of torch, such as "cuda:1"; "auto" takes the first of cuda, mps and cpu that is there.
         dtype: "float32", "float16", "bfloat16"; "auto" is float32 on a CPU and float16 elsewhere.
+        variant: of the weights, such as "fp16"; without it the only one that a folder has.
 
     Raises:
         ModelNotFoundError: no such folder, not a pipeline, or no such id (or no way to the hub).
@@ -29,7 +35,9 @@ def load_pipeline(model: str | Path, device: str = "auto", dtype: str = "auto") 
     """
     place = find_device(device)
     kind = find_dtype(dtype, place)
-    return _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline").to(place)
+    return _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline", variant).to(
+        place
+    )
 
 
 def load_part(cls: Any, model: str | Path, dtype: torch.dtype) -> Any:
@@ -52,7 +60,9 @@ def is_hub_id(model: str) -> bool:
     return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
 
 
-def _load(cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str) -> Any:
+def _load(
+    cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str, variant: str | None = None
+) -> Any:
     """From a folder that has the file `index`, or from the hub."""
     source = Path(model).expanduser()
     if os.path.lexists(source):
@@ -67,10 +77,30 @@ def _load(cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: s
     else:
         source = str(model)  # type: ignore[assignment]
         failed = f"{model}: there is no such folder here, and the Hugging Face hub did not give it"
+    variants = variants_in(source) if isinstance(source, Path) else set()
+    variant = variant or (only(variants) if None not in variants else None)
+    if variant is None and variants and None not in variants:
+        raise ModelNotFoundError(
+            f"{model}: has its weights as variants only ({', '.join(sorted(map(str, variants)))}): choose "
+            f"one, variant={sorted(map(str, variants))[0]!r} (--variant on the command line)"
+        )
     try:
-        return cls.from_pretrained(source, torch_dtype=dtype)
+        return cls.from_pretrained(source, torch_dtype=dtype, variant=variant)
     except Exception as error:  # what three libraries raise for broken folders and a missing network
         raise ModelNotFoundError(f"{failed}: {beginning(error)}") from error
+
+
+def variants_in(folder: Path) -> set[str | None]:
+    """The variants of the weights in a folder, such as fp16; None among them for weights without one."""
+    names = (file.name for pattern in WEIGHTS for file in folder.rglob(pattern))
+    return {
+        None if len(parts) < 3 else parts[-2] for name in names if (parts := SHARD.sub("", name).split("."))
+    }
+
+
+def only(variants: set[str | None]) -> str | None:
+    """The variant, where there is one alone."""
+    return next(iter(variants)) if len(variants) == 1 else None
 
 
 def beginning(error: BaseException) -> str:

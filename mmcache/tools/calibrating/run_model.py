@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mmcache.clocks.clock import StepClock
-from mmcache.engine.run import Lane
+from mmcache.engine.lanes import Lane, Origin
 from mmcache.plans.forecast import Forecast
 from mmcache.tools.calibrating.sampler_recording import SamplerRecording
 
@@ -87,7 +87,7 @@ def forecast_weights(times: Sequence[float], full: Sequence[int], forecast: Fore
 
     A lane is run on outputs that are unit vectors, so these are the weights of a run.
     """
-    steps, chosen, lane = len(times), set(full), Lane(None)
+    steps, chosen, lane = len(times), set(full), Lane(Origin(None))
     rows = torch.eye(steps, dtype=torch.float64)
     for step, time in enumerate(times):
         if step in chosen:

@@ -182,7 +182,14 @@ def check_options(task: Task, model: str | None, values: Mapping[str, Any]) -> N
 
 
 def load_for(
-    task: Task, model: str, part: str | None, device: str, dtype: str, *, spare: bool = False
+    task: Task,
+    model: str,
+    part: str | None,
+    device: str,
+    dtype: str,
+    *,
+    variant: str | None = None,
+    spare: bool = False,
 ) -> Any:
     """Load a pipeline for a task.
 
@@ -190,7 +197,7 @@ def load_for(
         task: of the pipeline.
         model: a folder or an id on the Hugging Face hub.
         part: a ControlNet or motion adapter to add to it, likewise.
-        device, dtype: as `load_pipeline` takes them.
+        device, dtype, variant: as `load_pipeline` takes them.
         spare: the part is only for a pipeline that has none of its own.
 
     Raises:
@@ -198,7 +205,7 @@ def load_for(
         UnsupportedPipelineError: the pipeline does something else.
         ValueError: a device that is not there, an unknown dtype.
     """
-    return fit_to_task(task, load_pipeline(model, device, dtype), model, part, spare=spare)
+    return fit_to_task(task, load_pipeline(model, device, dtype, variant), model, part, spare=spare)
 
 
 def fit_to_task(task: Task, pipe: Any, model: str, part: str | None, *, spare: bool = False) -> Any:
