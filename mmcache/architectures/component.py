@@ -80,7 +80,7 @@ class Denoiser(Component):
         """Whether its class derives from the one that the adapter describes, and has another forward."""
         kind: Any = type(self.model)
         known: Any = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
-        return kind.forward is not known.forward
+        return kind is not known and kind.forward is not known.forward
 
     @property
     def branches(self) -> int:
