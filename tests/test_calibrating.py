@@ -106,7 +106,9 @@ def test_a_prediction_is_right_where_the_model_does_not_answer():
         plain = sampled()
     grams = np.stack([(one.double() @ one.double().T / one.shape[1]).numpy() for one in recording.outputs])
     nothing = np.zeros(10)
-    found = RunModel(recording.times, grams, recording.responses(), nothing, nothing).error(FULL, forecast)
+    found = RunModel(recording.times, grams, recording.responses(), nothing, nothing, nothing).error(
+        FULL, forecast
+    )
     weights = torch.from_numpy(forecast_weights(recording.times, FULL, forecast)).float()
     wanted = (sampled(weights) - plain).square().mean().item()
     assert wanted > 1e-6
@@ -121,7 +123,7 @@ def smooth_run(steps=24, images=4):
     outputs = [(generator.normal(size=(64, 4)) @ shapes).T for _ in range(images)]
     grams = np.stack([one @ one.T / 64 for one in outputs])
     responses = np.tril(np.ones((steps + 1, steps)), -1) / steps
-    return RunModel(list(1000 - 1000 * places), grams, responses, np.zeros(steps), np.zeros(steps))
+    return RunModel(list(1000 - 1000 * places), grams, responses, *np.zeros((3, steps)))
 
 
 @pytest.mark.parametrize("count", [6, 10])

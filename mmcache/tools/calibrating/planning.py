@@ -16,7 +16,6 @@ from mmcache.tools.tuning.search import best_spacing, improved
 
 SHARES = (0.0, 0.5, 1.0)  # of the errors that are repaid
 FITTED = (Method(2, fitted=True), Method(3, fitted=True))
-CLEARLY = 1.0  # dB by which fitted weights must be ahead on images left out: they fit one sampler only
 
 
 class Planned(NamedTuple):
@@ -25,7 +24,7 @@ class Planned(NamedTuple):
     Attributes:
         full: its full steps.
         forecast: between them.
-        decibels: predicted; of fitted weights on images that they were not fitted to.
+        decibels: predicted.
     """
 
     full: tuple[int, ...]
@@ -37,16 +36,18 @@ def best_plan(model: RunModel, count: int) -> Planned:
     """The best plan with so many full steps, all other steps running nothing.
 
     Dynamic programming over the steps' own errors finds a schedule (`tuning.search`). From it full steps are
-    moved, one by one, as long as the predicted error of the whole run falls.
+    moved, one by one, as long as the predicted error of the whole run falls. Which forecast goes with them is
+    decided by what is predicted for images that are hard.
     """
     means = error_model(model)
     start = with_full(model.steps, best_spacing(means, count, NOTHING), NOTHING)
     found = [with_share(model, start, share) for share in SHARES]
+    schedule = with_full(model.steps, list(max(found, key=lambda one: one.decibels).full), NOTHING)
+    hard = model.of_hard_images
+    found = [one._replace(decibels=hard.decibels(one.full, one.forecast)) for one in found]
+    found += [left_out(hard, schedule, method) for method in FITTED]
     best = max(found, key=lambda one: one.decibels)
-    schedule = with_full(model.steps, list(best.full), NOTHING)
-    fitted = [left_out(model, schedule, method) for method in FITTED]
-    ahead = max(fitted, key=lambda one: one.decibels)
-    return ahead if ahead.decibels > best.decibels + CLEARLY else best
+    return best._replace(decibels=model.decibels(best.full, best.forecast))
 
 
 def with_share(model: RunModel, start: Schedule, share: float) -> Planned:

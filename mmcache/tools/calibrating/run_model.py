@@ -8,7 +8,7 @@ by something in another direction (`spread`), which is what makes images fork.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from mmcache.engine.lanes import Lane, Origin
 from mmcache.plans.forecast import Forecast
 from mmcache.tools.calibrating.sampler_recording import SamplerRecording
 
-# Gains differ much from image to image, and errors have heavy tails: a plan has to hold where images are
-# hard. With the mean alone, full repaying looked best under strong guidance, and lost 6 to 9 dB there.
+FORK = 4.0  # how much more than its mean square what goes in another direction counts: it has heavy tails
+# Gains differ much from image to image, and a forecast has to hold where images are hard. By the mean gain
+# alone full repaying looked best under strong guidance, and lost 6 to 9 dB there.
 HARD = 2.0  # standard deviations above the mean gain
 
 TINY = 1e-20  # where nothing is off, there is nothing to divide by
@@ -33,8 +34,8 @@ class RunModel:
         times: the sampler's time at each step.
         grams: for each image, mean inner products of the outputs of all pairs of steps, (N, steps, steps).
         responses: by how much an output's error changes the latent before each step, (steps + 1, steps).
-        gain: at each step, the error of a full output per error of the latent it is computed from, for images
-            that are hard.
+        gain: at each step, the error of a full output per error of the latent it is computed from.
+        gain_spread: by how much it differs from image to image, as a standard deviation.
         spread: at each step, the size of the rest of that error, likewise.
     """
 
@@ -42,6 +43,7 @@ class RunModel:
     grams: np.ndarray
     responses: np.ndarray
     gain: np.ndarray
+    gain_spread: np.ndarray
     spread: np.ndarray
 
     @property
@@ -50,7 +52,9 @@ class RunModel:
 
     def only(self, images: Sequence[int]) -> "RunModel":
         """The model from some of the images."""
-        return RunModel(self.times, self.grams[list(images)], self.responses, self.gain, self.spread)
+        return RunModel(
+            self.times, self.grams[list(images)], self.responses, self.gain, self.gain_spread, self.spread
+        )
 
     def error(self, full: Sequence[int], forecast: Forecast) -> np.ndarray:
         """The predicted mean square error of the result of each image, (N,).
@@ -71,7 +75,12 @@ class RunModel:
                 forks += (reach[step] * self.spread[step]) ** 2 * self._squares(off)
             else:
                 errors[step] = weights[step] @ (own + errors) - own[step]
-        return self._squares(self.responses[-1] @ errors) + forks
+        return self._squares(self.responses[-1] @ errors) + FORK * forks
+
+    @property
+    def of_hard_images(self) -> "RunModel":
+        """The same for images that answer errors more than others."""
+        return replace(self, gain=self.gain + HARD * self.gain_spread)
 
     def decibels(self, full: Sequence[int], forecast: Forecast) -> float:
         """How far below 1 the error is: the mean over the images, in dB."""
@@ -107,12 +116,13 @@ def run_model(full: SamplerRecording, cached: SamplerRecording, full_steps: Sequ
     """
     outputs, samples = stacked(full.outputs), stacked(full.samples)
     off, answers = stacked(cached.samples) - samples, stacked(cached.outputs) - outputs
-    gains, spreads = [], []
+    gains, differences, spreads = [], [], []
     for step in full_steps:
         size = off[:, step].square().sum(1).clamp_min(TINY)
         gain = (off[:, step] * answers[:, step]).sum(1) / size
         rest = (answers[:, step] - gain[:, None] * off[:, step]).square().sum(1) / size
-        gains.append(gain.mean().item() + HARD * gain.std().item())
+        gains.append(gain.mean().item())
+        differences.append(gain.std().item())
         spreads.append(rest.mean().sqrt().item())
     every = np.arange(len(full.times))
     return RunModel(
@@ -120,6 +130,7 @@ def run_model(full: SamplerRecording, cached: SamplerRecording, full_steps: Sequ
         (outputs @ outputs.transpose(1, 2) / outputs.shape[2]).numpy(),
         full.responses(),
         np.interp(every, full_steps, gains),
+        np.interp(every, full_steps, differences),
         np.interp(every, full_steps, spreads),
     )
 
