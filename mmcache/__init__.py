@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mmcache.plans.presets import presets
     from mmcache.tools.calibrating.calibrate import calibrate
     from mmcache.tools.comparison.compare import compare
+    from mmcache.tools.generating.generate import generate
     from mmcache.tools.sweeping.sweep import sweep
     from mmcache.tools.tuning.tune import tune
 
@@ -52,6 +53,7 @@ _HOME = {
     "Taylor": "plans.forecast",
     "calibrate": "tools.calibrating.calibrate",
     "compare": "tools.comparison.compare",
+    "generate": "tools.generating.generate",
     "sweep": "tools.sweeping.sweep",
     "Plan": "plans.plan",
     "load_plan": "plans.plan_file",
@@ -91,6 +93,7 @@ __all__ = [
     "calibrate",
     "compare",
     "general_adapter",
+    "generate",
     "load_plan",
     "load_plans",
     "presets",

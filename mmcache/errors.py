@@ -27,13 +27,25 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 4].rstrip(", ") + " ..."
 
 
+def shown(value: object, most: int = 60) -> str:
+    """A value as code, cut to a length; of a number with more digits than can be read, how large it is."""
+    if isinstance(value, int) and value.bit_length() > 200:  # Python refuses to write those of 4,300 digits
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, str):
+        return shortened(repr(value[:most]), most)
+    try:
+        return shortened(repr(value), most)
+    except (ValueError, RecursionError):  # such a number, or endless depth, further inside
+        return f"a {type(value).__name__}"
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """A sentence that refuses `name` and offers the nearest known one."""
     known = sorted(known)
-    nearest = get_close_matches(str(name), known, n=1, cutoff=0.5)
+    met = shown(name, 40)
+    nearest = get_close_matches(name, known, n=1, cutoff=0.5) if isinstance(name, str) else []
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    shown = shortened(repr(name), 40)
     listed = ", ".join(known) or "none"
     if len(listed) > MOST_LISTED:
         listed = listed[:MOST_LISTED].rpartition(", ")[0] + ", ..."
-    return f"unknown {kind} {shown}.{hint} Known: {listed}."
+    return f"unknown {kind} {met}.{hint} Known: {listed}."

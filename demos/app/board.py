@@ -8,6 +8,8 @@ from typing import Any
 import gradio as gr
 
 import mmcache_demos as demos
+from mmcache_demos.app.guards import guard_editor
+from mmcache_demos.app.limits import Limits
 
 EXAMPLES = Path(demos.__file__).parent / "inputs"
 CANVAS = (320, 320)  # pixels of the editor, before it takes the shape of a picture
@@ -16,6 +18,8 @@ BRUSH = 10  # pixels of the canvas
 QUIET: dict[str, Any] = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
 # The same where something may be refused: gradio shows messages of queued events only.
 ANSWERED = QUIET | {"queue": True}
+# The same where pictures are decoded: one at a time, whoever asks.
+DECODING = ANSWERED | {"concurrency_limit": 1, "concurrency_id": "pictures"}
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,19 @@ class Board:
     read: Callable[..., dict[str, Any]]
 
 
-def paint_editor(begins_with: Any, label: str, brush: gr.Brush, **more: Any) -> gr.ImageEditor:
+def paint_editor(
+    begins_with: Any, label: str, brush: gr.Brush, limits: Limits, **more: Any
+) -> gr.ImageEditor:
     """A canvas to paint on, and nothing else.
 
     Args:
         begins_with: what is on it, as `painting.on_canvas` makes it.
         label: for who does not see it.
         brush: what is painted with.
+        limits: of what it is given back.
         **more: of the editor.
     """
-    return gr.ImageEditor(
+    editor = gr.ImageEditor(
         begins_with,
         type="pil",
         label=label,
@@ -54,6 +61,8 @@ def paint_editor(begins_with: Any, label: str, brush: gr.Brush, **more: Any) -> 
         elem_classes="mm-editor",
         **more,
     )
+    guard_editor(editor, limits)
+    return editor
 
 
 def paint_buttons(upload: str, clear: str) -> tuple[gr.UploadButton, gr.Button, gr.Button]:

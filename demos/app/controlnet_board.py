@@ -9,7 +9,7 @@ from mmcache.tools.media.image_files import read_image
 from mmcache.tools.tasks.task_inputs import size_like
 from mmcache.tools.tasks.tasks import Task
 from mmcache_demos.app import painting
-from mmcache_demos.app.board import ANSWERED, BRUSH, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
+from mmcache_demos.app.board import BRUSH, DECODING, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.markup import inline
 from mmcache_demos.app.messages import told_to_visitor
@@ -30,6 +30,7 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
         canvas(shipped),
         "Lines to draw",
         gr.Brush(BRUSH // 2, [f"rgb{LINES}"], color_mode="fixed"),
+        limits,
         eraser=gr.Eraser(BRUSH * 2),
     )
     upload, clear, example = paint_buttons("Edges of a picture", "Clear")
@@ -47,10 +48,10 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
         layers = painting.layers_of(painted)
         return map_markup(painting.covered(layers, map_size(layers[0]))) if layers else ""
 
-    upload.upload(take, upload, editor, **ANSWERED)
+    upload.upload(take, upload, editor, **DECODING)
     clear.click(lambda: canvas(None), None, editor, **QUIET)
     example.click(lambda: canvas(shipped), None, editor, **QUIET)
-    editor.change(map_of, editor, shown, **QUIET)
+    editor.change(map_of, editor, shown, **DECODING)
 
     def map_size(layer: Image.Image) -> tuple[int, int]:
         scale = max(shipped.size) / max(layer.size)

@@ -9,6 +9,7 @@ from torch import nn
 
 from mmcache.api.report import format_macs
 from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.errors import shown
 from mmcache.tools.inspecting.drawing import draw
 from mmcache.tools.inspecting.from_config import denoisers_from_config
 from mmcache.tools.inspecting.inspection import Branch, Inspection, inspect
@@ -69,7 +70,9 @@ class Explorer:
     def _explored(self, name: str) -> list[Explored]:
         # Not even where visitors may type ids: whoever wrote a config names the module that it is for.
         if name not in self.names:
-            raise ModelRefusedError(f"{name!r} cannot be looked at; choose one of {', '.join(self.names)}")
+            raise ModelRefusedError(
+                f"{shown(name)} cannot be looked at; choose one of {', '.join(self.names)}"
+            )
         with self._lock:
             if name not in self._known:
                 models = denoisers_of(name)

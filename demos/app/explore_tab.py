@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from mmcache_demos.app.explore import Explorer
+from mmcache_demos.app.guards import RUNS
 from mmcache_demos.app.messages import told_to_visitor
 from mmcache_demos.app.plan_controls import plan_controls
 from mmcache_demos.app.plan_preview import plan_preview, sentence
@@ -76,7 +77,7 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
         event(shown, [model, branch], [shape, branch], **quiet)
     model.change(maps.known, model, similar, **quiet)
     measure.click(
-        measured, model, similar, concurrency_limit=1, concurrency_id="runs", api_visibility="private"
+        measured, model, similar, concurrency_limit=1, concurrency_id=RUNS, api_visibility="private"
     )
     for control in inputs:
         control.change(stripped, inputs, strip, queue=False, **quiet)

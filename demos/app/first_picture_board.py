@@ -7,7 +7,7 @@ from PIL import Image
 
 from mmcache.tools.running.call_settings import has_argument
 from mmcache.tools.tasks.task_inputs import size_like
-from mmcache_demos.app.board import ANSWERED, Board
+from mmcache_demos.app.board import DECODING, Board
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.markup import inline
 from mmcache_demos.app.messages import told_to_visitor
@@ -35,7 +35,7 @@ def first_picture_board(limits: Limits) -> Board:
         small.thumbnail((SHOWN, SHOWN))
         return taken, f'<img src="{inline(small)}" alt="The picture to begin with">'
 
-    upload.upload(take, upload, [picture, shown], **ANSWERED)
+    upload.upload(take, upload, [picture, shown], **DECODING)
     return Board((picture,), read)
 
 

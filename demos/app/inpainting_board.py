@@ -9,7 +9,7 @@ from mmcache.tools.media.image_files import read_image, read_mask
 from mmcache.tools.tasks.task_inputs import size_like
 from mmcache.tools.tasks.tasks import Task
 from mmcache_demos.app import painting
-from mmcache_demos.app.board import ANSWERED, BRUSH, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
+from mmcache_demos.app.board import BRUSH, DECODING, EXAMPLES, QUIET, Board, paint_buttons, paint_editor
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.messages import told_to_visitor
 from mmcache_demos.app.uploads import read_upload
@@ -34,6 +34,7 @@ def inpainting_board(task: Task, limits: Limits) -> Board:
         canvas(shipped, mask),
         "Picture to paint on",
         gr.Brush(BRUSH * 3, [(f"rgb{PAINT}", PAINT_OPACITY / 255)], color_mode="fixed"),
+        limits,
     )
     upload, clear, example = paint_buttons("Upload a picture", "Clear the mask")
 
@@ -42,7 +43,7 @@ def inpainting_board(task: Task, limits: Limits) -> Board:
             taken = read_upload(path, limits)
         return taken, canvas(taken, None)
 
-    upload.upload(take, upload, [picture, editor], **ANSWERED)
+    upload.upload(take, upload, [picture, editor], **DECODING)
     clear.click(lambda now: canvas(now, None), picture, editor, **QUIET)
     example.click(lambda: (shipped, canvas(shipped, mask)), None, [picture, editor], **QUIET)
 

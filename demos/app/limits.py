@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+from mmcache.errors import shown
+
 
 class LimitError(ValueError):
     """More was asked for than the server gives; the message says how much it gives."""
@@ -23,6 +25,10 @@ class Limits:
         gallery: comparisons that one visitor's gallery keeps.
         visits: visitors whose results are kept; the one who was idle for longest makes room.
         models: pipelines in memory; the one that was not used for longest makes room.
+        visitor_bytes: uploads of one address that are kept.
+        all_bytes: uploads of everybody that are kept.
+        request_seconds: in which the whole of a request has to arrive.
+        order_seconds: for which a place is kept for a run that was announced and did not come.
         idle_seconds: after so long without a request a visitor's files are deleted.
     """
 
@@ -37,6 +43,10 @@ class Limits:
     gallery: int = 12
     visits: int = 100
     models: int = 5
+    visitor_bytes: int = 64 * 2**20
+    all_bytes: int = 512 * 2**20
+    request_seconds: int = 60
+    order_seconds: int = 30
     idle_seconds: int = 3600
 
     def __post_init__(self) -> None:
@@ -58,7 +68,9 @@ class Limits:
         most = getattr(self, name)
         if asked > most:
             what = name.replace("_", " ")
-            raise LimitError(f"{what}: {asked} asked for, and this server gives at most {most}. Take fewer.")
+            raise LimitError(
+                f"{what}: {shown(asked)} asked for, and this server gives at most {most}. Take fewer."
+            )
 
     def in_words(self) -> str:
         """The limits that a visitor meets, as one sentence."""

@@ -1,10 +1,15 @@
 """The page's state in its link: written with what differs from a tab's defaults, and validated when read."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlencode
 
 from mmcache.errors import unknown_name
+from mmcache.plans.presets import presets
+from mmcache.tools.tasks.tasks import find_task
 from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.models import Offer
+from mmcache_demos.app.plan_choice import FORECASTS, POLICIES, found
 from mmcache_demos.app.settings import NAMES, Settings, read_settings
 
 TAB = "tab"
@@ -21,13 +26,19 @@ def query_of(tab: str, settings: Settings, defaults: Settings) -> str:
 
 
 def read_query(
-    query: Mapping[str, str], defaults: Mapping[str, Settings], limits: Limits
+    query: Mapping[str, str],
+    defaults: Mapping[str, Settings],
+    limits: Limits,
+    plans: Mapping[str, Path] | None = None,
+    offer: Offer | None = None,
 ) -> tuple[str, Settings] | None:
     """The tab and settings that an address asks for.
 
     Args:
         query: its parameters.
         defaults: of each tab, by the tab's name.
+        plans: that can be chosen by name; None for the presets.
+        offer: the models; None for the shipped miniatures.
 
     Returns:
         None if it asks for nothing.
@@ -46,4 +57,9 @@ def read_query(
         if name not in NAMES:
             raise ValueError(unknown_name("setting", name, NAMES))
     usual = {name: value for name, value in defaults[tab].flat().items() if value is not None}
-    return tab, read_settings(usual | asked, limits)
+    settings = read_settings(usual | asked, limits)
+    found("policy", settings.plan.policy, POLICIES)
+    found("forecast", settings.plan.forecast, FORECASTS)
+    settings.plan.plan(presets() if plans is None else plans)
+    (Offer() if offer is None else offer).check(settings.model, find_task(tab))
+    return tab, settings

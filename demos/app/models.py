@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmcache.errors import shown
 from mmcache.tools.loading import find_device, find_dtype
 from mmcache.tools.tasks.tasks import Task, load_for
 from mmcache_demos import SHIPPED, load_miniature
@@ -52,11 +53,11 @@ class Offer:
         if name in offered:
             return
         if not self.typed:
-            raise ModelRefusedError(f"{name!r} is not offered here; choose one of {', '.join(offered)}")
+            raise ModelRefusedError(f"{shown(name)} is not offered here; choose one of {', '.join(offered)}")
         # What is a folder here would be loaded as one, so it is none of a visitor's names.
         if not HUB_ID.fullmatch(name) or os.path.lexists(name):
             raise ModelRefusedError(
-                f"{name!r} is no id of the Hugging Face hub; wanted owner/name, or one of "
+                f"{shown(name)} is no id of the Hugging Face hub; wanted owner/name, or one of "
                 f"{', '.join(offered)}"
             )
 

@@ -1,5 +1,6 @@
 """The page: its heading, its tabs, and what its address asks for."""
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -8,6 +9,7 @@ from mmcache_demos.app.controls import label
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.explore_tab import build_explore_tab
 from mmcache_demos.app.gallery import EMPTY
+from mmcache_demos.app.guards import held_runs, refuse_more_runs, refuse_quietly
 from mmcache_demos.app.link import read_query
 from mmcache_demos.app.markup import text
 from mmcache_demos.app.messages import warn_visitor
@@ -59,7 +61,9 @@ def build(service: Service) -> gr.Blocks:
 
         def restore(request: gr.Request) -> list[Any]:
             try:
-                asked = read_query(dict(request.query_params), defaults, limits)
+                asked = read_query(
+                    dict(request.query_params), defaults, limits, service.plans, service.models.offer
+                )
             except ValueError as error:
                 warn_visitor(ValueError(f"This page's link asks for something that cannot be: {error}"))
                 asked = None
@@ -76,4 +80,8 @@ def build(service: Service) -> gr.Blocks:
         controls = [control for one in built for control in one.controls.values()]
         page.load(restore, None, [tabs, *controls], api_visibility="private", show_progress="hidden")
         page.unload(left)
-    return page.queue(max_size=4 * limits.waiting, default_concurrency_limit=8, api_open=False)
+    page.queue(max_size=4 * limits.waiting, default_concurrency_limit=8, api_open=False)
+    refuse_more_runs(page, limits)
+    refuse_quietly(page)
+    service.visits.held = partial(held_runs, page)
+    return page

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mmcache.errors import unknown_name
+from mmcache.errors import shown, unknown_name
 from mmcache.plans.forecast import Forecast, Hold, Taylor
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import load_plan
@@ -95,7 +95,7 @@ def whole_numbers(text: str) -> list[int]:
     for word in words:
         if not word.isdecimal():
             raise ValueError(
-                f"full steps: {word!r} is no whole number; wanted some between commas, as 0, 4, 9"
+                f"full steps: {shown(word)} is no whole number; wanted some between commas, as 0, 4, 9"
             )
     return [int(word) for word in words]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmcache.errors import MissingExtraError
+from mmcache_demos.app.connections import asking_within
 from mmcache_demos.app.limits import Limits
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 HERE = Path(__file__).parent
+CONNECTIONS = 10  # of a visitor: a page holds two open, and loads its parts side by side
 SWEEP = 600  # seconds between two looks for files that nobody uses any more
 
 
@@ -136,17 +138,35 @@ def serving(server: Server) -> Iterator[str]:
         page = build(service)
         try:
             with sweeping(service.visits):
-                _, local, shared = page.launch(**how_to_launch(server))
+                _, local, shared = page.launch(**how_to_launch(server, Path(folder)))
+                hang_up_on_the_slow(page.server, server.limits)
                 yield shared or local
         finally:
             page.close(verbose=False)
 
 
-def how_to_launch(server: Server) -> dict[str, Any]:
+def hang_up_on_the_slow(running: Any, limits: Limits) -> None:
+    """Bound how long a connection may take to ask, and how many there are.
+
+    Args:
+        running: uvicorn's server; it reads these settings for each connection.
+    """
+    config = running.config
+    config.http_protocol_class = asking_within(config.http_protocol_class, limits.request_seconds)
+    config.limit_concurrency = CONNECTIONS * limits.visits
+
+
+def how_to_launch(server: Server, folder: Path) -> dict[str, Any]:
     """What gradio's `launch` is told; whatever it would open or send of its own accord is off."""
+    from starlette.middleware import Middleware
+
+    from mmcache_demos.app.gate import Gate
     from mmcache_demos.app.theme import theme
 
+    kept_seconds = server.limits.idle_seconds + 2 * SWEEP
+    gate = Middleware(Gate, limits=server.limits, folder=folder, kept_seconds=kept_seconds)  # type: ignore[arg-type]
     return {
+        "app_kwargs": {"middleware": [gate]},
         "server_name": server.host,
         "server_port": server.port,
         "share": server.share,
@@ -189,11 +209,14 @@ def files_of_gradio_in(folder: str) -> Iterator[None]:
 
 @contextmanager
 def pictures_of_at_most(pixels: int) -> Iterator[None]:
-    """Let Pillow refuse larger ones: gradio opens some pictures before we see them."""
+    """Let Pillow refuse larger ones: gradio opens some pictures before we see them.
+
+    Pillow warns at its limit, and refuses at twice as much.
+    """
     from PIL import Image
 
     before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = pixels
+    Image.MAX_IMAGE_PIXELS = pixels // 2
     try:
         yield
     finally:

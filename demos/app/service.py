@@ -45,7 +45,7 @@ class Service:
             LimitError: too many wait already.
         """
         visit = self.visit(request)
-        if self.visits.runs - visit.runs > self.limits.waiting:
+        if self.visits.runs_beside(str(request.session_hash)) > self.limits.waiting:
             raise LimitError(
                 f"{self.limits.waiting} comparisons are waiting already, and no more may: try again soon"
             )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from mmcache.errors import unknown_name
+from mmcache.errors import shown, unknown_name
 from mmcache.tools.running.call_settings import check_counts, check_prompt
 from mmcache.tools.tasks.samplers import find_sampler
 from mmcache_demos.app.limits import Limits
@@ -62,7 +62,7 @@ class Settings:
         for name, least in (("width", LEAST_SIDE), ("height", LEAST_SIDE), ("frames", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise ValueError(f"{name}: {value}: wanted at least {least}, or nothing")
+                raise ValueError(f"{name}: {shown(value)}: wanted at least {least}, or nothing")
         if not 0 <= self.guidance <= MOST_GUIDANCE:
             raise ValueError(f"guidance: {self.guidance:g}: wanted between 0 and {MOST_GUIDANCE}")
         if self.sampler != OWN_SAMPLER:
@@ -77,7 +77,7 @@ class Settings:
 
 def text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{name}: {value!r}: wanted text")
+        raise ValueError(f"{name}: {shown(value)}: wanted text")
     return value
 
 
@@ -85,7 +85,7 @@ def whole(name: str, value: Any) -> int:
     """From a number of a browser (3 or 3.0) or of a link ("3")."""
     read = number(name, value)
     if read != int(read):
-        raise ValueError(f"{name}: {value!r}: wanted a whole number")
+        raise ValueError(f"{name}: {shown(value)}: wanted a whole number")
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else int(read)
 
 
@@ -95,9 +95,9 @@ def number(name: str, value: Any) -> float:
             raise TypeError
         read = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{name}: {value!r}: wanted a number") from None
+        raise ValueError(f"{name}: {shown(value)}: wanted a number") from None
     if not abs(read) < float("inf"):
-        raise ValueError(f"{name}: {value!r}: wanted a finite number")
+        raise ValueError(f"{name}: {shown(value)}: wanted a finite number")
     return read
 
 
@@ -109,7 +109,7 @@ def whole_or_none(name: str, value: Any) -> int | None:
 def yes_or_no(name: str, value: Any) -> bool:
     known = {"True": True, "False": False, True: True, False: False}
     if not isinstance(value, str | bool) or value not in known:
-        raise ValueError(f"{name}: {value!r}: wanted True or False")
+        raise ValueError(f"{name}: {shown(value)}: wanted True or False")
     return known[value]
 
 

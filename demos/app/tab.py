@@ -12,6 +12,7 @@ from mmcache_demos.app.controlnet_board import controlnet_board
 from mmcache_demos.app.controls import Components, caching_controls, prompt_control, sampling_controls
 from mmcache_demos.app.demo_tabs import DrawingTab
 from mmcache_demos.app.first_picture_board import first_picture_board
+from mmcache_demos.app.guards import RUNS
 from mmcache_demos.app.inpainting_board import inpainting_board
 from mmcache_demos.app.link import query_of
 from mmcache_demos.app.messages import told_to_visitor
@@ -127,7 +128,7 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
             [*inputs, *board.inputs],
             outputs,
             concurrency_limit=1,
-            concurrency_id="runs",
+            concurrency_id=RUNS,
             api_name=f"compare-{name}" if visibility == "undocumented" else None,
             api_visibility=visibility,
             show_progress="hidden",

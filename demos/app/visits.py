@@ -3,9 +3,9 @@
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
 
@@ -30,6 +30,21 @@ class Past:
     files: Mapping[str, Path]
 
 
+@dataclass
+class Ordered:
+    """A run that was asked for.
+
+    Attributes:
+        stop: set when it is to stop.
+        at: when it was announced, on the monotonic clock.
+        running: its turn has come.
+    """
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    at: float = field(default_factory=time.monotonic)
+    running: bool = False
+
+
 class Visit:
     """One visitor.
 
@@ -44,36 +59,42 @@ class Visit:
         self._folder = folder
         self._limits = limits
         self._full_runs: OrderedDict[Hashable, Sampling] = OrderedDict()
-        self._stops: dict[str, threading.Event] = {}
+        self._orders: dict[str, Ordered] = {}
         self._forgotten = False
 
     @property
     def runs(self) -> int:
-        """How many runs go on or wait."""
-        return len(self._stops)
+        """How many runs go on, or were announced just now; one that never came gives its place back."""
+        latest = time.monotonic() - self._limits.order_seconds
+        return sum(order.running or order.at > latest for order in list(self._orders.values()))
 
     def asks_for(self, task: str) -> None:
         """A run for a task was asked for, and waits; one that was stopped before it began is forgotten."""
-        if self.expects(task).is_set():
+        if self._ordered(task).stop.is_set():
             self.ended(task)
-            self.expects(task)
+        self._ordered(task).at = time.monotonic()
 
     def expects(self, task: str) -> threading.Event:
-        """A run for a task is waiting or begins.
+        """A run for a task begins.
 
         Returns:
             What is set when it is to stop; the same from the click until the run has ended.
         """
-        return self._stops.setdefault(task, threading.Event())
+        order = self._ordered(task)
+        order.running = True
+        return order.stop
+
+    def _ordered(self, task: str) -> Ordered:
+        return self._orders.setdefault(task, Ordered())
 
     def stop(self, task: str) -> None:
         """End the run for a task, also one that is still waiting; without one it does nothing."""
-        if task in self._stops:
-            self._stops[task].set()
+        if task in self._orders:
+            self._orders[task].stop.set()
 
     def ended(self, task: str) -> None:
         """The run for a task is over: what was to stop it does not stop the next."""
-        self._stops.pop(task, None)
+        self._orders.pop(task, None)
 
     def full_run(self, key: Hashable) -> Sampling | None:
         """The full run that was kept under this key."""
@@ -110,7 +131,7 @@ class Visit:
 
     def stop_all(self) -> None:
         """End whatever runs or waits."""
-        for task in list(self._stops):
+        for task in list(self._orders):
             self.stop(task)
 
     def forget(self) -> None:
@@ -125,12 +146,18 @@ class Visits:
 
     Args:
         folder: for their files; whoever made it deletes it.
+
+    Attributes:
+        held: the visitors whose runs a queue holds, each as often as one waits or runs.
     """
+
+    held: Callable[[], Sequence[str]]
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self.folder = folder
         self._limits = limits
         self._visits: dict[str, Visit] = {}
+        self.held = list
         self._lock = threading.Lock()
 
     def of(self, session: str) -> Visit:
@@ -139,7 +166,8 @@ class Visits:
         with self._lock:
             if session not in self._visits:
                 if len(self._visits) >= self._limits.visits:
-                    idle = [name for name, visit in self._visits.items() if not visit.runs]
+                    held = set(self.held())
+                    idle = [name for name, one in self._visits.items() if not one.runs and name not in held]
                     for name in sorted(idle, key=lambda name: self._visits[name].last_seen)[:1]:
                         self._visits.pop(name).forget()
                 self._visits[session] = Visit(self.folder / secrets.token_urlsafe(16), self._limits)
@@ -151,17 +179,20 @@ class Visits:
         """Forget the visits that were idle for long; one whose run goes on or waits is not idle."""
         with self._lock:
             now = time.monotonic()
+            held = set(self.held())
             for name, visit in list(self._visits.items()):
-                if visit.runs:
+                if visit.runs or name in held:
                     visit.last_seen = now
                 elif now - visit.last_seen > self._limits.idle_seconds:
                     self._visits.pop(name).forget()
 
-    @property
-    def runs(self) -> int:
-        """How many runs go on or wait, of all visitors."""
+    def runs_beside(self, session: str) -> int:
+        """How many runs of all visitors but one go on, wait in a queue, or were announced just now."""
         with self._lock:
-            return sum(visit.runs for visit in self._visits.values())
+            held = Counter(self.held())
+            known = Counter({name: visit.runs for name, visit in self._visits.items()})
+        del held[session], known[session]
+        return (held | known).total()
 
     def left(self, session: str) -> None:
         """The page was closed: end what runs for it. What it has shown is kept for a while, since phones

@@ -12,6 +12,8 @@ from torch import nn
 from mmcache.architectures.adapter import PER_STEP, Adapter, SideAdapter
 from mmcache.patching.forward_patch import is_compiled, unwrap_compiled
 
+UNNAMED = ("argument 0", "argument 1")  # the latent and the time, where arguments have no names
+
 
 def argument_names(model: nn.Module) -> tuple[str, ...]:
     """The names of a forward's arguments, up to those that have none; () for a scripted module."""
@@ -73,7 +75,8 @@ class Denoiser(Component):
     @cached_property
     def not_conditioning(self) -> frozenset[str]:
         """The arguments that are another at every step."""
-        return PER_STEP | {self.adapter.sample, self.adapter.timestep or "", *self.adapter.per_step}
+        unnamed = UNNAMED if self.adapter.undescribed else ()
+        return PER_STEP | {self.adapter.sample, self.adapter.timestep or "", *self.adapter.per_step, *unnamed}
 
     @cached_property
     def has_own_forward(self) -> bool:

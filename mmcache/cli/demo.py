@@ -26,7 +26,14 @@ def demo(
     ] = False,
     auth: Annotated[
         str | None,
-        typer.Option(metavar="USER:PASSWORD", help="Login that every visitor needs.", show_default="nothing"),
+        typer.Option(
+            metavar="USER:PASSWORD",
+            envvar="MMCACHE_DEMO_AUTH",
+            show_envvar=True,
+            help="Login that every visitor needs. Others on this machine can read a command line: better set "
+            "the environment variable.",
+            show_default="nothing",
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,

@@ -53,6 +53,13 @@ Model = Annotated[
         show_default="the task's miniature",
     ),
 ]
+Revision = Annotated[
+    str | None,
+    of_pipeline(
+        help="Revision of a model on the hub: a commit, a tag or a branch. Only a commit never changes.",
+        show_default="the newest",
+    ),
+]
 Image = Annotated[
     Path | None,
     of_pipeline(

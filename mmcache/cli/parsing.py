@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from mmcache.cli.demos_package import MINIATURES, require_demos
+from mmcache.errors import shortened, shown
 
 CAPTIONS = 8  # of the shipped miniature, where no prompts are given
+MOST_PROMPTS = 2**24  # bytes of a file of prompts
+MOST_PATH = 160  # characters of a path in a message
 
 
 def split_commas(text: str) -> list[str]:
@@ -18,7 +21,7 @@ def parse_int(option: str, word: str) -> int:
         return int(word)
     except ValueError:
         raise ValueError(
-            f"{option}: {word!r} is no whole number; wanted numbers between commas, such as 2,3,5"
+            f"{option}: {shown(word)} is no whole number; wanted numbers between commas, such as 2,3,5"
         ) from None
 
 
@@ -87,6 +90,10 @@ def find_prompts(
     Raises:
         ValueError: a file that is missing or without (enough) prompts.
     """
+    from mmcache.tools.running.call_settings import check_count
+
+    if count is not None:
+        check_count("count", count)
     if file is not None:
         return prompts_in(file, count), []
     if miniature is None:
@@ -103,15 +110,18 @@ def prompts_in(file: Path, count: int | None) -> list[str]:
     Raises:
         ValueError: it is missing, no text, or has too few.
     """
+    from mmcache.plans.regular_file import read_regular
+
+    name = shortened(str(file), MOST_PATH)
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(file, MOST_PROMPTS).splitlines()
     except FileNotFoundError:
-        raise ValueError(f"{file}: there is no such file of prompts") from None
-    except (OSError, UnicodeDecodeError):
-        raise ValueError(f"{file}: is not a text file with a prompt in each line") from None
+        raise ValueError(f"{name}: there is no such file of prompts") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: is not a text file with a prompt in each line: {error}") from None
     found = [line.strip() for line in lines if line.strip()]
     if not found or (count is not None and len(found) < count):
-        raise ValueError(f"{file}: has {len(found)} prompts, wanted {count or 'at least 1'}")
+        raise ValueError(f"{name}: has {len(found)} prompts, wanted {count or 'at least 1'}")
     return found[:count]
 
 

@@ -26,6 +26,7 @@ class GenerationRequest:
 
     task: options.Task = "text-to-image"
     model: options.Model = None
+    revision: options.Revision = None
     image: options.Image = None
     mask: options.Mask = None
     frames: options.Frames = None
@@ -71,6 +72,8 @@ class GenerationRequest:
         from mmcache.tools.tasks.task_inputs import task_arguments
         from mmcache.tools.tasks.tasks import check_options
 
+        if self.miniature and self.revision is not None:
+            raise ValueError("--revision: is for a model of the Hugging Face hub, and this is a miniature")
         names = ("image", "mask", "frames", "controlnet", "motion_adapter")
         values = {name: getattr(self, name) for name in names}
         check_options(self.selected_task, None if self.miniature else self.model, values)
@@ -120,7 +123,13 @@ class GenerationRequest:
         part = getattr(self, self.selected_task.part) if self.selected_task.part else None
         if not self.miniature:
             return load_for(
-                self.selected_task, str(self.model), part, self.device, self.dtype, variant=self.variant
+                self.selected_task,
+                str(self.model),
+                part,
+                self.device,
+                self.dtype,
+                revision=self.revision,
+                variant=self.variant,
             )
         place = find_device(self.device)
         pipe = (

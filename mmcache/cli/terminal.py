@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
-from mmcache.errors import MissingExtraError
+from mmcache.errors import MissingExtraError, shortened
 
+MOST = 1000  # characters of a message, whatever it repeats
 OUT_OF_MEMORY, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
@@ -30,7 +31,7 @@ def plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
     except (ValueError, OSError, MissingExtraError) as error:
-        fail(" ".join(str(error).split()), BAD_INPUT)
+        fail(shortened(" ".join(str(error).split()), MOST), BAD_INPUT)
     except RuntimeError as error:
         if "out of memory" not in str(error):
             raise

@@ -50,6 +50,15 @@ class Borrowed:
         self.tensor = tensor
 
 
+class Held:
+    """A tensor that nobody but this holds: the caller makes it anew at every call."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+
 class Seen:
     """A tensor as it was when it was last seen.
 
@@ -62,15 +71,15 @@ class Seen:
     __slots__ = ("_then", "copy", "rebuilt", "version")
 
     def __init__(self, tensor: torch.Tensor, written: bool) -> None:
-        self.see(tensor)
         self.rebuilt = False
+        self.see(tensor)
         self.copy = tensor.detach().clone() if written or counts_nothing(tensor) else None
 
     def is_of(self, tensor: torch.Tensor) -> bool:
         return self._then.tensor is tensor
 
     def see(self, tensor: torch.Tensor) -> None:
-        self._then = Borrowed(tensor)
+        self._then = Held(tensor) if self.rebuilt else Borrowed(tensor)
         self.version = version_of(tensor)
 
     def see_equal(self, tensor: torch.Tensor) -> None:

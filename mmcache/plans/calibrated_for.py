@@ -3,7 +3,9 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from mmcache.plans.values import Text, Whole, check_fields
 
 # Entries of a config that say where a model came from, not what it is.
 _ORIGIN = ("_name_or_path", "_class_name", "_diffusers_version", "_use_default_values", "sample_size")
@@ -21,11 +23,14 @@ class CalibratedFor:
         made: the date, as in 2026-11-23.
     """
 
-    denoiser: str
-    scheduler: str
-    steps: int
-    config: str = ""
-    made: str = ""
+    denoiser: Annotated[str, Text()]
+    scheduler: Annotated[str, Text()]
+    steps: Annotated[int, Whole(1)]
+    config: Annotated[str, Text()] = ""
+    made: Annotated[str, Text()] = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def differences(self, model: Any, scheduler: Any) -> list[str]:
         """In what a pipeline differs from what the plan was made for, apart from the number of steps."""

@@ -1,13 +1,15 @@
 """What instead: the feature of a cached step, from those of the full steps before it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 
-from mmcache.plans.policy import number, whole_number
+from mmcache.errors import shown
+from mmcache.plans.values import Each, Flag, Real, Share, Whole, check_fields
+
+MOST_ORDER = 8  # of a polynomial; each order keeps one more feature, and beyond 3 nothing was ever gained
 
 Feature = tuple[torch.Tensor, ...]
 """What a cut keeps of a full step: the hidden state that enters the skip branch, first; then, where an
@@ -84,15 +86,12 @@ class Taylor(Forecast):
             what the run itself shows. Before there is something to check, it extrapolates.
     """
 
-    order: int = 1
-    repaid: float = field(default=0.0, kw_only=True)
-    checked: bool = field(default=False, kw_only=True)
+    order: Annotated[int, Whole(1, MOST_ORDER, "Hold() is order 0")] = 1
+    repaid: Annotated[float, Share()] = field(default=0.0, kw_only=True)
+    checked: Annotated[bool, Flag()] = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        whole_number(self, "order", self.order, 1, "Hold() is order 0")
-        number(self, "repaid", self.repaid, above=-1e-12)
-        if self.repaid > 1:
-            raise ValueError(f"Taylor(repaid={self.repaid!r}): repaid must be a share, from 0 to 1")
+        check_fields(self)
 
     @property
     def memory(self) -> int:
@@ -141,15 +140,18 @@ class Fitted(Forecast):
         weights: for each step of the run, of the features reused, oldest first; empty for full steps.
     """
 
-    weights: Sequence[Sequence[float]]
+    weights: Annotated[
+        Sequence[Sequence[float]],
+        Each(Each(Real(-1e6, 1e6), most=MOST_ORDER + 1), least=1, also={"contains": {"minItems": 1}}),
+    ]
 
     def __post_init__(self) -> None:
         rows = self.weights
         if not isinstance(rows, Sequence) or not all(isinstance(row, Sequence) for row in rows):
-            raise ValueError(f"Fitted({rows!r}): wanted a list of weights for each step, such as [[], [1.0]]")
-        for row in rows:
-            for weight in row:
-                number(self, "weights", weight, above=-math.inf)
+            raise ValueError(
+                f"Fitted({shown(rows)}): wanted a list of weights for each step, such as [[], [1.0]]"
+            )
+        check_fields(self)
         if not any(rows):
             raise ValueError("Fitted(...): has no weights for any step, so nothing could be cached")
         object.__setattr__(self, "weights", tuple(tuple(float(weight) for weight in row) for row in rows))

@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Annotated
 
-from mmcache.plans.branch import NOTHING, branch_number, branch_words
+from mmcache.errors import shown
+from mmcache.plans.branch import NONE, NOTHING, branch_number, branch_words
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
-from mmcache.plans.policy import Policy, StepMask, whole_number
+from mmcache.plans.policy import Policy, StepMask
+from mmcache.plans.values import MOST_WORDS, Each, Text, Whole, check_fields
+
+MOST_BRANCH = 10_000  # no denoiser has a hundred
 
 
 @dataclass(frozen=True)
@@ -26,20 +31,29 @@ class Plan:
 
     policy: Policy
     forecast: Forecast = field(default_factory=Hold)
-    branch: int | str | Sequence[int | str] = 0
-    evidence: str = ""
+    branch: Annotated[
+        int | str | Sequence[int | str],
+        Each(
+            Whole(0, MOST_BRANCH, '0 is the outermost skip connection, "none" runs no layer', or_word=NONE),
+            least=1,
+            or_one=True,
+        ),
+    ] = 0
+    evidence: Annotated[str, Text(MOST_WORDS)] = ""
     calibrated_for: CalibratedFor | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, Policy):
-            raise TypeError(f"Plan(policy={self.policy!r}): wanted a policy such as mmcache.Uniform(3)")
+            raise TypeError(f"Plan(policy={shown(self.policy)}): wanted a policy such as mmcache.Uniform(3)")
         if not isinstance(self.forecast, Forecast):
-            raise TypeError(f"Plan(forecast={self.forecast!r}): wanted mmcache.Hold() or mmcache.Taylor(1)")
+            raise TypeError(
+                f"Plan(forecast={shown(self.forecast)}): wanted mmcache.Hold() or mmcache.Taylor(1)"
+            )
         if isinstance(self.branch, Sequence) and not isinstance(self.branch, str):
             object.__setattr__(self, "branch", tuple(self.branch))
             if not self.branch:
                 raise ValueError("Plan(branch=[]): wanted a branch, or one for each step")
-        _ = self.branches  # refuses what is no branch
+        check_fields(self)
 
     @property
     def branches(self) -> tuple[int, ...]:
@@ -58,8 +72,10 @@ class Plan:
         return NOTHING in self.branches
 
     def branch_at(self, step: int) -> int:
-        """The number of a cached step's branch."""
-        return branch_number(self.branch[step] if isinstance(self.branch, tuple) else self.branch)
+        """The number of a cached step's branch; the last one beyond the end, if a run's length is not known."""
+        if not isinstance(self.branch, tuple):
+            return branch_number(self.branch)
+        return branch_number(self.branch[min(step, len(self.branch) - 1)])
 
     @property
     def steps(self) -> int | None:
@@ -79,6 +95,12 @@ class Plan:
         Raises:
             ValueError: with both numbers.
         """
+        named = len(self.branch) if isinstance(self.branch, tuple) else self.steps
+        if named != self.steps:
+            raise ValueError(
+                f"this plan names a branch for each of {named} steps, but was calibrated for {self.steps}: "
+                f"name as many branches as steps"
+            )
         if self.steps is not None and total not in (None, self.steps):
             raise ValueError(
                 f"this plan says what to do in each of {self.steps} steps, but this run has {total}: sample "
@@ -94,7 +116,7 @@ class Plan:
         Raises:
             ValueError: fewer steps than 1.
         """
-        whole_number(self, "steps", total, 1)
+        Whole(1).check("Plan.for_steps", "total", total)
         if self.steps in (None, total):
             return self
         stretch = total / self.steps

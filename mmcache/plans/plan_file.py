@@ -7,93 +7,91 @@ evidence: where the figures come from
 """
 
 import dataclasses
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
-from mmcache.errors import PlanFileError, shortened, unknown_name
-from mmcache.plans import forecast, policy
+from mmcache.errors import PlanFileError, shortened, shown, unknown_name
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.plan import Plan
+from mmcache.plans.plan_model import EARLIER_KEYS, FORECASTS, POLICIES, PlanModel
+from mmcache.plans.plan_yaml import MOST_BYTES, Placed, read_plain
 
-POLICIES = {
-    cls.__name__: cls for cls in (policy.Uniform, policy.NonUniform, policy.StepMask, policy.Adaptive)
-}
-FORECASTS = {cls.__name__: cls for cls in (forecast.Hold, forecast.Taylor, forecast.Fitted)}
-PLAN_KEYS = ("policy", "forecast", "branch", "evidence", "calibrated_for")
+PLAN_KEYS = tuple(field.name for field in dataclasses.fields(Plan))
+KNOWN: Mapping[Any, Mapping[str, type]] = {"policy": POLICIES, "forecast": FORECASTS}
+CALIBRATED = ("calibrated_for", *EARLIER_KEYS)
 MOST = 300  # characters of a message
-EARLIER_KEYS = {"made_for": "calibrated_for"}  # files of version 0.1 have these
-
-
-class Placed(dict[Any, Any]):
-    """A mapping of a YAML file that knows in which line each key stands, counted from 1."""
-
-    lines: dict[Any, int]
-
-
-class PlacedLoader(yaml.SafeLoader):
-    """Reads mappings as `Placed`."""
-
-
-def placed(loader: PlacedLoader, node: yaml.MappingNode) -> Placed:
-    loader.flatten_mapping(node)
-    pairs = [(loader.construct_object(key, deep=True), key, value) for key, value in node.value]
-    mapping = Placed((name, loader.construct_object(value, deep=True)) for name, _, value in pairs)
-    mapping.lines = {name: key.start_mark.line + 1 for name, key, _ in pairs}
-    return mapping
-
-
-PlacedLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, placed)
+MOST_PATH = 140  # of them, of a path; its end says more than its beginning
 
 
 def load_plan(path: str | Path) -> Plan:
     """Read a plan file.
 
     Raises:
-        PlanFileError: missing, empty, not YAML, an unknown key (with the nearest known one) or a wrong value.
+        PlanFileError: missing, empty, no regular file, too large, not plain YAML, an unknown key (with the
+            nearest known one) or a wrong value.
     """
-    return plan_from_contents(read_contents(Path(path)), str(path))
+    return plan_from_contents(read_contents(Path(path)), Path(path))
 
 
 def read_contents(path: Path) -> Any:
     """The contents of a YAML file, whose mappings know their lines.
 
     Raises:
-        PlanFileError: missing, empty or not YAML.
+        PlanFileError: missing, empty, no regular file, too large or not plain YAML.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), PlacedLoader)
+        data = read_plain(path)
+        if data is None:
+            raise ValueError(f"is empty; a plan file has the keys {', '.join(PLAN_KEYS)}")
+        return data
     except FileNotFoundError:
-        raise PlanFileError(f"{path}: no such plan file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanFileError(f"{path}: cannot be read as a plan file: {error}") from None
-    except yaml.YAMLError as error:
-        raise PlanFileError(f"{path}: not YAML: {error}") from None
-    if data is None:
-        raise PlanFileError(f"{path}: is empty; a plan file has the keys {', '.join(PLAN_KEYS)}")
-    return data
+        raise PlanFileError(about(path, "no such plan file")) from None
+    except (ValueError, TypeError) as error:
+        raise PlanFileError(about(path, str(error))) from None
 
 
-def plan_from_contents(data: Any, where: str) -> Plan:
+def plan_from_contents(data: Any, path: Path) -> Plan:
     """A plan from what stands in a file.
 
     Raises:
-        PlanFileError: an unknown key or a wrong value; the message says where.
+        PlanFileError: an unknown key or a wrong value.
     """
     try:
         return plan_from(data)
     except (ValueError, TypeError) as error:
-        raise PlanFileError(shortened(f"{where}: {error}", MOST)) from None
+        raise PlanFileError(about(path, str(error))) from None
+
+
+def about(path: Path, what: str) -> str:
+    """A message about a file, in one line and of bounded length."""
+    name = str(path)
+    cut = name if len(name) <= MOST_PATH else "..." + name[-MOST_PATH + 3 :]
+    # A file system's names and a file's text may hold what no terminal can write.
+    line = " ".join(f"{cut}: {what}".split()).encode("utf-8", "backslashreplace").decode("utf-8")
+    return shortened(line, MOST)
 
 
 def save_plan(plan: Plan, path: str | Path) -> None:
-    """Write a plan file, whole or not at all."""
+    """Write a plan file, whole or not at all.
+
+    Raises:
+        PlanFileError: the plan is larger than a file may be.
+    """
     path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(plan_text(plan), encoding="utf-8")
-    beside.replace(path)
+    content = plan_text(plan).encode("utf-8")
+    if len(content) > MOST_BYTES:
+        raise PlanFileError(about(path, f"a plan of {len(content)} bytes, and at most {MOST_BYTES} are read"))
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # others may be writing it too
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def plan_text(plan: Plan) -> str:
@@ -107,46 +105,84 @@ def plan_from(data: Any) -> Plan:
     Raises:
         ValueError: a key or name that is not known, a missing or wrong value.
     """
-    keys_must_be_known(data, (*PLAN_KEYS, *EARLIER_KEYS), "a plan")
+    try:
+        read = PlanModel.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(first_refusal(error, data)) from None
+    given = {key: getattr(read, key) for key in read.model_fields_set}
     for earlier, key in EARLIER_KEYS.items():
-        if earlier in data and key in data:
+        if earlier in given and key in given:
             raise ValueError(f"a plan has the key {key!r} and its earlier name {earlier!r}: keep {key!r}")
-        if earlier in data:
-            data = data | {key: data[earlier]}
-    if "policy" not in data:
-        raise ValueError("a plan needs a policy, such as {name: Uniform, interval: 3}")
-    chosen: dict[str, Any] = {"policy": setting(data["policy"], POLICIES, "policy")}
-    if "forecast" in data:
-        chosen["forecast"] = setting(data["forecast"], FORECASTS, "forecast")
-    if "calibrated_for" in data:
-        chosen["calibrated_for"] = options_of(CalibratedFor, data["calibrated_for"], "calibrated_for")
-    return Plan(**chosen, **{key: data[key] for key in ("branch", "evidence") if key in data})
+        if earlier in given:
+            given[key] = given.pop(earlier)
+    makers = {"policy": named(POLICIES), "forecast": named(FORECASTS), "calibrated_for": made(CalibratedFor)}
+    return Plan(**{key: makers[key](part) if key in makers else part for key, part in given.items()})
 
 
-def setting(data: Any, known: Mapping[str, type], kind: str) -> Any:
-    """A policy or forecast from `{name: ..., option: value}`."""
-    if not isinstance(data, dict) or "name" not in data:
-        raise ValueError(f"{kind}: {data!r}: wanted {{name: ..., ...}} with one of {', '.join(known)}")
-    options = {key: value for key, value in data.items() if key != "name"}
-    cls = known.get(data["name"])
-    if cls is None:
-        raise ValueError(unknown_name(kind, data["name"], known))
-    return options_of(cls, options, data["name"])
+def made(cls: type) -> Callable[[BaseModel], Any]:
+    """From the model of a dataclass to the dataclass."""
+    return lambda part: cls(**{f.name: getattr(part, f.name) for f in dataclasses.fields(cls)})
 
 
-def options_of(cls: Any, options: Any, where: str) -> Any:
-    """An instance of a dataclass from its fields by name."""
-    keys_must_be_known(options, [field.name for field in dataclasses.fields(cls)], where)
-    return cls(**options)
+def named(known: Mapping[str, type]) -> Callable[[Any], Any]:
+    """The same for one of several, which its name chooses."""
+    return lambda part: made(known[part.name])(part)
 
 
-def keys_must_be_known(data: Any, known: Any, where: str) -> None:
-    if not isinstance(data, dict):
-        raise ValueError(f"{where} is written as keys and values, not as {type(data).__name__}")
-    for key in data:
-        if key not in known:
-            line = f"line {data.lines[key]}, " if isinstance(data, Placed) else ""
-            raise ValueError(f"{line}in {where}: {unknown_name('key', key, known)}")
+def first_refusal(error: ValidationError, data: Any) -> str:
+    """What was wrong, in the words of whoever makes the setting in Python: pydantic's own say less.
+
+    An unknown key comes first, since the value that is missing beside it is often that of the key meant.
+    """
+    found = error.errors(include_url=False, include_context=False)
+    strange = [one for one in found if one["type"] in ("extra_forbidden", "invalid_key")]
+    first = (strange or found)[0]
+    kind, met = first["type"], first["input"]
+    place: list[Any] = list(first["loc"])
+    known = KNOWN.get(place[0], {}) if place else {}
+    if kind == "missing" and place == ["policy"]:
+        return "a plan needs a policy, such as {name: Uniform, interval: 3}"
+    if kind == "union_tag_invalid":
+        return unknown_name(str(place[0]), met.get("name"), known)
+    if known and len(place) == 1:
+        return f"{place[0]}: {shown(met)}: wanted {{name: ..., ...}} with one of {', '.join(known)}"
+    inside = known[place[1]] if known else CalibratedFor if place and place[0] in CALIBRATED else Plan
+    where = place[1] if known else place[0] if inside is CalibratedFor else "a plan"
+    if strange:
+        return f"{line_of(place, data)}in {where}: {unknown_name('key', place[-1], names_in(inside))}"
+    if kind == "missing":
+        return f"{where} needs a value for {place[-1]!r}"
+    if kind in ("model_type", "model_attributes_type"):
+        return f"{where} is written as keys and values, not as {type(met).__name__}"
+    refuse_as_python_does(inside, place[2 if known else 0 if inside is Plan else 1 :], met)
+    return f"in {where}: {shown(met)}: {first['msg']}"
+
+
+def refuse_as_python_does(cls: Any, place: list[Any], met: Any) -> None:
+    """Raise what making the setting in Python raises, if it does.
+
+    Args:
+        cls: of the setting.
+        place: its field, and the places of entries within lists.
+        met: the value there.
+    """
+    name, *inner = place
+    values: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(cls)}
+    (value,) = values[name].__metadata__
+    for part in inner:
+        value = value.of if isinstance(part, int) else value
+    value.check(cls.__name__, name, met)
+
+
+def names_in(cls: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def line_of(place: Sequence[Any], data: Any) -> str:
+    """In which line of the file an unknown key stands, where that is known."""
+    for part in place[:-1]:
+        data = data.get(part, data)  # the name of a policy is a part of the place, not of the file
+    return f"line {data.lines[place[-1]]}, " if isinstance(data, Placed) and place[-1] in data.lines else ""
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:

@@ -43,7 +43,9 @@ def load_plans(path: str | Path) -> dict[str, Plan]:
     contents = read_contents(Path(path))
     if not has_costs(contents):
         raise PlanFileError(f"{path}: is a file with one plan, without the key {COSTS!r}: use load_plan")
-    return {str(name): plan_from_contents(one, f"{path}#{name}") for name, one in contents[COSTS].items()}
+    return {
+        str(name): plan_from_contents(one, Path(f"{path}#{name}")) for name, one in contents[COSTS].items()
+    }
 
 
 def load_plan_of(path: str | Path) -> Plan:

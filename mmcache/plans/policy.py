@@ -8,27 +8,15 @@ import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 
 from mmcache.clocks.clock import StepClock
+from mmcache.errors import shown
+from mmcache.plans.values import Each, Real, Whole, check_fields
 
-
-def whole_number(owner: object, name: str, value: Any, least: int, meaning: str = "") -> None:
-    """Refuse a setting that is no integer or too small, showing the code that was written."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        why = f" ({meaning})" if meaning else ""
-        raise ValueError(
-            f"{type(owner).__name__}({name}={value!r}): {name} must be a whole number "
-            f"of at least {least}{why}"
-        )
-
-
-def number(owner: object, name: str, value: Any, above: float) -> None:
-    """Refuse a setting that is no finite number or not above the bound."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not above < value < math.inf:
-        raise ValueError(f"{type(owner).__name__}({name}={value!r}): {name} must be a number above {above}")
+Interval = Annotated[int, Whole(1, meaning="1 computes every step")]
 
 
 class SinceFull(Protocol):
@@ -56,12 +44,11 @@ class Policy:
         cooldown: so many steps at the end are full; needs to know how many steps there are.
     """
 
-    warmup: int = field(default=1)
-    cooldown: int = field(default=0)
+    warmup: Annotated[int, Whole(1, meaning="the first step has nothing to reuse")] = field(default=1)
+    cooldown: Annotated[int, Whole(0)] = field(default=0)
 
     def __post_init__(self) -> None:
-        whole_number(self, "warmup", self.warmup, 1, "the first step has nothing to reuse")
-        whole_number(self, "cooldown", self.cooldown, 0)
+        check_fields(self)
 
     @property
     def needs_total(self) -> bool:
@@ -93,11 +80,7 @@ class Uniform(Policy):
     The count begins at the last warm-up step. `Uniform(1)` computes every step.
     """
 
-    interval: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_number(self, "interval", self.interval, 1, "1 computes every step")
+    interval: Interval
 
     def chooses_full(self, clock: StepClock, since: SinceFull) -> bool:
         return (clock.step - (self.warmup - 1)) % self.interval == 0
@@ -136,15 +119,10 @@ class NonUniform(Policy):
     for LDM-4-G at 250 steps 120 and 1.2.
     """
 
-    interval: int
-    center: int = 15
-    power: float = 1.4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_number(self, "interval", self.interval, 1, "1 computes every step")
-        whole_number(self, "center", self.center, 0)
-        number(self, "power", self.power, above=0)
+    interval: Interval
+    center: Annotated[int, Whole(0)] = 15
+    # Published settings are between 1.1 and 1.6. Beyond these bounds the formula overflows or takes minutes.
+    power: Annotated[float, Real(0.05, 20)] = 1.4
 
     @property
     def needs_total(self) -> bool:
@@ -163,23 +141,26 @@ class StepMask(Policy):
     Every other step is cached, also beyond the last one named.
     """
 
-    full: Iterable[int]
+    full: Annotated[
+        Iterable[int], Each(Whole(0), least=1, also={"contains": {"const": 0}, "uniqueItems": True})
+    ]
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if not isinstance(self.full, Iterable) or isinstance(self.full, str):
-            raise ValueError(f"StepMask({self.full!r}): wanted the full steps one by one, such as [0, 4, 9]")
-        steps = list(self.full)
-        for step in steps:
-            whole_number(self, "full", step, 0)
+            raise ValueError(
+                f"StepMask({shown(self.full)}): wanted the full steps one by one, such as [0, 4, 9]"
+            )
+        steps = tuple(self.full)
         if not steps:
             raise ValueError("StepMask([]): names no full step; the first step (0) at least must be full")
+        object.__setattr__(self, "full", steps)
+        super().__post_init__()
         if 0 not in steps:
             raise ValueError(
-                f"StepMask({steps}): step 0 must be among the full steps, it has nothing to reuse"
+                f"StepMask({shown([*steps])}): step 0 must be among the full steps, it has nothing to reuse"
             )
         if len(set(steps)) < len(steps):
-            raise ValueError(f"StepMask({steps}): names a step twice")
+            raise ValueError(f"StepMask({shown([*steps])}): names a step twice")
         object.__setattr__(self, "full", tuple(sorted(steps)))
 
     def chooses_full(self, clock: StepClock, since: SinceFull) -> bool:
@@ -199,14 +180,8 @@ class Adaptive(Policy):
         longest: at most so many cached steps in a row; None for no limit.
     """
 
-    threshold: float
-    longest: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number(self, "threshold", self.threshold, above=0)
-        if self.longest is not None:
-            whole_number(self, "longest", self.longest, 1)
+    threshold: Annotated[float, Real(0, 1e6)]
+    longest: Annotated[int | None, Whole(1, or_none=True)] = None
 
     @property
     def needs_change(self) -> bool:

@@ -5,6 +5,7 @@ same names.
 """
 
 import importlib.resources
+import os
 from pathlib import Path
 
 from mmcache.errors import PlanFileError, unknown_name
@@ -43,7 +44,7 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
         return load_plan(known[str(name_or_path)])
     path = Path(name_or_path)
     looks_like_a_path = path.suffix or len(path.parts) > 1
-    if not looks_like_a_path and not path.exists():
+    if not looks_like_a_path and not os.path.exists(path):  # unlike Path's, never an error
         raise PlanFileError(
             unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
         )

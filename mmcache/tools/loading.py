@@ -19,7 +19,11 @@ class ModelNotFoundError(ValueError):
 
 
 def load_pipeline(
-    model: str | Path, device: str = "auto", dtype: str = "auto", variant: str | None = None
+    model: str | Path,
+    device: str = "auto",
+    dtype: str = "auto",
+    revision: str | None = None,
+    variant: str | None = None,
 ) -> DiffusionPipeline:
     """Load a pipeline.
 
@@ -27,6 +31,7 @@ def load_pipeline(
         model: a folder as `save_pretrained` writes it, or an id on the Hugging Face hub.
         device: of torch, such as "cuda:1"; "auto" takes the first of cuda, mps and cpu that is there.
         dtype: "float32", "float16", "bfloat16"; "auto" is float32 on a CPU and float16 elsewhere.
+        revision: of a model on the hub: a commit, a tag or a branch. A commit is the same model for ever.
         variant: of the weights, such as "fp16"; without it the only one that a folder has.
 
     Raises:
@@ -35,9 +40,9 @@ def load_pipeline(
     """
     place = find_device(device)
     kind = find_dtype(dtype, place)
-    return _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline", variant).to(
-        place
-    )
+    wanted = "a diffusers pipeline"
+    loaded = _load(DiffusionPipeline, model, "model_index.json", kind, wanted, revision, variant)
+    return loaded.to(place)
 
 
 def load_part(cls: Any, model: str | Path, dtype: torch.dtype) -> Any:
@@ -61,9 +66,15 @@ def is_hub_id(model: str) -> bool:
 
 
 def _load(
-    cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str, variant: str | None = None
+    cls: Any,
+    model: str | Path,
+    index: str,
+    dtype: torch.dtype,
+    wanted: str,
+    revision: str | None = None,
+    variant: str | None = None,
 ) -> Any:
-    """From a folder that has the file `index`, or from the hub."""
+    """From a folder that has the file `index`, or from the hub; only safetensors, which run no code."""
     source = Path(model).expanduser()
     if os.path.lexists(source):
         if not (source / index).is_file():
@@ -71,6 +82,8 @@ def _load(
                 f"{model}: is not {wanted}, there is no {index} in it "
                 f"(wanted a folder as save_pretrained(folder) writes it)"
             )
+        if revision is not None:
+            raise ModelNotFoundError(f"{model}: is a folder, a revision is one of the hub: leave it out")
         failed = f"{model}: cannot be loaded as {wanted}"
     elif not is_hub_id(str(model)):
         raise ModelNotFoundError(f"{model}: there is no such folder ({source.absolute()})")
@@ -85,7 +98,11 @@ def _load(
             f"one, variant={sorted(map(str, variants))[0]!r} (--variant on the command line)"
         )
     try:
-        return cls.from_pretrained(source, torch_dtype=dtype, variant=variant)
+        # Without `use_safetensors`, a file of pickle would be run where there is no other.
+        options = {} if revision is None else {"revision": revision}
+        return cls.from_pretrained(
+            source, torch_dtype=dtype, use_safetensors=True, variant=variant, **options
+        )
     except Exception as error:  # what three libraries raise for broken folders and a missing network
         raise ModelNotFoundError(f"{failed}: {beginning(error)}") from error
 

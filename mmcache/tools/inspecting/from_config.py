@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from mmcache.architectures.registry import denoiser_names
+from mmcache.plans.regular_file import read_regular
 from mmcache.tools.loading import ModelNotFoundError, beginning, is_hub_id
 
 PIPELINE, MODEL = "model_index.json", "config.json"
+MOST_BYTES = 2**22  # of a config; those of diffusers have a few thousand
 
 
 def denoisers_from_config(model: str | Path) -> dict[str, nn.Module]:
@@ -116,8 +118,8 @@ def read(file: Path) -> dict[str, Any]:
         ModelNotFoundError: it is missing or damaged.
     """
     try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
+        found = json.loads(read_regular(file, MOST_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelNotFoundError(f"{file}: cannot be read as a config: {beginning(error)}") from None
     if not isinstance(found, dict):
         raise ModelNotFoundError(f"{file}: is no config, it holds a {type(found).__name__}")

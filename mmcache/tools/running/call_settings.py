@@ -1,12 +1,13 @@
 """The arguments of a pipeline's call that all runs have in common, checked before anything is sampled."""
 
 import inspect
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from mmcache.errors import unknown_name
+from mmcache.errors import shown, unknown_name
 
+MOST = 100_000  # of anything that is counted: beyond it a run would take weeks, or a list all memory
+MOST_SEED = 2**64 - 1  # of torch
 # Arguments of the pipeline that the tools set themselves, and what to give instead.
 OWN = {
     "num_inference_steps": "steps",
@@ -50,18 +51,20 @@ def check_counts(steps: int, seed: int, repeats: int = 1) -> None:
     """
     check_count("steps", steps)
     check_count("repeats", repeats)
-    check_count("seed", seed, least=0, most=2**64 - 1)
+    check_count("seed", seed, least=0, most=MOST_SEED)
 
 
-def check_count(name: str, value: Any, least: int = 1, most: float = math.inf) -> None:
+def check_count(name: str, value: Any, least: int = 1, most: int = MOST) -> None:
     """Refuse what is no whole number, or out of bounds.
 
     Raises:
         ValueError: with the name.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        limit = "" if most == math.inf else " and at most 2**64 - 1"
-        raise ValueError(f"{name}={value!r}: {name} must be a whole number of at least {least}{limit}")
+        limit = " and at most 2**64 - 1" if most == MOST_SEED else ""
+        if isinstance(value, int) and value > most == MOST:
+            limit = f" and at most {most}"
+        raise ValueError(f"{name}={shown(value)}: {name} must be a whole number of at least {least}{limit}")
 
 
 def check_prompt(prompt: str | list[str] | None) -> None:

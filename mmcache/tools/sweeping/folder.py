@@ -103,13 +103,13 @@ class SweepFolder:
         try:
             texts = (self.folder / RESULTS).read_text(encoding="utf-8").splitlines()
             return [ConfigurationResult.from_dict(json.loads(text)) for text in texts]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"{self.folder / RESULTS}: is not what a sweep has written ({error})") from None
 
     def _read_json(self, name: str) -> Any:
         try:
             return json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.folder / name}: is not what a sweep has written ({error})") from None
 
 

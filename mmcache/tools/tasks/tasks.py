@@ -188,8 +188,9 @@ def load_for(
     device: str,
     dtype: str,
     *,
-    variant: str | None = None,
     spare: bool = False,
+    revision: str | None = None,
+    variant: str | None = None,
 ) -> Any:
     """Load a pipeline for a task.
 
@@ -199,13 +200,15 @@ def load_for(
         part: a ControlNet or motion adapter to add to it, likewise.
         device, dtype, variant: as `load_pipeline` takes them.
         spare: the part is only for a pipeline that has none of its own.
+        revision: of the model on the hub.
 
     Raises:
         ModelNotFoundError: the model or the part is not there.
         UnsupportedPipelineError: the pipeline does something else.
         ValueError: a device that is not there, an unknown dtype.
     """
-    return fit_to_task(task, load_pipeline(model, device, dtype, variant), model, part, spare=spare)
+    pipe = load_pipeline(model, device, dtype, revision, variant)
+    return fit_to_task(task, pipe, model, part, spare=spare)
 
 
 def fit_to_task(task: Task, pipe: Any, model: str, part: str | None, *, spare: bool = False) -> Any:
