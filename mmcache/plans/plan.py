@@ -72,7 +72,7 @@ class Plan:
         return NOTHING in self.branches
 
     def branch_at(self, step: int) -> int:
-        """The number of a cached step's branch; the last one beyond the end, if a run's length is not known."""
+        """The number of a cached step's branch; beyond the end, where a run may go on, that of the last."""
         if not isinstance(self.branch, tuple):
             return branch_number(self.branch)
         return branch_number(self.branch[min(step, len(self.branch) - 1)])
