@@ -6,6 +6,7 @@ from typing import Any
 from mmcache.api.resolved_pipeline import find_side_networks, part_of, takes_residuals
 from mmcache.architectures.component import Denoiser, SideNetwork
 from mmcache.architectures.registry import adapter_for
+from mmcache.architectures.undescribed import undescribed_adapter
 from mmcache.clocks.clock import Clock
 from mmcache.clocks.pipeline_clock import PipelineClock
 from mmcache.engine.caching_scheduler import CachingScheduler
@@ -80,6 +81,8 @@ class Bindings:
             if module is None or scheduler.part.is_current(module):
                 continue
             adapter = adapter_for(unwrap_compiled(module))
+            if adapter is None and scheduler.part.adapter.undescribed:
+                adapter = undescribed_adapter(unwrap_compiled(module))
             if adapter is not None:
                 fresh = self._scheduler(Denoiser(name, module, adapter))
                 fresh.enabled = scheduler.enabled

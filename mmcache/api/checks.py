@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from mmcache.api.resolved_pipeline import ResolvedPipeline
+from mmcache.api.resolved_pipeline import ResolvedPipeline, missing_adapter
 from mmcache.api.session import Session
 from mmcache.compat.other_caches import other_cache
 from mmcache.errors import UnsupportedPipelineError
@@ -26,9 +26,11 @@ Plans = Mapping[str, Plan]
 def check_fits(plans: Plans, pipeline: ResolvedPipeline) -> None:
     """Refuse a model without a part that could be left out, and a branch that a model does not have."""
     for name, part in pipeline.denoisers.items():
-        if part.branches == 0:
+        if part.adapter.undescribed and plans[name].cut_branches:
+            raise missing_adapter(pipeline.owner)
+        if part.branches == 0 and (plans[name].cut_branches or not part.adapter.output_alone):
             raise UnsupportedPipelineError(f"{name} ({part.class_name}) {part.adapter.refused}")
-        for branch in plans[name].branches:
+        for branch in plans[name].cut_branches:
             try:
                 part.adapter.cut(part.model, branch)
             except ValueError as error:

@@ -62,6 +62,9 @@ class Adapter:
             shapes; they are counted while the first call of each kind runs, which takes that call longer.
         inferred: it was inferred from a model (`mmcache.architectures.inference`), so the first full step
             has to verify its cut before anything is cached.
+        undescribed: it stands for a missing one: nothing is known of the layers, and only the model's output
+            can be forecast.
+        output_alone: a call does nothing but return its output, so it may be left out altogether.
         example_call: a usual call, of which `mmcache inspect` counts multiply-adds; None if none is known.
     """
 
@@ -77,6 +80,8 @@ class Adapter:
     tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     data_dependent: bool = False
     inferred: bool = False
+    undescribed: bool = False
+    output_alone: bool = True
     example_call: ExampleCall | None = None
 
     @property

@@ -87,4 +87,4 @@ class Uncuttable:
 
 def refused(name: str, *denoisers: str, reason: str) -> Adapter:
     """The adapter of classes that cannot be cut right: `accelerate` says the reason, behind the class."""
-    return Adapter(name, denoisers, Uncuttable(reason), UNMEASURED)
+    return Adapter(name, denoisers, Uncuttable(reason), UNMEASURED, output_alone=False)

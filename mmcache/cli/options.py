@@ -1,9 +1,12 @@
 """Options that several commands share, each described once."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from mmcache.cli.parsing import parse_branch
 
 PIPELINE = "Pipeline and inputs"  # the heading of these options in the help
 
@@ -29,9 +32,12 @@ Interval = Annotated[
     typer.Option(help="Run a full step every N steps (overrides the plan's policy).", show_default=False),
 ]
 Branch = Annotated[
-    int | None,
+    Any,  # a number, or none
     typer.Option(
-        help="Skip branch of cached steps (overrides the plan's); 0 is the cheapest.", show_default=False
+        parser=partial(parse_branch, "--branch"),
+        metavar="N|none",
+        help="Skip branch of cached steps (overrides the plan's); 0 is the cheapest, none runs no layer.",
+        show_default=False,
     ),
 ]
 Steps = Annotated[int, typer.Option(help="Sampling steps.")]

@@ -8,29 +8,32 @@ taps, or its skip branch with the forecast feature in the slot.
 import threading
 import weakref
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 import torch
 
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.compat.group_offload import learns_order
 from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_macs import CallMacs
 from mmcache.engine.call_signature import call_signature, first_tensor, latent_of, wants_gradients
 from mmcache.engine.conditioning import conditioning_of
+from mmcache.engine.denoiser_calls import DenoiserCalls
 from mmcache.engine.few_steps import FewSteps
+from mmcache.engine.kept_output import is_answered_by_output
 from mmcache.engine.lanes import Origin, Step
-from mmcache.engine.lazy_tensor import materialize
+from mmcache.engine.lazy_tensor import materialized_call
 from mmcache.engine.recording import recorded
-from mmcache.engine.run import Ahead, Call, Run
+from mmcache.engine.run import Ahead, Call, Run, no_residuals
 from mmcache.engine.run_beginnings import RunBeginnings
 from mmcache.engine.run_views import Forward, RunViews
-from mmcache.engine.verification import CutVerification, copied
-from mmcache.layouts.cut import Cut, filled
+from mmcache.engine.verification import CutVerification
+from mmcache.layouts.cut import Cut
 from mmcache.macs.count import shapes_of
 from mmcache.patching.forward_patch import below
+from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature
 from mmcache.plans.plan import Plan
 
@@ -65,11 +68,12 @@ class CachingScheduler:
         self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
-        self._runs_begin = RunBeginnings(self.model, self.adapter, plan.branches)
+        self._calls = DenoiserCalls(self.model, plan, self.verification, self._few_steps)
+        self._runs_begin = RunBeginnings(self.model, self.adapter, plan)
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
-        views = RunViews(self.model, self.adapter, plan.branches)
+        views = RunViews(self.model, self.adapter, plan.cut_branches)
         views.check()
         self.run = Run(0, views, ModelSettings(self.model))
 
@@ -83,13 +87,15 @@ class CachingScheduler:
             if clock is None:
                 if below(forward, CachingScheduler) is not forward:  # another session may know the call
                     return forward(*args, **kwargs)
-                return forward(*materialize(args), **materialize(kwargs))
+                return materialized_call(forward, args, kwargs)
             run = self._run_of(clock)
             if run.aside:
-                return forward(*materialize(args), **materialize(kwargs))
+                return materialized_call(forward, args, kwargs)
             step = run.begin_step(clock)
             self._decide(run, step, self._sample(arguments))
-            result = self._compute(run, step, below(forward, CachingScheduler), arguments)
+            inner = below(forward, CachingScheduler)
+            as_it_came = partial(materialized_call, inner, args, kwargs)
+            result = self._compute(run, step, inner, arguments, as_it_came)
             self.clock.returned(result)
             return result
         except BaseException:
@@ -122,7 +128,9 @@ class CachingScheduler:
         if self._decide(run, step, sample):
             return Ahead(run, step, None)
         branch = self.plan.branch_at(clock.step)
-        return Ahead(run, step, run.views.cuts[branch].residuals if step.next_has(branch) else None)
+        if not step.next_has(branch):
+            return Ahead(run, step, None)
+        return Ahead(run, step, no_residuals if branch == NOTHING else run.views.cuts[branch].residuals)
 
     def macs(self, form: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its form; None if they cannot be counted."""
@@ -161,11 +169,11 @@ class CachingScheduler:
         return run
 
     def _sample(self, arguments: dict[str, Any]) -> torch.Tensor:
-        return first_tensor(arguments[self.adapter.sample])
+        return first_tensor(self.part.sample_of(arguments))
 
     def _tick(self, arguments: dict[str, Any]) -> StepClock | None:
         timestep = None if self.adapter.timestep is None else arguments[self.adapter.timestep]
-        clock = self.clock.tick(timestep, arguments[self.adapter.sample])
+        clock = self.clock.tick(timestep, self.part.sample_of(arguments))
         # A loop without a scheduler does not tell how many steps there are.
         return None if clock is not None and clock.total is None and self.plan.needs_total else clock
 
@@ -177,19 +185,26 @@ class CachingScheduler:
             step.full = True
         return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))
 
-    def _compute(self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any]) -> Any:
-        """Run a call and note it."""
+    def _compute(
+        self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any], plain: Callable[[], Any]
+    ) -> Any:
+        """Run a call and note it; `plain` is the call as it came, where the model need not be cut."""
         form = call_signature(arguments), tuple(step.conditions.items())
         sample = self._sample(arguments)
         numbers = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
         origin = Origin(form, (numbers, *step.side_conditionings.values()), run.settings.number())
-        lane, missing = step.begin_call(origin, latent_of(arguments[self.adapter.sample]))
+        lane, missing = step.begin_call(origin, latent_of(self.part.sample_of(arguments)))
         planned = None if step.full else self.plan.branch_at(step.clock.step)
+        if self.plan.keeps_outputs and not is_answered_by_output(arguments):
+            lane.observations.pop(NOTHING, None)
         call = Call(step, lane, form, planned, planned if planned in lane.observations else None, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
         with recorded(self._macs, run, call, sample):
-            result, taps = self._run(run, call, forward, arguments)
+            alone = call.branch is None and not run.views.cuts
+            result, taps = (plain(), ()) if alone else self._calls.run(run, call, forward, arguments)
+            if call.branch is None:
+                self._keep_output(call, result)
             for cut in taps:
                 self._keep(call, cut)
             if self.plan.policy.needs_change and len(step.lanes) == 1:
@@ -197,55 +212,12 @@ class CachingScheduler:
             run.end_call(step, lane)
         return result
 
-    def _run(
-        self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
-    ) -> tuple[Any, tuple[Cut, ...]]:
-        """Run the model, or a skip branch; returns its result and the cuts whose taps have listened."""
-        if call.branch is None:
-            return self._run_full(run, call, forward, arguments)
-        if not self.verification.needed:
-            return self._run_cached(run, call, call.branch, forward, arguments)
-        again = copied(arguments)  # models change some
-        try:
-            return self._run_cached(run, call, call.branch, forward, arguments)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # a forward that nobody described may do something else at another time
-            self.verification.fail(f"a cached step fails with {type(error).__name__}: {error}")
-            run.views.forget()
-            call.branch = None
-            return self._run_full(run, call, forward, again)
-
-    def _run_full(
-        self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
-    ) -> tuple[Any, tuple[Cut, ...]]:
-        """Run the whole model; returns its result and the cuts whose taps have listened."""
-        arguments = materialize(arguments)
-        whole = run.views.full()
-        if not self.verification.is_missing(call.form):
-            return whole.call(forward)(**arguments), whole.taps
-        before = self.verification.begin(whole.view.module, arguments)
-        result = whole.call(forward)(**arguments)
-        features = {cut: cut.tap.peek(cut.tensors) for cut in whole.taps}
-        # While diffusers learns the order of layers, the calls of a verification would be learned too: this
-        # step keeps nothing, and the next one, which is full, is verified.
-        if learns_order(self.model):
-            run.views.forget()
-            return result, ()
-        view = whole.view.module
-        self.verification.verify(call.form, self.model, view, features, forward, before, result)
-        return result, whole.taps
-
-    def _run_cached(
-        self, run: Run, call: Call, branch: int, forward: Forward, arguments: dict[str, Any]
-    ) -> tuple[Any, tuple[Cut, ...]]:
-        """Run a skip branch; returns its result and the cuts whose taps have listened."""
-        self._few_steps.warn(call.step.clock.total)
-        smaller = run.views.cached(branch)
-        cut = run.views.cuts[branch]
-        feature = call.lane.forecast(branch, call.step.clock, self.plan.forecast)
-        with filled(cut.slot, feature):
-            return smaller.run(forward, materialize(cut.arguments(arguments))), smaller.taps
+    def _keep_output(self, call: Call, result: Any) -> None:
+        """Keep what a full step returned, where the plan forecasts outputs."""
+        if self.plan.keeps_outputs:
+            feature = call.lane.keep_output(call.step.clock.time, result, self.plan.forecast.memory)
+            if feature and self.on_feature is not None:
+                self.on_feature(call.step.clock, len(call.step.lanes) - 1, NOTHING, feature)
 
     def _keep(self, call: Call, cut: Cut) -> None:
         """Keep what a tap has seen."""

@@ -1,12 +1,15 @@
 """The steps of a run, and the lanes of each: which call of a step goes on from which of the step before."""
 
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.latents import ALIKE, Latent, StillPart, find_still_part, most_alike
+from mmcache.engine.kept_output import OutputForm, take_apart
+from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature, Forecast, Observation
 
 # Why a call has no features although there was one like it in the step before.
@@ -36,7 +39,9 @@ class Lane:
 
     Attributes:
         origin: what tells its calls.
-        observations: the features.
+        observations: the features; those of `NOTHING` are outputs.
+        forecast_at: by branch, the times of the forecasts since the last observation.
+        output: the form of its outputs, where these are kept.
         latent: that of its last call, where the next call may have to be told by it; None elsewhere.
         still: the part of its latents that stands still, such as a mask; None if there is none.
         still_is_known: whether there is any was looked at.
@@ -44,13 +49,15 @@ class Lane:
 
     origin: Origin
     observations: dict[int, list[Observation]] = field(default_factory=dict)
+    forecast_at: dict[int, list[float]] = field(default_factory=dict)
+    output: OutputForm | None = None
     latent: Latent | None = None
     still: StillPart | None = None
     still_is_known: bool = False
 
     def goes_on_as(self, origin: Origin) -> "Lane":
         """The lane in the next step."""
-        return Lane(origin, self.observations, None, self.still, self.still_is_known)
+        return replace(self, origin=origin, latent=None)
 
     def has_still_part_of(self, latent: Latent) -> bool:
         """Whether the part that stands still does so in a further latent; found at the lane's second call."""
@@ -73,14 +80,42 @@ class Lane:
             for seen in self.observations.get(branch, [])
             if seen.time != time and looks_like(seen.feature, feature)
         ]
-        self.observations[branch] = [*others, Observation(time, feature)][-memory:]
+        missed = tuple(self.forecast_at.pop(branch, ()))
+        self.observations[branch] = [*others, Observation(time, feature, missed)][-memory:]
+
+    def keep_output(self, time: float, output: Any, memory: int) -> Feature:
+        """Keep what a full step returned; of an output of another form the older ones are no help.
+
+        Returns:
+            What was kept; () for an output that cannot be forecast.
+        """
+        form, feature = take_apart(output)
+        if form != self.output:
+            self.observations.pop(NOTHING, None)
+            self.forecast_at.pop(NOTHING, None)
+        self.output = form
+        if form is not None:
+            self.keep(NOTHING, time, feature, memory)
+        return feature
 
     def forecast(self, branch: int, clock: StepClock, forecast: Forecast) -> Feature:
-        return forecast.at(clock.time, self.observations[branch], clock.step)
+        """The feature of a cached step; what was missed before is made up for once."""
+        past = self.observations[branch]
+        feature = forecast.at(clock.time, past, clock.step)
+        if clock.time != past[-1].time:
+            self.forecast_at.setdefault(branch, []).append(clock.time)
+            past[-1] = past[-1]._replace(missed=())
+        return feature
+
+    def forecast_output(self, clock: StepClock, forecast: Forecast) -> Any:
+        """What the denoiser would have returned."""
+        assert self.output is not None  # observations of outputs have a form
+        return self.output.put_together(self.forecast(NOTHING, clock, forecast))
 
     def forget(self) -> None:
         """Hold nothing more."""
-        self.observations, self.latent, self.still = {}, None, None
+        self.observations, self.forecast_at = {}, {}
+        self.latent = self.still = None
 
     def tensors(self) -> Iterator[torch.Tensor]:
         for observations in self.observations.values():

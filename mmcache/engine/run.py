@@ -108,6 +108,11 @@ class Run:
         return sum({tensor.data_ptr(): tensor.nbytes for tensor in self.tensors()}.values())
 
 
+def no_residuals(given: Given | None) -> int:
+    """What a cached step that runs no layer needs of a side network."""
+    return 0
+
+
 class Ahead(NamedTuple):
     """What a coming denoiser call is expected to be.
 
@@ -132,7 +137,8 @@ class Call:
         lane: its lane.
         form: its signature, and the conditions of the step.
         planned: the branch that the plan has for it; None for a full call.
-        branch: the branch that it runs; None for a full call, also where a cached one has failed.
+        branch: the branch that it runs, `NOTHING` where none of the model runs; None for a full call, also
+            where a cached one has failed.
         missing: why its lane has no features although the step before had a call like it; "" elsewhere.
     """
 

@@ -1,7 +1,5 @@
 """How a run begins: what is looked at once, before anything is cached in it."""
 
-from collections.abc import Sequence
-
 from torch import nn
 
 from mmcache.architectures.adapter import Adapter
@@ -13,6 +11,7 @@ from mmcache.engine.few_steps import Once
 from mmcache.engine.run import Run
 from mmcache.engine.run_views import RunViews
 from mmcache.errors import UnsupportedPipelineError
+from mmcache.plans.plan import Plan
 
 
 class RunBeginnings:
@@ -21,13 +20,13 @@ class RunBeginnings:
     Args:
         model: the denoiser.
         adapter: describes it.
-        branches: those of the plan.
+        plan: what is done.
     """
 
-    def __init__(self, model: nn.Module, adapter: Adapter, branches: Sequence[int]) -> None:
+    def __init__(self, model: nn.Module, adapter: Adapter, plan: Plan) -> None:
         self._model = model
         self._adapter = adapter
-        self._branches = branches
+        self._plan = plan
         self._warning = Once()
 
     def begin(self, number: int, views: RunViews) -> Run:
@@ -48,7 +47,7 @@ class RunBeginnings:
         settings = ModelSettings(self._model)
         if not aside:
             try:
-                run = Run(number, RunViews(self._model, self._adapter, self._branches), settings)
+                run = Run(number, RunViews(self._model, self._adapter, self._plan.cut_branches), settings)
                 self.look_for_readers(run)
                 return run
             except UnsupportedPipelineError as error:  # somebody has replaced a forward since
@@ -65,6 +64,7 @@ class RunBeginnings:
         if not processors and not layers:
             return
         kept = [set(run.views.cached(branch).view.remaining()) for branch in run.views.cuts]
+        kept += [set()] if self._plan.keeps_outputs else []
         maps = attention_readers(processors, kept)
         run.readers = (*(f"attention processor {name}" for name in maps), *readers(layers, kept))
         if run.readers:

@@ -25,7 +25,7 @@ from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.lanes import Step
 from mmcache.engine.lazy_tensor import LazyTensor, on_meta
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Run
+from mmcache.engine.run import Ahead, Run, no_residuals
 from mmcache.engine.run_views import Variant
 from mmcache.macs.count import Smaller, count_macs, shapes_of
 from mmcache.patching.forward_patch import below
@@ -152,8 +152,12 @@ class SideScheduler:
 
     def _needed(self, ahead: Ahead, known: Returned | None) -> int | None:
         """How many residuals have to be computed; None: all, or it is not known what there are."""
+        if ahead.residuals is None or known is None:
+            return None
+        if ahead.residuals is no_residuals:
+            return 0
         given = self.adapter.given(self.model)
-        if ahead.residuals is None or known is None or given is None:
+        if given is None:
             return None
         residuals = ahead.residuals(given)
         return residuals if residuals is not None and residuals < known.residuals else None

@@ -5,18 +5,22 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from mmcache.api.accelerate import accelerate
-from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import Session
+from mmcache.architectures.adapter import Adapter
+from mmcache.engine.verification import tensors_in
 from mmcache.layouts.cut import full_view
+from mmcache.plans.branch import NOTHING
 from mmcache.plans.plan import Plan
 from mmcache.testing.probes import (
     bytes_held_at_calls,
     bytes_reachable,
     copied,
     denoiser_calls,
+    denoisers_of,
     failing_denoiser,
     feature_bytes,
     kinds_of_calls,
@@ -64,8 +68,9 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     """
     sizes, beside = {}, {}
     for name, model, adapter, kinds in kinds_of_calls(pipe, sample):
-        cuts = [adapter.cut(model, branch) for branch in plan.branches]
-        sizes[name] = max(sum(feature_bytes(model, cut, call) for cut in cuts) for call in kinds)
+        sizes[name] = max(
+            sum(kept_bytes(model, adapter, branch, one) for branch in plan.branches) for one in kinds
+        )
         beside[name] = max(map(bytes_of, kinds))
     session = accelerate(pipe, plan)
     with bytes_held_at_calls(pipe, session) as held:
@@ -94,6 +99,13 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     require_nothing_held(session, "after restore in the middle of a run")
 
 
+def kept_bytes(model: nn.Module, adapter: Adapter, branch: int, call: dict[str, Any]) -> int:
+    """Bytes of what a branch keeps of one call: a feature, or where nothing runs the output."""
+    if branch == NOTHING:
+        return sum(tensor.nbytes for tensor in tensors_in(model(**copied(call))))
+    return feature_bytes(model, adapter.cut(model, branch), call)
+
+
 def bytes_of(call: dict[str, Any]) -> int:
     return sum(leaf.nbytes for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor))
 
@@ -107,7 +119,7 @@ def require_nothing_held(session: Session, when: str) -> None:
 def stopped_behind(pipe: Any, at_call: int) -> Iterator[None]:
     """A run ends behind the `at_call`-th call of a denoiser, without its knowing: a callback raises, say."""
     handles = []
-    for part in find_denoisers(pipe).values():
+    for part in denoisers_of(pipe).values():
         calls: list[None] = []
 
         def stop(module: Any, args: Any, output: Any, calls: list[None] = calls) -> None:
