@@ -14,5 +14,6 @@ register(
         ),
         sample="latent_image_embeds",
         timestep=None,  # it has two, of the image and of the text, and either may stand still
+        per_step=("image_embeds", "prompt_embeds", "timestep_img", "timestep_text"),
     )
 )

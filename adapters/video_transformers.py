@@ -110,6 +110,7 @@ for adapter in (
         "LTX 2 transformer",
         "LTX2VideoTransformer3DModel",
         streams={"transformer_blocks": ("hidden_states", "audio_hidden_states")},
+        per_step=("audio_hidden_states",),
         example_call=transformer_call(
             PACKED,
             "caption_channels",
@@ -168,6 +169,7 @@ for adapter in (
         "Kandinsky 6 transformer",
         "Kandinsky6Transformer3DModel",
         streams={"visual_transformer_blocks": ("vis", "aud")},
+        per_step=("audio_hidden_states",),
         example_call=transformer_call(
             WITH_FIRST,
             "in_text_dim",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mmcache.architectures.adapter import Adapter
     from mmcache.architectures.inference import general_adapter
     from mmcache.architectures.registry import register
+    from mmcache.architectures.undescribed import FunctionDenoiser
     from mmcache.errors import (
         MissingExtraError,
         PipelineInUseError,
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
     from mmcache.plans.plan import Plan
     from mmcache.plans.plan_file import load_plan, save_plan
+    from mmcache.plans.plan_set import load_plans, save_plans
     from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
     from mmcache.plans.presets import presets
+    from mmcache.tools.calibrating.calibrate import calibrate
     from mmcache.tools.comparison.compare import compare
+    from mmcache.tools.generating.generate import generate
     from mmcache.tools.sweeping.sweep import sweep
     from mmcache.tools.tuning.tune import tune
 
@@ -37,6 +41,7 @@ _HOME = {
     "accelerate": "api.accelerate",
     "restore": "api.accelerate",
     "Adapter": "architectures.adapter",
+    "FunctionDenoiser": "architectures.undescribed",
     "general_adapter": "architectures.inference",
     "MissingExtraError": "errors",
     "PipelineInUseError": "errors",
@@ -46,12 +51,16 @@ _HOME = {
     "Forecast": "plans.forecast",
     "Hold": "plans.forecast",
     "Taylor": "plans.forecast",
+    "calibrate": "tools.calibrating.calibrate",
     "compare": "tools.comparison.compare",
+    "generate": "tools.generating.generate",
     "sweep": "tools.sweeping.sweep",
     "Plan": "plans.plan",
     "load_plan": "plans.plan_file",
     "presets": "plans.presets",
+    "load_plans": "plans.plan_set",
     "save_plan": "plans.plan_file",
+    "save_plans": "plans.plan_set",
     "Adaptive": "plans.policy",
     "NonUniform": "plans.policy",
     "Policy": "plans.policy",
@@ -67,6 +76,7 @@ __all__ = [
     "Adaptive",
     "Fitted",
     "Forecast",
+    "FunctionDenoiser",
     "Hold",
     "MissingExtraError",
     "NonUniform",
@@ -80,13 +90,17 @@ __all__ = [
     "Uniform",
     "UnsupportedPipelineError",
     "accelerate",
+    "calibrate",
     "compare",
     "general_adapter",
+    "generate",
     "load_plan",
+    "load_plans",
     "presets",
     "register",
     "restore",
     "save_plan",
+    "save_plans",
     "sweep",
     "tune",
 ]

@@ -320,7 +320,7 @@ def test_lists_are_printed_as_json_too(command):
 def test_shared_options_are_the_same_everywhere():
     """Every command that draws takes all of them, under the same names."""
     names = {f"--{field.name.replace('_', '-')}" for field in fields(GenerationRequest)}
-    for command in ("compare", "generate", "sweep", "tune"):
+    for command in ("compare", "generate", "sweep", "tune", "calibrate"):
         words = set(run(command, "--help").stdout.replace("│", " ").split())
         assert names <= words, command
 
@@ -342,6 +342,7 @@ def without_demos(monkeypatch):
         ["generate", "--task", "text-to-video"],
         ["sweep"],
         ["tune", "--speedup", "2"],
+        ["calibrate"],
         ["inspect"],
         ["demo"],
         ["paper"],

@@ -17,6 +17,8 @@ LAYERS = (
     *("mmcache.testing", "mmcache.tools.loading", "mmcache.tools.media", "mmcache.tools.quality"),
     *("mmcache.tools.running", "mmcache.tools.tasks", "mmcache.tools.comparison"),
     *("mmcache.tools.inspecting", "mmcache.tools.sweeping", "mmcache.tools.tuning"),
+    "mmcache.tools.calibrating",
+    "mmcache.tools.generating",
     *("mmcache", "mmcache.cli", "mmcache_demos"),
 )
 # The command line and the demos need not be there for the library; where they call them, they say so.

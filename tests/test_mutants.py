@@ -78,10 +78,10 @@ def ignores_the_gap(monkeypatch):
 
 
 def ignores_the_signature(monkeypatch):
-    def begin_call(self, signature):
+    def begin_call(self, origin, latent):
         before = self.before.pop(len(self.lanes), None)
-        lane = self.lanes[len(self.lanes)] = Lane(signature, before.observations if before else {})
-        return lane
+        lane = self.lanes[len(self.lanes)] = Lane(origin, before.observations if before else {})
+        return lane, ""
 
     monkeypatch.setattr(Step, "begin_call", begin_call)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mmcache.api.report import DenoiserReport
+from mmcache.plans.branch import NOTHING, branch_name
 from mmcache_demos.app.markup import join, text
 
 USUAL_SHARE = 0.15  # of a full step's work: how tall a cached step is where its share is not known
@@ -27,7 +28,8 @@ class Bar(NamedTuple):
 
 def bar(branch: int | None, share: float | None = None) -> Bar:
     """A step whose share of the work may not be known."""
-    return Bar(branch, 1.0 if branch is None else share or USUAL_SHARE)
+    usual = 0.0 if branch == NOTHING else USUAL_SHARE
+    return Bar(branch, 1.0 if branch is None else share or usual)
 
 
 def bars_of(report: DenoiserReport) -> list[Bar]:
@@ -56,12 +58,14 @@ def strip(bars: Sequence[Bar], total: int = 0) -> str:
 
 def words(index: int, one: Bar) -> str:
     """step 3: cached at branch 0."""
-    return f"step {index + 1}: " + ("full" if one.branch is None else f"cached at branch {one.branch}")
+    return f"step {index + 1}: " + (
+        "full" if one.branch is None else f"cached at branch {branch_name(one.branch)}"
+    )
 
 
 def summary(bars: Sequence[Bar]) -> str:
     """50 steps: 17 full, 33 cached at branch 0."""
     cached = [one.branch for one in bars if one.branch is not None]
-    branches = ", ".join(map(str, sorted(set(cached))))
+    branches = ", ".join(str(branch_name(branch)) for branch in sorted(set(cached)))
     ending = f", {len(cached)} cached at branch {branches}" if cached else ""
     return f"{len(bars)} steps: {len(bars) - len(cached)} full{ending}"

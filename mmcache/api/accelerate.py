@@ -36,7 +36,7 @@ def accelerate(
     interval: int | None = None,
     policy: Policy | None = None,
     forecast: Forecast | None = None,
-    branch: int | None = None,
+    branch: int | str | None = None,
     scheduler: Any = None,
 ) -> Session:
     """Cache a pipeline's deep features between sampling steps.
@@ -58,7 +58,7 @@ def accelerate(
         interval: run a full step every so many steps; short for `policy=Uniform(interval)`.
         policy: which steps are full, in place of the plan's.
         forecast: what a cached step gets, in place of the plan's.
-        branch: which skip connections stay on a cached step, in place of the plan's.
+        branch: which skip connections stay on a cached step, in place of the plan's; "none" runs no layer.
         scheduler: for a bare denoiser, the diffusers scheduler of the loop, as its clock.
 
     Returns:
@@ -83,7 +83,7 @@ def accelerate(
 
     inferred = inferred_adapters(pipeline)
     notes = [
-        *([] if inferred else uncached_denoisers(pipe)),
+        *([] if inferred else uncached_denoisers(pipe, pipeline.denoisers)),
         *inferred,
         *borrowed_presets(plan, pipeline, families(pipeline)),
         *other_calibrations(plans, pipeline),

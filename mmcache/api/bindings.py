@@ -6,11 +6,13 @@ from typing import Any
 from mmcache.api.resolved_pipeline import find_side_networks, part_of, takes_residuals
 from mmcache.architectures.component import Denoiser, SideNetwork
 from mmcache.architectures.registry import adapter_for
+from mmcache.architectures.undescribed import undescribed_adapter
 from mmcache.clocks.clock import Clock
 from mmcache.clocks.pipeline_clock import PipelineClock
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.side_scheduler import SideScheduler
 from mmcache.patching.forward_patch import patch_forward, unwrap_compiled
+from mmcache.patching.held import held, when_gone
 from mmcache.plans.plan import Plan
 
 
@@ -34,7 +36,7 @@ class Bindings:
     def __init__(
         self, owner: Any, plans: Mapping[str, Plan], clock: Clock, denoisers: Mapping[str, Denoiser]
     ) -> None:
-        self.owner = owner
+        self._owner = held(owner)
         self._plans = plans
         self._clock = clock
         self._session: object = None
@@ -42,6 +44,12 @@ class Bindings:
         self.denoisers = {name: self._scheduler(part) for name, part in denoisers.items()}
         self.side_networks: dict[str, SideScheduler] = {}
         self._undo: dict[str, Callable[[], None]] = {}
+        self._stay = when_gone(owner, self.let_go)
+
+    @property
+    def owner(self) -> Any:
+        """The pipeline, or the bare model; None for a pipeline that is gone."""
+        return self._owner()
 
     def _scheduler(self, part: Denoiser) -> CachingScheduler:
         scheduler = CachingScheduler(part, self._plans[part.name], self._clock)
@@ -73,6 +81,8 @@ class Bindings:
             if module is None or scheduler.part.is_current(module):
                 continue
             adapter = adapter_for(unwrap_compiled(module))
+            if adapter is None and scheduler.part.adapter.undescribed:
+                adapter = undescribed_adapter(unwrap_compiled(module))
             if adapter is not None:
                 fresh = self._scheduler(Denoiser(name, module, adapter))
                 fresh.enabled = scheduler.enabled
@@ -107,6 +117,11 @@ class Bindings:
                 scheduler.run.clear_features()
 
     @property
+    def remark(self) -> str:
+        """What the clock has to say of calls that were no steps of a run."""
+        return self._clock.remark
+
+    @property
     def active(self) -> bool:
         """False once restored."""
         return bool(self._undo)
@@ -116,11 +131,18 @@ class Bindings:
         for undo in self._undo.values():
             undo()
         self._undo.clear()
+        self._stay()
         self._session = None  # nothing is left that only the garbage collector could free
         self._clock.release()
         for scheduler in self.denoisers.values():
             scheduler.clear_features()
             scheduler.on_failure = nothing_to_forget
+
+    def let_go(self) -> None:
+        """The pipeline is gone: take everything off its models, and hold them no longer."""
+        self.restore()
+        self.denoisers.clear()
+        self.side_networks.clear()
 
 
 def nothing_to_forget() -> None:

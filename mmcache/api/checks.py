@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from mmcache.api.resolved_pipeline import ResolvedPipeline
+from mmcache.api.resolved_pipeline import ResolvedPipeline, missing_adapter
 from mmcache.api.session import Session
 from mmcache.compat.other_caches import other_cache
 from mmcache.errors import UnsupportedPipelineError
@@ -26,9 +26,11 @@ Plans = Mapping[str, Plan]
 def check_fits(plans: Plans, pipeline: ResolvedPipeline) -> None:
     """Refuse a model without a part that could be left out, and a branch that a model does not have."""
     for name, part in pipeline.denoisers.items():
-        if part.branches == 0:
+        if part.adapter.undescribed and plans[name].cut_branches:
+            raise missing_adapter(pipeline.owner)
+        if part.branches == 0 and (plans[name].cut_branches or not part.adapter.output_alone):
             raise UnsupportedPipelineError(f"{name} ({part.class_name}) {part.adapter.refused}")
-        for branch in plans[name].branches:
+        for branch in plans[name].cut_branches:
             try:
                 part.adapter.cut(part.model, branch)
             except ValueError as error:
@@ -55,7 +57,7 @@ def check_clock(plans: Plans, pipeline: ResolvedPipeline) -> None:
                 f"the scheduler of your loop, accelerate(model, scheduler=scheduler)."
             )
     for plan in plans.values():
-        if plan.policy.needs_total or isinstance(plan.branch, tuple):
+        if plan.needs_total:
             raise ValueError(
                 f"the plan ({plan}) needs to know the number of steps, and the timesteps alone do not tell "
                 f"it: pass the scheduler of your loop, accelerate(model, ..., scheduler=scheduler)."

@@ -1,7 +1,7 @@
 """What there is to say about an acceleration, each with a kind that code can ask for."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from diffusers import DiffusionPipeline
@@ -18,7 +18,8 @@ class Note(str):
 
     Attributes:
         kind: what it is about: `runs_in_full`, `inferred_adapter`, `borrowed_preset`, `other_calibration`,
-            `replaced_plan`, `replaced_model`, `every_step_full`, `verified` or `side_network_whole`.
+            `replaced_plan`, `replaced_model`, `every_step_full`, `conditioning_changed`, `untold_lanes`,
+            `macs_unknown`, `verified` or `side_network_whole`.
     """
 
     kind: str
@@ -42,12 +43,14 @@ def inferred_adapters(pipeline: ResolvedPipeline) -> list[Note]:
     ]
 
 
-def uncached_denoisers(pipe: Any) -> list[Note]:
-    """Models that are told the time, as denoisers are, but which are not cached, and why."""
+def uncached_denoisers(pipe: Any, cached: Container[str]) -> list[Note]:
+    """Models that are told the time, as denoisers are, but which are not among the cached ones, and why."""
     if not isinstance(pipe, DiffusionPipeline):
         return []
     notes = []
     for name, module in models_of(pipe).items():
+        if name in cached:
+            continue
         part = Component(name, module)
         adapter = adapter_for(part.model)
         if adapter is not None and not adapter.branches(part.model):

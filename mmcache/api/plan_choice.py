@@ -27,7 +27,7 @@ class PlanChanges:
     interval: int | None = None
     policy: Policy | None = None
     forecast: Forecast | None = None
-    branch: int | None = None
+    branch: int | str | None = None
 
     def __post_init__(self) -> None:
         if self.interval is not None and self.policy is not None:

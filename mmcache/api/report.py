@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mmcache.engine.record import CallRecord
+from mmcache.plans.branch import NOTHING, branch_name
 
 MacsOf = Callable[[Hashable, int | None], int | None]
 """Multiply-adds of a call with this signature at this branch (None: full); None if not known."""
@@ -27,6 +28,16 @@ class Branch:
 
     def __str__(self) -> str:
         return f"branch {self.number}"
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No layer ran: the output was forecast."""
+
+    number: int = NOTHING
+
+    def __str__(self) -> str:
+        return "nothing"
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class Step:
     step: int
     lane: int
     time: float
-    ran: Full | Branch | Residuals
+    ran: Full | Branch | Nothing | Residuals
     cache_miss: bool
     macs: int | None
     full_macs: int | None
@@ -67,12 +78,12 @@ class Step:
 
     @property
     def branch(self) -> int | None:
-        """The number of the branch, or of residuals; None for a full call."""
+        """The number of the branch (`NOTHING` where no layer ran), or of residuals; None for a full call."""
         return None if isinstance(self.ran, Full) else self.ran.number
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; `ran` by its number, as `branch`."""
-        return asdict(self) | {"ran": str(self.ran), "branch": self.branch}
+        return asdict(self) | {"ran": str(self.ran), "branch": branch_name(self.branch)}
 
 
 @dataclass(frozen=True)
@@ -183,7 +194,11 @@ def steps_of(
             step=call.clock.step,
             lane=call.lane,
             time=call.clock.time,
-            ran=Full() if call.branch is None else smaller(call.branch),
+            ran=Full()
+            if call.branch is None
+            else Nothing()
+            if call.branch == NOTHING
+            else smaller(call.branch),
             cache_miss=call.cache_miss,
             macs=macs_of(call.signature, call.branch),
             full_macs=0 if call.again else macs_of(call.signature, None),
@@ -192,6 +207,15 @@ def steps_of(
         )
         for call in calls
     )
+
+
+def what_ran(
+    branch: int | None, smaller: type[Branch] | type[Residuals]
+) -> Full | Branch | Nothing | Residuals:
+    """In words and a number, from the branch of a record."""
+    if branch is None:
+        return Full()
+    return Nothing() if branch == NOTHING else smaller(branch)
 
 
 def sum_or_none(values: list[int | None]) -> int | None:

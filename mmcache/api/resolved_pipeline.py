@@ -12,6 +12,7 @@ from torch import nn
 
 from mmcache.architectures.component import Denoiser, SideNetwork
 from mmcache.architectures.registry import adapter_for, closest_denoiser_name, side_adapter_for
+from mmcache.architectures.undescribed import time_argument, undescribed_adapter
 from mmcache.clocks.pipeline_clock import own_schedulers, pipelines_of
 from mmcache.errors import UnsupportedPipelineError, shortened
 from mmcache.patching.forward_patch import unwrap_compiled
@@ -74,12 +75,12 @@ class ResolvedPipeline:
 
 
 def resolve(owner: Any, scheduler: Any = None) -> ResolvedPipeline:
-    """Look at a pipeline or a bare denoiser.
+    """Look at a pipeline or a bare denoiser; where no adapter describes one, at what looks like a denoiser.
 
     Raises:
-        UnsupportedPipelineError: it has no denoiser that an adapter describes.
+        UnsupportedPipelineError: it has none.
     """
-    return ResolvedPipeline(owner, find_denoisers(owner), scheduler)
+    return ResolvedPipeline(owner, find_denoisers(owner, undescribed=True), scheduler)
 
 
 def models_of(pipe: DiffusionPipeline) -> dict[str, nn.Module]:
@@ -94,15 +95,26 @@ def part_of(owner: Any, name: str) -> nn.Module | None:
     return found if isinstance(found, nn.Module) else None
 
 
-def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
+def find_denoisers(pipe: Any, undescribed: bool = False) -> dict[str, Denoiser]:
     """The denoisers of a pipe that an adapter describes, by name; of several, those that have a deep part.
+
+    Args:
+        pipe: or a bare denoiser.
+        undescribed: where there is none, take models without an adapter that are told the time.
 
     Raises:
         UnsupportedPipelineError: there is none.
     """
     if isinstance(pipe, nn.Module):
-        return {BARE: described(BARE, pipe)}
+        part = Denoiser(
+            BARE, pipe, adapter_for(unwrap_compiled(pipe)) or undescribed_adapter(unwrap_compiled(pipe))
+        )
+        if part.adapter.undescribed and not undescribed:
+            raise missing_adapter(pipe)
+        return {BARE: part}
     if not isinstance(pipe, DiffusionPipeline):
+        if advice := modular(pipe):
+            raise UnsupportedPipelineError(advice)
         raise UnsupportedPipelineError(
             f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: pass the "
             f"object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)."
@@ -110,32 +122,71 @@ def find_denoisers(pipe: Any) -> dict[str, Denoiser]:
     models = models_of(pipe)
     found = {name: (model, adapter_for(unwrap_compiled(model))) for name, model in models.items()}
     denoisers = {name: Denoiser(name, model, adapter) for name, (model, adapter) in found.items() if adapter}
+    if not denoisers and undescribed:
+        denoisers = {
+            name: Denoiser(name, model, undescribed_adapter(unwrap_compiled(model)))
+            for name, model in models.items()
+            if looks_like_denoiser(unwrap_compiled(model))
+        }
     if not denoisers:
-        kinds = {name: type(unwrap_compiled(model)).__name__ for name, model in models.items()}
-        parts = ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "no models"
-        raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} has no denoiser with an adapter: it has {shortened(parts, 120)}. Run "
-            f"`mmcache adapters` for the known classes, or see adapters/README.md."
-        )
+        for name, model in models.items():
+            if inner := wrapped_denoiser(model):
+                raise UnsupportedPipelineError(
+                    f"{name} is a {type(model).__name__} around a {inner}: unwrap it first, "
+                    f"pipe.{name} = pipe.{name}.module"
+                )
+        raise missing_adapter(pipe)
     gain = {name: part for name, part in denoisers.items() if part.branches}
     return gain or denoisers
 
 
-def described(name: str, module: nn.Module) -> Denoiser:
-    """A bare denoiser with its adapter.
+def wrapped_denoiser(model: nn.Module) -> str:
+    """The class of the denoiser that torch's DataParallel and its like wrap; "" if there is none."""
+    inner = getattr(model, "module", None)
+    known = isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None
+    return type(inner).__name__ if known else ""
 
-    Raises:
-        UnsupportedPipelineError: there is none.
-    """
-    model = unwrap_compiled(module)
-    adapter = adapter_for(model)
-    if adapter is None:
-        raise UnsupportedPipelineError(
+
+def modular(pipe: Any) -> str:
+    """What to do with a modular pipeline of diffusers; "" for anything else."""
+    if "ModularPipeline" not in {cls.__name__ for cls in type(pipe).__mro__}:
+        return ""
+    parts = getattr(pipe, "components", {})
+    models = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    name = next((name for name, model in models.items() if adapter_for(unwrap_compiled(model))), "unet")
+    return (
+        f"{type(pipe).__name__} is a modular pipeline, which is not accelerated as a whole: accelerate its "
+        f"denoiser, mmcache.accelerate(pipe.{name}, interval=3, scheduler=pipe.scheduler)"
+    )
+
+
+def looks_like_denoiser(model: nn.Module) -> bool:
+    """Whether a model without an adapter is told the time, and is no side network."""
+    is_side_network = side_adapter_for(model) is not None or getattr(model, "nets", None) is not None
+    return time_argument(model) is not None and not is_side_network
+
+
+def missing_adapter(pipe: Any) -> UnsupportedPipelineError:
+    """What is said of a pipeline or a bare model without a denoiser that an adapter describes."""
+    if isinstance(pipe, nn.Module):
+        model = unwrap_compiled(pipe)
+        if inner := wrapped_denoiser(model):
+            return UnsupportedPipelineError(
+                f"{type(model).__name__} is a wrapper around a {inner}: accelerate what it wraps, "
+                f"mmcache.accelerate(model.module, ...)"
+            )
+        return UnsupportedPipelineError(
             f"No adapter for {type(model).__name__}. Closest known class: {closest_denoiser_name(model)}. "
-            f"Run `mmcache adapters` for the list, or see adapters/README.md. For a stack of blocks, try "
-            f"mmcache.register(mmcache.general_adapter(model))."
+            f"Describe it (adapters/README.md, mmcache.general_adapter), or forecast its output, which needs "
+            f'no adapter: accelerate(model, branch="none", scheduler=...).'
         )
-    return Denoiser(name, module, adapter)
+    kinds = {name: type(unwrap_compiled(model)).__name__ for name, model in models_of(pipe).items()}
+    parts = ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "no models"
+    return UnsupportedPipelineError(
+        f"{type(pipe).__name__} has no denoiser with an adapter: it has {shortened(parts, 110)}. See "
+        f"`mmcache adapters`, adapters/README.md, or forecast the denoiser's output, which needs none: "
+        f'accelerate(pipe, branch="none").'
+    )
 
 
 def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:

@@ -9,6 +9,7 @@ from mmcache.api.notes import Note
 from mmcache.api.report import DenoiserReport, Report, Residuals, steps_of
 from mmcache.api.resolved_pipeline import part_of
 from mmcache.engine.caching_scheduler import CachingScheduler
+from mmcache.engine.lanes import CHANGED, UNTOLD
 from mmcache.engine.side_scheduler import SideScheduler
 from mmcache.plans.plan import Plan
 
@@ -27,7 +28,6 @@ class Session:
     """An accelerated pipeline (or model).
 
     Attributes:
-        owner: the pipeline, or the bare model.
         plans: how each denoiser is cached, by its name in the pipeline.
         notes: what there is to say about the acceleration, also in the report.
 
@@ -37,11 +37,15 @@ class Session:
     def __init__(
         self, owner: Any, plans: Mapping[str, Plan], notes: Sequence[Note], bindings: Bindings
     ) -> None:
-        self.owner = owner
         self.plans = dict(plans)
         self.notes = list(notes)
         self._bindings = bindings
         _live[id(owner)] = self
+
+    @property
+    def owner(self) -> Any:
+        """The pipeline, held weakly, or the bare model; None for a pipeline that is gone."""
+        return self._bindings.owner
 
     @property
     def plan(self) -> Plan:
@@ -103,15 +107,23 @@ class Session:
 
     def _notes_of_run(self) -> list[Note]:
         """What there is to say of the last run."""
-        notes = []
+        notes = [Note("runs_in_full", remark)] if (remark := self._bindings.remark) else []
         for name, scheduler in self.denoisers.items():
             if self.active and part_of(self.owner, name) not in (None, scheduler.part.module):
                 text = "was replaced, and the new one is not accelerated yet: the next run may do it"
                 notes.append(Note("replaced_model", f"{name} {text}, accelerate(pipe) does it now"))
             if scheduler.run.readers:
                 names = ", ".join(scheduler.run.readers)
-                text = "every step was full: deep layers have attention processors whose maps may be read"
+                text = "every step was full: features or maps of its deep layers may be read"
                 notes.append(Note("every_step_full", f"{name}: {text} ({names})"))
+            if scheduler.run.aside:
+                notes.append(Note("every_step_full", f"{name}: every step was full: {scheduler.run.aside}"))
+            changed = sorted({call.clock.step for call in scheduler.run.calls if call.missing == CHANGED})
+            if changed:
+                text = f"{name}: full at steps {', '.join(map(str, changed))}, since {CHANGED} there"
+                notes.append(Note("conditioning_changed", text))
+            if any(call.missing == UNTOLD for call in scheduler.run.calls):
+                notes.append(Note("untold_lanes", f"{name}: some calls were full, since {UNTOLD}"))
             if scheduler.verification.failure:
                 text = f"{name}: every step was full: {scheduler.verification.failure}"
                 notes.append(Note("every_step_full", text))

@@ -22,6 +22,23 @@ UNMEASURED = Plan(
     evidence="that of the image U-Net; no trained model of this class ships with mmcache to measure it on",
 )
 
+# Arguments of a denoiser that are computed anew at every step, from the latent or from the time, by the names
+# that diffusers has for them: they say nothing of what a call is conditioned on.
+PER_STEP = frozenset(
+    {
+        "down_block_additional_residuals",
+        "mid_block_additional_residual",
+        "controlnet_block_samples",
+        "controlnet_single_block_samples",
+        "block_controlnet_hidden_states",
+        "timestep_r",
+        "r_timestep",
+        "audio_timestep",
+        "sigma",
+        "audio_sigma",
+    }
+)
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -35,6 +52,8 @@ class Adapter:
         default_plan: what `accelerate(pipe)` does where no presets were measured.
         sample: the argument of `forward` that holds the noisy latent.
         timestep: the argument of `forward` that holds the timestep; None for a model that is not told.
+        per_step: further arguments that are another at every step, such as the latent of a second stream. All
+            others are conditioning: where one changes, the step is full.
         family: whose presets were measured on this architecture (a folder in `configs/`); "" if none were.
         fallback_presets: whose presets serve where none were measured: the family that is most like it.
         tasks: families of tasks that have presets of their own, by the argument of the pipeline's call that
@@ -43,6 +62,9 @@ class Adapter:
             shapes; they are counted while the first call of each kind runs, which takes that call longer.
         inferred: it was inferred from a model (`mmcache.architectures.inference`), so the first full step
             has to verify its cut before anything is cached.
+        undescribed: it stands for a missing one: nothing is known of the layers, and only the model's output
+            can be forecast.
+        output_alone: a call does nothing but return its output, so it may be left out altogether.
         example_call: a usual call, of which `mmcache inspect` counts multiply-adds; None if none is known.
     """
 
@@ -52,11 +74,14 @@ class Adapter:
     default_plan: Plan = UNMEASURED
     sample: str = "sample"
     timestep: str | None = "timestep"
+    per_step: tuple[str, ...] = ()
     family: str = ""
     fallback_presets: str = "image"
     tasks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     data_dependent: bool = False
     inferred: bool = False
+    undescribed: bool = False
+    output_alone: bool = True
     example_call: ExampleCall | None = None
 
     @property

@@ -6,10 +6,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import nn
 
-from mmcache.architectures.adapter import Adapter, SideAdapter
+from mmcache.architectures.adapter import PER_STEP, Adapter, SideAdapter
 from mmcache.patching.forward_patch import is_compiled, unwrap_compiled
+
+UNNAMED = ("argument 0", "argument 1")  # the latent and the time, where arguments have no names
+
+
+def argument_names(model: nn.Module) -> tuple[str, ...]:
+    """The names of a forward's arguments, up to those that have none; () for a scripted module."""
+    try:
+        found = list(inspect.signature(type(model).forward).parameters.values())[1:]
+    except (AttributeError, TypeError, ValueError):  # it is made of compiled code
+        return ()
+    return tuple(one.name for one in found if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +53,13 @@ class Component:
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The names of its forward's arguments."""
-        return tuple(inspect.signature(type(self.model).forward).parameters)[1:]
+        return argument_names(self.model)
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of a call by name."""
-        return dict(zip(self.parameters, args, strict=False)) | dict(kwargs)
+        """The arguments of a call by name; those without a name by their place."""
+        named = dict(zip(self.parameters, args, strict=False))
+        unnamed = {f"argument {place}": value for place, value in enumerate(args) if place >= len(named)}
+        return named | unnamed | dict(kwargs)
 
     def is_current(self, module: nn.Module) -> bool:
         """Whether this module of the pipeline still is the same, and compiled or not as it was."""
@@ -58,10 +72,29 @@ class Denoiser(Component):
 
     adapter: Adapter
 
+    @cached_property
+    def not_conditioning(self) -> frozenset[str]:
+        """The arguments that are another at every step."""
+        unnamed = UNNAMED if self.adapter.undescribed else ()
+        return PER_STEP | {self.adapter.sample, self.adapter.timestep or "", *self.adapter.per_step, *unnamed}
+
+    @cached_property
+    def has_own_forward(self) -> bool:
+        """Whether its class derives from the one that the adapter describes, and has another forward."""
+        kind: Any = type(self.model)
+        known: Any = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
+        return kind is not known and kind.forward is not known.forward
+
     @property
     def branches(self) -> int:
         """How many branches it has."""
         return self.adapter.branches(self.model)
+
+    def sample_of(self, arguments: Mapping[str, Any]) -> Any:
+        """The argument that holds the noisy latent; where no name shows it, the first tensor."""
+        if self.adapter.undescribed and self.adapter.sample not in arguments:
+            return next(value for value in arguments.values() if isinstance(value, torch.Tensor))
+        return arguments[self.adapter.sample]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,3 +102,8 @@ class SideNetwork(Component):
     """A network beside a denoiser, such as a ControlNet."""
 
     adapter: SideAdapter
+
+    @cached_property
+    def not_conditioning(self) -> frozenset[str]:
+        """The arguments that are another at every step."""
+        return frozenset({self.adapter.sample, self.adapter.timestep})

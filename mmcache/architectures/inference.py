@@ -7,7 +7,6 @@ is a guess. The first full step of a run shows whether the deep part is cut out 
 (`mmcache.engine.verification`); it cannot show that the blocks are residual, so compare the images.
 """
 
-import inspect
 from collections.abc import Iterator
 
 from torch import nn
@@ -15,12 +14,11 @@ from torch import nn
 from mmcache.architectures.adapter import Adapter
 from mmcache.architectures.block_source import streams_of
 from mmcache.architectures.transformer import UNMEASURED
+from mmcache.architectures.undescribed import sample_argument, time_argument
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.block_stack import BlockStack
 
 LEAST = 3  # blocks, of which the middle one is the deep part
-TIMES = ("timestep", "timesteps", "t", "time", "sigma")
-SAMPLES = ("hidden_states", "sample", "latents", "x")
 
 
 def general_adapter(model: nn.Module) -> Adapter:
@@ -34,8 +32,7 @@ def general_adapter(model: nn.Module) -> Adapter:
     Raises:
         UnsupportedPipelineError: it is no denoiser with a stack of blocks.
     """
-    arguments = list(inspect.signature(type(model).forward).parameters)[1:]
-    time = next((name for name in TIMES if name in arguments), None)
+    time, sample = time_argument(model), sample_argument(model)
     lists = tuple(block_lists(model))
     if time is None or not lists:
         missing = "no argument that holds the time" if time is None else "no list of blocks of one class"
@@ -48,7 +45,7 @@ def general_adapter(model: nn.Module) -> Adapter:
         denoisers=(type(model).__name__,),
         layout=BlockStack({name: streams_of(getattr(model, name)[0]) for name in lists}),
         default_plan=UNMEASURED,
-        sample=next((name for name in SAMPLES if name in arguments), arguments[0]),
+        sample=sample or "",
         timestep=time,
         inferred=True,
     )

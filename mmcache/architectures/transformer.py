@@ -36,6 +36,7 @@ def transformer(
     streams: Mapping[str, tuple[str, ...]],
     sample: str = "hidden_states",
     timestep: str | None = "timestep",
+    per_step: tuple[str, ...] = (),
     family: str = "",
     data_dependent: bool = False,
     example_call: ExampleCall | None = None,
@@ -48,7 +49,7 @@ def transformer(
         denoisers: the model classes it describes, by name.
         streams: by list of blocks, in the order in which the model runs the lists, the arguments of a block
             that it hands on, in the order in which it returns them.
-        sample, timestep, family, data_dependent, example_call: as in `Adapter`.
+        sample, timestep, per_step, family, data_dependent, example_call: as in `Adapter`.
         **layout: what else there is to say of a `BlockStack`.
     """
     return Adapter(
@@ -58,6 +59,7 @@ def transformer(
         UNMEASURED,
         sample=sample,
         timestep=timestep,
+        per_step=per_step,
         family=family,
         fallback_presets=IMAGE_TRANSFORMER,
         data_dependent=data_dependent,
@@ -85,4 +87,4 @@ class Uncuttable:
 
 def refused(name: str, *denoisers: str, reason: str) -> Adapter:
     """The adapter of classes that cannot be cut right: `accelerate` says the reason, behind the class."""
-    return Adapter(name, denoisers, Uncuttable(reason), UNMEASURED)
+    return Adapter(name, denoisers, Uncuttable(reason), UNMEASURED, output_alone=False)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mmcache.cli.calibrate import calibrate
 from mmcache.cli.catalog import adapters, presets
 from mmcache.cli.compare import compare
 from mmcache.cli.demo import demo
@@ -41,5 +42,5 @@ def mmcache(
     """Faster diffusion pipelines without training: deep features are kept between sampling steps."""
 
 
-for command in (compare, generate, sweep, tune, inspect, demo, paper, adapters, presets):
+for command in (compare, generate, sweep, tune, calibrate, inspect, demo, paper, adapters, presets):
     app.command()(command)

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmcache.cli import options
+from mmcache.cli.generate_many import ManyOptions, generate_prompts
 from mmcache.cli.request import GenerationRequest
 from mmcache.cli.shared_options import with_options_of
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mmcache.api.report import Report
 
 
 @with_options_of(GenerationRequest, "request")
+@with_options_of(ManyOptions, "many")
 def generate(
     request: GenerationRequest,
+    many: ManyOptions,
     prompt: options.Prompt = None,
     plan: options.Plan = None,
     interval: options.Interval = None,
@@ -34,14 +35,38 @@ def generate(
     """Generate images or videos with caching, one file each.
 
     Files are named after their seeds: seed-0.png, or seed-0.mp4 for videos.
+
+    With --prompts one for each line of a file, named after the line's id or its hash, over any number of
+    workers; the same command goes on where it was stopped.
     """
     with plain_errors(), quiet_libraries():
+        if not cache and (plan, interval, branch) != (None, None, None):
+            raise ValueError("--no-cache runs every step in full: leave out --plan, --interval and --branch")
+        if not cache:
+            interval, branch = 1, None
+        if many.prompts is not None:
+            if prompt is not None or count != 1 or report:
+                raise ValueError("--prompts FILE has the prompts: leave out PROMPT, --count and --report")
+            generate_prompts(
+                request,
+                many,
+                plan=plan,
+                interval=interval,
+                branch=branch,
+                steps=steps,
+                seed=seed,
+                out=out,
+                as_json=as_json,
+            )
+            return
+        many.check_without_prompts()
         import json
 
         from mmcache.api.accelerate import accelerate
         from mmcache.plans.presets import find_plan
         from mmcache.tools.comparison.video_comparison import fps_of
         from mmcache.tools.media.ffmpeg import require_ffmpeg
+        from mmcache.tools.media.generated_file import file_of
         from mmcache.tools.media.output_folder import check_output, write_files
         from mmcache.tools.running.call_settings import check_count, check_counts, check_prompt, settings_of
         from mmcache.tools.running.requests import image_requests
@@ -58,15 +83,11 @@ def generate(
         check_counts(steps, seed)
         if plan is not None:
             find_plan(plan)
-        if not cache and (plan, interval, branch) != (None, None, None):
-            raise ValueError("--no-cache runs every step in full: leave out --plan, --interval and --branch")
         inputs = request.read_inputs()
 
         pipe, call = request.load(inputs)
         text = request.prompt_or_default(prompt, pipe)
         settings = settings_of(pipe, text, None, call)
-        if not cache:
-            interval, branch = 1, None
         files, seconds = [], 0.0
         with (
             accelerate(pipe, plan, interval=interval, branch=branch) as session,
@@ -85,15 +106,6 @@ def generate(
             typer.echo(json.dumps(result, indent=2))
         else:
             show("\n".join([str(run) if report else summary(run, seconds, count), *map(str, files)]))
-
-
-def file_of(images: "np.ndarray", fps: float) -> bytes:
-    """An image (1, H, W, C) as PNG, a video (1, F, H, W, C) as mp4; in [0, 1]."""
-    from mmcache.tools.media.side_by_side import as_images, eight_bits, png
-    from mmcache.tools.media.video_files import video_bytes
-
-    first = images[0]
-    return video_bytes(eight_bits(first), fps) if first.ndim > 3 else png(as_images(images)[0])
 
 
 def summary(run: "Report", seconds: float, count: int) -> str:

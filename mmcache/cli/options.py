@@ -1,9 +1,12 @@
 """Options that several commands share, each described once."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from mmcache.cli.parsing import parse_branch
 
 PIPELINE = "Pipeline and inputs"  # the heading of these options in the help
 
@@ -29,9 +32,12 @@ Interval = Annotated[
     typer.Option(help="Run a full step every N steps (overrides the plan's policy).", show_default=False),
 ]
 Branch = Annotated[
-    int | None,
+    Any,  # a number, or none
     typer.Option(
-        help="Skip branch of cached steps (overrides the plan's); 0 is the cheapest.", show_default=False
+        parser=partial(parse_branch, "--branch"),
+        metavar="N|none",
+        help="Skip branch of cached steps (overrides the plan's); 0 is the cheapest, none runs no layer.",
+        show_default=False,
     ),
 ]
 Steps = Annotated[int, typer.Option(help="Sampling steps.")]
@@ -103,6 +109,10 @@ Width = Annotated[int | None, of_pipeline(help="In pixels.", show_default="the p
 Device = Annotated[str, of_pipeline(help="Such as cuda:1; auto takes the first of cuda, mps and cpu.")]
 Dtype = Annotated[
     str, of_pipeline(help="float32, float16 or bfloat16; auto is float32 on a CPU, else float16.")
+]
+Variant = Annotated[
+    str | None,
+    of_pipeline(help="Variant of the weights, such as fp16; by default the only one that a folder has."),
 ]
 Threads = Annotated[
     int | None,

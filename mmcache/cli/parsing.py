@@ -1,4 +1,4 @@
-"""Parsers of the option values of `mmcache sweep` and `mmcache tune`."""
+"""Parsers of the option values of `mmcache sweep`, `mmcache tune` and `mmcache calibrate`."""
 
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,24 @@ def parse_int(option: str, word: str) -> int:
         raise ValueError(
             f"{option}: {shown(word)} is no whole number; wanted numbers between commas, such as 2,3,5"
         ) from None
+
+
+def parse_number(option: str, word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(
+            f"{option}: {word!r} is no number; wanted some between commas, such as 2,3.5"
+        ) from None
+
+
+def parse_branch(option: str, word: str) -> int | str:
+    """A branch: a number, or none.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    return word if word == "none" else parse_int(option, word)
 
 
 def parse_forecast(word: str) -> Any:

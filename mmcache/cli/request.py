@@ -38,6 +38,7 @@ class GenerationRequest:
     width: options.Width = None
     device: options.Device = "auto"
     dtype: options.Dtype = "auto"
+    variant: options.Variant = None
     threads: options.Threads = None
 
     @cached_property
@@ -122,7 +123,13 @@ class GenerationRequest:
         part = getattr(self, self.selected_task.part) if self.selected_task.part else None
         if not self.miniature:
             return load_for(
-                self.selected_task, str(self.model), part, self.device, self.dtype, revision=self.revision
+                self.selected_task,
+                str(self.model),
+                part,
+                self.device,
+                self.dtype,
+                revision=self.revision,
+                variant=self.variant,
             )
         place = find_device(self.device)
         pipe = (

@@ -10,6 +10,7 @@ from mmcache.cli import options
 from mmcache.cli.parsing import (
     find_model_figures,
     find_prompts,
+    parse_branch,
     parse_forecast,
     parse_int,
     parse_policy,
@@ -155,7 +156,7 @@ def grid_axes(
 
     return {
         "intervals": [parse_int("--intervals", word) for word in split_commas(intervals)],
-        "branches": [parse_int("--branches", word) for word in split_commas(branches)],
+        "branches": [parse_branch("--branches", word) for word in split_commas(branches)],
         "forecasts": [parse_forecast(word) for word in split_commas(forecasts)],
         "policies": [parse_policy(word) for word in split_commas(policies)],
         "plans": [find_plan(name) for name in plans],

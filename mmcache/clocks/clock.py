@@ -14,12 +14,14 @@ class StepClock:
             timesteps). A second-order sampler (Heun, KDPM2) has two steps per sigma.
         total: how many steps this run has; None if nobody can know (a bare model in someone's own loop).
         time: the sampler's timestep, the time over which features are extrapolated.
+        sure: False as long as nothing shows that this is a sampling run: then the step is full.
     """
 
     run: int
     step: int
     total: int | None
     time: float
+    sure: bool = True
 
     @property
     def is_last(self) -> bool:
@@ -29,6 +31,10 @@ class StepClock:
 class Clock(Protocol):
     """Tells a denoiser call its step. The two kinds: a pipeline's scheduler, or the timesteps alone."""
 
+    @property
+    def runs_at_once(self) -> int:
+        """How many runs of one thread may go on side by side."""
+
     def tick(self, timestep: Any, sample: Any) -> StepClock | None:
         """The step of a denoiser call with these arguments; None if the call is not of this clock's run.
 
@@ -36,6 +42,13 @@ class Clock(Protocol):
             timestep: as the denoiser is given it; None for one that is not.
             sample: likewise: a tensor, or a list with one for each image (Z-Image).
         """
+
+    def returned(self, result: Any) -> None:
+        """What the denoiser has returned in the last call that was told a step."""
+
+    @property
+    def remark(self) -> str:
+        """Why calls were no steps of a run, for the report; "" if there is nothing to say."""
 
     def release(self) -> None:
         """Stop watching; whatever was watched is as before."""

@@ -13,7 +13,9 @@ from diffusers import DiffusionPipeline
 
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.scheduler_clock import SchedulerClock
+from mmcache.clocks.timestep_clock import TimestepClock
 from mmcache.compat.calling_pipeline import calling_pipelines
+from mmcache.patching.held import held
 from mmcache.patching.scheduler_patch import is_scheduler
 
 
@@ -45,12 +47,24 @@ class PipelineClock:
     """
 
     def __init__(self, owner: Any) -> None:
-        self.owner = owner
+        self._owner = held(owner)
         self.on_run: Callable[[], None] = lambda: None
         self.on_end: Callable[[int, int], None] = lambda run, step: None
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
+        self._own_loops = TimestepClock(self._numbers)
+        self._strangers: set[str] = set()
         self._watch()
+
+    @property
+    def owner(self) -> Any:
+        """What this clock is of; None for a pipeline that is gone."""
+        return self._owner()
+
+    @property
+    def runs_at_once(self) -> int:
+        wander = any(clock.run.wanders for clock in self._clocks.values())
+        return self._own_loops.runs_at_once if wander else 1
 
     def _watch(self) -> None:
         """Watch the schedulers that there are now, and no others."""
@@ -73,11 +87,16 @@ class PipelineClock:
     def tick(self, timestep: Any, sample: Any) -> StepClock | None:
         callers = calling_pipelines()
         if callers and not any(map(self._is_of, callers)):
+            self._strangers |= {type(callers[0]).__name__}
             return None  # another pipeline shares the denoiser
         holder = callers[0] if callers and isinstance(self.owner, DiffusionPipeline) else self.owner
         clock = self._driving(holder, timestep)
         declared = getattr(holder, "_num_timesteps", None) if callers else None  # left over in one's own loop
-        return None if clock is None else clock.tick(timestep, declared)
+        step = None if clock is None else clock.tick(timestep, declared)
+        if clock is None or not clock.run.wanders or callers or timestep is None:
+            return step
+        # A loop that never calls `step`, such as an inversion by hand: its timesteps tell more.
+        return self._own_loops.tick(timestep, sample)
 
     def _is_of(self, pipeline: Any) -> bool:
         """Whether this pipeline is the owner, or samples with the scheduler of the owner's loop."""
@@ -99,8 +118,21 @@ class PipelineClock:
             clocks = [clock for clock in clocks if clock.run.points_at(timestep)] or clocks
         return max(clocks, key=lambda clock: clock.moved, default=None)
 
+    def returned(self, result: Any) -> None:
+        self._own_loops.returned(result)
+
+    @property
+    def remark(self) -> str:
+        if self._strangers:
+            return (
+                f"calls by another pipeline with the same denoiser ({', '.join(sorted(self._strangers))}) "
+                f"ran in full: to cache them, accelerate that pipeline too"
+            )
+        return self._own_loops.remark
+
     def release(self) -> None:
         for clock in self._clocks.values():
             clock.release()
         self._clocks.clear()
+        self._own_loops.release()
         self.on_run, self.on_end = lambda: None, lambda run, step: None  # nothing keeps the pipeline alive

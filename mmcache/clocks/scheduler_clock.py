@@ -38,6 +38,7 @@ class SchedulerClock:
         self.on_run = on_run
         self.on_end = on_end
         self.in_pipeline = in_pipeline
+        self._turned = 0
         self._numbers = numbers
         announced = getattr(scheduler, "timesteps", None)
         # Watched in the middle of a run, if somebody has called its set_timesteps already.
@@ -57,6 +58,7 @@ class SchedulerClock:
 
     def _start_run(self) -> None:
         self.run = self._new_run(True, self.scheduler.timesteps)
+        self._turned = 0
         self.moved = self.run.number
         self.on_run()
 
@@ -86,8 +88,11 @@ class SchedulerClock:
             if not run.points_at(timestep):  # somebody else's loop
                 return None
             run.thread = threading.get_ident()
-        step = run.tick(timestep, declared)
-        if not run.turned_back:
+        step = run.tick(timestep, declared, may_look=lambda: not self.in_pipeline())
+        if run.turned_back and not run.has_stepped:
+            self._turned += 1
+            run.wanders = self._turned > 1
+        if run.wanders or not run.turned_back:
             return step
         self.run = self._new_run(run.live, run.announced)
         self.moved = self.run.number

@@ -7,6 +7,7 @@ calls `step` once per tile) from steps.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -92,13 +93,18 @@ class SchedulerRun:
     Attributes:
         mixed: another thread has sampled with the same scheduler meanwhile.
         turned_back: a call was at an earlier step: someone's own loop begins again without `set_timesteps`.
+        wanders: calls are at several times although no step has ended: an inversion by hand, a loss at random
+            timesteps. Nothing tells their steps.
     """
 
     def __init__(self, scheduler: Any, announced: Any, number: int, thread: int, live: bool) -> None:
         self.number = number
         self.thread = thread
         self.live = live
-        self.mixed = self.turned_back = False
+        self.mixed = self.turned_back = self.wanders = False
+        self._called: tuple[int, Any] | None = (
+            None  # the steps that had ended at the last call, and its timestep
+        )
         self._scheduler = scheduler
         self.announced = announced
         self._timetable: Timetable | None = None
@@ -127,17 +133,29 @@ class SchedulerRun:
             self._begin, self._first, self._index = self._begin + later, self._first + later, index
             self._total -= later
 
-    def tick(self, timestep: Any, declared: Any) -> StepClock | None:
+    @property
+    def has_stepped(self) -> bool:
+        """Whether a step of this run has ended."""
+        return self._steps_ended > 0
+
+    def tick(
+        self, timestep: Any, declared: Any, may_look: Callable[[], bool] = lambda: True
+    ) -> StepClock | None:
         """The step of a denoiser call with this timestep; None if it is not of this run.
 
         Args:
             timestep: what the denoiser is called with.
             declared: how many steps the pipeline says there are, if it says so; it may stop early.
+            may_look: whether to look at the value of a timestep that shows no step, if need be.
         """
-        if not tables_of(self._scheduler, self.announced) or self._is_forced(timestep):
+        if self.wanders or not tables_of(self._scheduler, self.announced) or self._is_forced(timestep):
             return None
         index = self._locate(timestep)
-        if index is None or self._timetable is None:  # the run is over, or another scheduler drives this call
+        if not self._pointed and self._has_moved(timestep, may_look):
+            self.wanders, self.live = True, False
+        if (
+            index is None or self.wanders or self._timetable is None
+        ):  # the run is over, or another scheduler drives this call
             self.live = False
             return None
         if index < self._index:
@@ -149,6 +167,19 @@ class SchedulerRun:
             self._total = min(left, declared) if isinstance(declared, int) and declared > 0 else left
         self._index = index
         return StepClock(self.number, index - self._first, self._total, self._timetable.times[index])
+
+    def _has_moved(self, timestep: Any, may_look: Callable[[], bool]) -> bool:
+        """Whether a further call in a step is at another time than the one before it.
+
+        It looks at values only in someone's own loop, at calls within one step whose timesteps are other
+        objects.
+        """
+        called, self._called = self._called, (self._steps_ended, timestep)
+        if called is None or called[0] != self._steps_ended or called[1] is timestep or timestep is None:
+            return False
+        return may_look() and float(torch.as_tensor(called[1]).max()) != float(
+            torch.as_tensor(timestep).max()
+        )
 
     def _locate(self, timestep: Any) -> int | None:
         """The index of this call in the scheduler's timesteps; None if it is not of a run."""

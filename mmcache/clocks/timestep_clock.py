@@ -1,62 +1,154 @@
-"""The clock of a bare model in someone's own loop: the timesteps it is called with."""
+"""The clock of a bare model in someone's own loop: the timesteps and latents it is called with.
+
+Each image is a run of its own, however the calls of several are mixed: a call goes on with the run whose
+latent
+it continues. What is called at random timesteps, with fresh noise, or once is no run, and every call is full.
+"""
 
 import itertools
 import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from mmcache.clocks.clock import StepClock
+from mmcache.clocks.latents import ALIKE, Latent, is_step_from, most_alike
+
+MOST_AT_ONCE = 8  # runs that are open at once; of more images in one loop, the oldest begin anew
+LEAST = 3  # calls before it is said that none of them was a step
 
 
 class TimestepRun:
-    """The times of one run so far, and the sample of its last step."""
+    """One image on its way.
 
-    def __init__(self, number: int) -> None:
+    Attributes:
+        number: of the run.
+        times: of its steps so far.
+        latent: that of its last step, a copy.
+        returned: what the denoiser has returned in the calls of that step.
+        sure: it is one: its latents were seen to be those of a sampler.
+    """
+
+    def __init__(self, number: int, time: float, latent: Latent) -> None:
         self.number = number
-        self.times: list[float] = []
-        self.sample: list[torch.Tensor] = []
+        self.times = [time]
+        self.latent = [tensor.detach().clone() for tensor in latent]
+        self.returned: list[torch.Tensor] = []
+        self.sure = False
 
-    def enter(self, time: float, sample: list[torch.Tensor]) -> StepClock:
-        """The step of a call at this time."""
-        if not self.times or time != self.times[-1]:
-            self.times.append(time)
-            self.sample = [tensor.detach().clone() for tensor in sample]
-        return StepClock(self.number, len(self.times) - 1, None, time)
+    @property
+    def clock(self) -> StepClock:
+        return StepClock(self.number, len(self.times) - 1, None, self.times[-1], self.sure)
 
-    def is_over(self, time: float, sample: list[torch.Tensor]) -> bool:
-        """Whether a call at this time begins another run: the time turns back, or the sample is another."""
-        if not self.times:
-            return False
-        if time == self.times[-1]:
-            pairs = zip(sample, self.sample, strict=False)
-            return len(sample) != len(self.sample) or not all(torch.equal(*pair) for pair in pairs)
-        if len(self.times) == 1:
-            return False
-        return (time - self.times[-1]) * (self.times[1] - self.times[0]) < 0
+    def has(self, time: float, latent: Latent) -> bool:
+        """Whether a call is one more of the step that is going on."""
+        return time == self.times[-1] and same(latent, self.latent)
+
+    def may_go_on_at(self, time: float) -> bool:
+        """Whether the time goes on, in the direction in which it went so far."""
+        step = time - self.times[-1]
+        return step != 0 and (len(self.times) == 1 or step * (self.times[1] - self.times[0]) > 0)
+
+    def makes(self, latent: Latent) -> bool:
+        """Whether a latent is a sampler's step from this run's last one."""
+        fits = latent[0].shape[1:] == self.latent[0].shape[1:]
+        return fits and is_step_from(latent[0], self.latent[0], self.returned)
+
+    def enter(self, time: float, latent: Latent) -> None:
+        """Begin a step."""
+        if not self.sure:
+            self.sure = self.makes(latent)
+        self.times.append(time)
+        self.latent = [tensor.detach().clone() for tensor in latent]
+        self.returned = []
+
+
+def same(one: Latent, other: Latent) -> bool:
+    return len(one) == len(other) and all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def tensors_of(result: Any) -> Any:
+    """What a model returns, out of an output of diffusers."""
+    return tuple(result.values()) if hasattr(result, "values") else result
+
+
+class RunsOfThread(threading.local):
+    """The open runs of a thread, the one called last at the end.
+
+    Attributes:
+        called: the run of the last call.
+    """
+
+    def __init__(self) -> None:
+        self.open: list[TimestepRun] = []
+        self.called: TimestepRun | None = None
 
 
 class TimestepClock:
     """A step ends when the timestep changes; a run ends when it turns back. Each thread has runs of its own.
 
-    Calls with the same timestep and the same sample are lanes of one step; with another sample a new run
-    begins. It reads values, which on a GPU waits for the device at every call, and it cannot know how many
-    steps are to come, so features are held until the next run or `restore`.
+    It reads values, which on a GPU waits for the device at every call, and it cannot know how many steps are
+    to
+    come, so features are held until the next runs or `restore`. A run is believed once a
+    latent is made of the one before and of what the denoiser returned, as it is by every sampler that adds no
+    noise. Where noise is added, or values are clipped, every step is full.
     `accelerate(model, scheduler=...)` has none of these limits.
     """
 
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-        self._of_thread = threading.local()
+    def __init__(self, numbers: Iterator[int] | None = None) -> None:
+        self._numbers = itertools.count(1) if numbers is None else numbers
+        self._of_thread = RunsOfThread()
+        self._calls = self._doubtful = 0
+
+    @property
+    def runs_at_once(self) -> int:
+        return MOST_AT_ONCE
 
     def tick(self, timestep: Any, sample: Any) -> StepClock:
         time = float(torch.as_tensor(timestep).max())
-        tensors = [leaf for leaf in tree_leaves(sample) if isinstance(leaf, torch.Tensor)]
-        run: TimestepRun | None = getattr(self._of_thread, "run", None)
-        if run is None or run.is_over(time, tensors):
-            run = self._of_thread.run = TimestepRun(next(self._numbers))
-        return run.enter(time, tensors)
+        latent = [leaf for leaf in tree_leaves(sample) if isinstance(leaf, torch.Tensor)]
+        runs = self._of_thread
+        runs.called = None
+        run = self._going_on(runs.open, time, latent)
+        if run is None:
+            run = TimestepRun(next(self._numbers), time, latent)
+        runs.open = [*(one for one in runs.open if one is not run), run][-MOST_AT_ONCE:]
+        runs.called = run
+        self._calls += 1
+        self._doubtful += not run.sure
+        return run.clock
+
+    def _going_on(self, runs: Sequence[TimestepRun], time: float, latent: Latent) -> TimestepRun | None:
+        """The run that a call belongs to, at its next step; None for one that begins a run."""
+        same_step = next((run for run in reversed(runs) if run.has(time, latent)), None)
+        if same_step is not None:
+            return same_step
+        later = [run for run in reversed(runs) if run.may_go_on_at(time)]
+        number, alike = most_alike(latent, [run.latent for run in later])
+        found = later[number] if later and alike >= ALIKE else None
+        if found is None:  # few steps are long ones
+            found = next((run for run in later if run.makes(latent)), None)
+        if found is not None:
+            found.enter(time, latent)
+        return found
+
+    def returned(self, result: Any) -> None:
+        run = self._of_thread.called
+        if run is not None:
+            outputs = [leaf for leaf in tree_leaves(tensors_of(result)) if isinstance(leaf, torch.Tensor)]
+            run.returned += [leaf.detach() for leaf in outputs[:1]]
+
+    @property
+    def remark(self) -> str:
+        if self._calls < LEAST or self._doubtful < self._calls:
+            return ""
+        return (
+            "its calls do not look like the steps of a sampling run, so all were full: pass the scheduler of "
+            "your loop, accelerate(model, scheduler=scheduler)"
+        )
 
     def release(self) -> None:
-        self._of_thread = threading.local()
+        self._of_thread = RunsOfThread()
+        self._calls = self._doubtful = 0

@@ -25,7 +25,7 @@ def modules_that_are_read(model: nn.Module) -> list[nn.Module]:
 
 def processor_of(module: nn.Module) -> object:
     """The attention processor of a layer, a plain attribute or a child; None where there is none."""
-    return module._modules.get("processor") or vars(module).get("processor")
+    return getattr(module, "processor", None)
 
 
 def attention_readers(suspects: Iterable[nn.Module], kept: Iterable[Set[nn.Module]]) -> tuple[str, ...]:

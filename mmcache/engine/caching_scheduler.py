@@ -7,29 +7,33 @@ taps, or its skip branch with the forecast feature in the slot.
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 import torch
 
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
-from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
-from mmcache.compat.group_offload import learns_order
-from mmcache.compat.other_caches import other_cache
+from mmcache.compat.layer_readers import hooks_so_far
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_macs import CallMacs
-from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.call_signature import call_signature, first_tensor, latent_of, wants_gradients
+from mmcache.engine.conditioning import conditioning_of
+from mmcache.engine.denoiser_calls import DenoiserCalls
 from mmcache.engine.few_steps import FewSteps
-from mmcache.engine.lazy_tensor import materialize
-from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Call, Run, Step
+from mmcache.engine.kept_output import is_answered_by_output
+from mmcache.engine.lanes import Origin, Step
+from mmcache.engine.lazy_tensor import materialized_call
+from mmcache.engine.recording import recorded
+from mmcache.engine.run import Ahead, Call, Run, no_residuals
+from mmcache.engine.run_beginnings import RunBeginnings
 from mmcache.engine.run_views import Forward, RunViews
 from mmcache.engine.verification import CutVerification
-from mmcache.errors import UnsupportedPipelineError
-from mmcache.layouts.cut import Cut, filled
+from mmcache.layouts.cut import Cut
 from mmcache.macs.count import shapes_of
 from mmcache.patching.forward_patch import below
+from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature
 from mmcache.plans.plan import Plan
 
@@ -43,7 +47,7 @@ class CachingScheduler:
         clock: tells the steps.
 
     Attributes:
-        run: the last sampling run that has begun.
+        run: the last run that has begun.
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
         on_failure: called when a call raises, in its thread: a pipeline's other denoisers hold nothing more.
@@ -61,15 +65,17 @@ class CachingScheduler:
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.on_failure: Callable[[], None] = lambda: None
-        self.verification = CutVerification(needed=part.adapter.inferred)
+        self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
+        self._calls = DenoiserCalls(self.model, plan, self.verification, self._few_steps)
+        self._runs_begin = RunBeginnings(self.model, self.adapter, plan)
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
-        views = RunViews(self.model, self.adapter, plan.branches)
+        views = RunViews(self.model, self.adapter, plan.cut_branches)
         views.check()
-        self.run = Run(0, views)
+        self.run = Run(0, views, ModelSettings(self.model))
 
     def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
@@ -81,11 +87,17 @@ class CachingScheduler:
             if clock is None:
                 if below(forward, CachingScheduler) is not forward:  # another session may know the call
                     return forward(*args, **kwargs)
-                return forward(*materialize(args), **materialize(kwargs))
+                return materialized_call(forward, args, kwargs)
             run = self._run_of(clock)
+            if run.aside:
+                return materialized_call(forward, args, kwargs)
             step = run.begin_step(clock)
             self._decide(run, step, self._sample(arguments))
-            return self._compute(run, step, below(forward, CachingScheduler), arguments)
+            inner = below(forward, CachingScheduler)
+            as_it_came = partial(materialized_call, inner, args, kwargs)
+            result = self._compute(run, step, inner, arguments, as_it_came)
+            self.clock.returned(result)
+            return result
         except BaseException:
             self.on_failure()  # also on Ctrl-C: nobody may come back for the run
             raise
@@ -107,6 +119,8 @@ class CachingScheduler:
         if clock is None:
             return None
         run = self._run_of(clock)
+        if run.aside:
+            return None
         step = run.begin_step(clock)
         seen = run.change.full_input
         if self.plan.policy.needs_change and seen is not None and seen.shape != sample.shape:
@@ -114,16 +128,17 @@ class CachingScheduler:
         if self._decide(run, step, sample):
             return Ahead(run, step, None)
         branch = self.plan.branch_at(clock.step)
-        return Ahead(run, step, run.views.cuts[branch].residuals if step.next_has(branch) else None)
+        if not step.next_has(branch):
+            return Ahead(run, step, None)
+        return Ahead(run, step, no_residuals if branch == NOTHING else run.views.cuts[branch].residuals)
 
     def macs(self, form: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its form; None if they cannot be counted."""
         return self._macs.of(form, self.run.shapes[form], branch)
 
     def forget_run(self) -> None:
-        """Hold nothing more of this thread's run, which was interrupted."""
-        run: Run | None = getattr(self._of_thread, "run", None)
-        if run is not None:
+        """Hold nothing more of this thread's runs, of which one was interrupted."""
+        for run in self._runs_here:
             run.clear_features()
             run.views.forget()
 
@@ -132,93 +147,77 @@ class CachingScheduler:
         for run in list(self._runs):
             run.clear_features()
 
+    @property
+    def _runs_here(self) -> list[Run]:
+        """The runs of this thread that may go on; one, unless they are told by timesteps alone."""
+        runs: list[Run] = getattr(self._of_thread, "runs", [])
+        return runs
+
     def _run_of(self, clock: StepClock) -> Run:
-        run: Run | None = getattr(self._of_thread, "run", None)
-        return run if run is not None and run.number == clock.run else self._begin_run(clock)
+        run = next((run for run in self._runs_here if run.number == clock.run), None)
+        return self._begin_run(clock) if run is None else run
 
     def _begin_run(self, clock: StepClock) -> Run:
-        if found := other_cache(self.model):  # enabled since
-            raise UnsupportedPipelineError(found)
         self.plan.check_total(clock.total)
         if clock.total == 1:
             self._few_steps.warn(clock.total)
-        views = RunViews(self.model, self.adapter, self.plan.branches)
+        run = self._runs_begin.begin(clock.run, self.run.views)
         self._macs.begin_run()
-        run = Run(clock.run, views, self._attention_readers(views))
         self._runs.add(run)
-        self._of_thread.run = self.run = run
+        self._of_thread.runs = [*self._runs_here, run][-self.clock.runs_at_once :]
+        self.run = run
         return run
 
-    def _attention_readers(self, views: RunViews) -> tuple[str, ...]:
-        """Attention processors that may be read in layers that a cached step leaves out."""
-        suspects = modules_that_are_read(self.model)
-        kept = (set(views.cached(branch).view.remaining()) for branch in views.cuts if suspects)
-        return attention_readers(suspects, kept)
-
     def _sample(self, arguments: dict[str, Any]) -> torch.Tensor:
-        return first_tensor(arguments[self.adapter.sample])
+        return first_tensor(self.part.sample_of(arguments))
 
     def _tick(self, arguments: dict[str, Any]) -> StepClock | None:
         timestep = None if self.adapter.timestep is None else arguments[self.adapter.timestep]
-        return self.clock.tick(timestep, arguments[self.adapter.sample])
+        clock = self.clock.tick(timestep, self.part.sample_of(arguments))
+        # A loop without a scheduler does not tell how many steps there are.
+        return None if clock is not None and clock.total is None and self.plan.needs_total else clock
 
     def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
         """Whether a step is full; asked once per step, for all of its lanes."""
-        if run.readers or self.verification.failure:
+        if step.full is None and run.hooks != hooks_so_far():  # a callback has registered one
+            self._runs_begin.look_for_readers(run)
+        if run.readers or self.verification.failure or not step.clock.sure:
             step.full = True
         return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))
 
-    def _compute(self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any]) -> Any:
-        """Run a call and note it."""
+    def _compute(
+        self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any], plain: Callable[[], Any]
+    ) -> Any:
+        """Run a call and note it; `plain` is the call as it came, where the model need not be cut."""
         form = call_signature(arguments), tuple(step.conditions.items())
-        lane = step.begin_call(form)
-        planned = None if step.full else self.plan.branch_at(step.clock.step)
-        call = Call(step, lane, form, planned, planned if planned in lane.observations else None)
         sample = self._sample(arguments)
+        numbers = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
+        origin = Origin(form, (numbers, *step.side_conditionings.values()), run.settings.number())
+        lane, missing = step.begin_call(origin, latent_of(self.part.sample_of(arguments)))
+        planned = None if step.full else self.plan.branch_at(step.clock.step)
+        if self.plan.keeps_outputs and not is_answered_by_output(arguments):
+            lane.observations.pop(NOTHING, None)
+        call = Call(step, lane, form, planned, planned if planned in lane.observations else None, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
-        with self._recorded(run, call, sample):
+        with recorded(self._macs, run, call, sample):
+            alone = call.branch is None and not run.views.cuts
+            result, taps = (plain(), ()) if alone else self._calls.run(run, call, forward, arguments)
             if call.branch is None:
-                result, taps = self._run_full(run, call, forward, arguments)
-            else:
-                result, taps = self._run_cached(run, call, call.branch, forward, arguments)
+                self._keep_output(call, result)
             for cut in taps:
                 self._keep(call, cut)
             if self.plan.policy.needs_change and len(step.lanes) == 1:
                 run.change.seen(call.branch is None, sample, first_tensor(result))
-            run.end_call(lane, step.clock)
+            run.end_call(step, lane)
         return result
 
-    def _run_full(
-        self, run: Run, call: Call, forward: Forward, arguments: dict[str, Any]
-    ) -> tuple[Any, tuple[Cut, ...]]:
-        """Run the whole model; returns its result and the cuts whose taps have listened."""
-        arguments = materialize(arguments)
-        whole = run.views.full()
-        if not self.verification.is_missing(call.form):
-            return whole.call(forward)(**arguments), whole.taps
-        before = self.verification.begin(whole.view.module, arguments)
-        result = whole.call(forward)(**arguments)
-        features = {cut: cut.tap.peek(cut.tensors) for cut in whole.taps}
-        # While diffusers learns the order of layers, the calls of a verification would be learned too: this
-        # step keeps nothing, and the next one, which is full, is verified.
-        if learns_order(self.model):
-            run.views.forget()
-            return result, ()
-        view = whole.view.module
-        self.verification.verify(call.form, self.model, view, features, forward, before, result)
-        return result, whole.taps
-
-    def _run_cached(
-        self, run: Run, call: Call, branch: int, forward: Forward, arguments: dict[str, Any]
-    ) -> tuple[Any, tuple[Cut, ...]]:
-        """Run a skip branch; returns its result and the cuts whose taps have listened."""
-        self._few_steps.warn(call.step.clock.total)
-        smaller = run.views.cached(branch)
-        cut = run.views.cuts[branch]
-        feature = call.lane.forecast(branch, call.step.clock, self.plan.forecast)
-        with filled(cut.slot, feature):
-            return smaller.run(forward, materialize(cut.arguments(arguments))), smaller.taps
+    def _keep_output(self, call: Call, result: Any) -> None:
+        """Keep what a full step returned, where the plan forecasts outputs."""
+        if self.plan.keeps_outputs:
+            feature = call.lane.keep_output(call.step.clock.time, result, self.plan.forecast.memory)
+            if feature and self.on_feature is not None:
+                self.on_feature(call.step.clock, len(call.step.lanes) - 1, NOTHING, feature)
 
     def _keep(self, call: Call, cut: Cut) -> None:
         """Keep what a tap has seen."""
@@ -230,21 +229,3 @@ class CachingScheduler:
         call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast.memory)
         if self.on_feature is not None:
             self.on_feature(call.step.clock, len(call.step.lanes) - 1, cut.branch, feature)
-
-    @contextmanager
-    def _recorded(self, run: Run, call: Call, sample: torch.Tensor) -> Iterator[None]:
-        """Around a call: its time and multiply-adds, for the report."""
-        watch = Stopwatch(sample)
-        with self._macs.counting(call.form, call.branch):
-            yield
-        run.calls.append(
-            CallRecord(
-                clock=call.step.clock,
-                lane=len(call.step.lanes) - 1,
-                branch=call.branch,
-                cache_miss=call.branch is None and call.planned is not None,
-                signature=call.form,
-                measured=watch.stop(),
-                bytes_held=run.bytes_held(),
-            )
-        )

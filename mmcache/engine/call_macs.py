@@ -10,6 +10,7 @@ from mmcache.architectures.adapter import Adapter
 from mmcache.macs.conventions import while_running
 from mmcache.macs.count import count_macs, skip_branch
 from mmcache.patching.forward_patch import is_compiled
+from mmcache.plans.branch import NOTHING
 
 
 class CallMacs:
@@ -40,6 +41,8 @@ class CallMacs:
 
     def of(self, signature: Hashable, shapes: dict[str, Any], branch: int | None) -> int | None:
         """Of a call with this signature at this branch (None: full); None where it was not counted."""
+        if branch == NOTHING:
+            return 0
         if self.while_running:
             return self._counted.get((self._weights, signature, branch))
         key = weights_of(self.model), signature, branch
@@ -51,7 +54,7 @@ class CallMacs:
     @contextmanager
     def counting(self, signature: Hashable, branch: int | None) -> Iterator[None]:
         """Around a call: counts it, if that is the way and none of its kind was counted before."""
-        if not self.while_running:
+        if not self.while_running or branch == NOTHING:
             yield
             return
         key = self._weights, signature, branch

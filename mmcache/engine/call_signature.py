@@ -5,8 +5,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.utils._pytree import tree_leaves
 
+from mmcache.clocks.latents import Latent
 from mmcache.macs.count import is_store
 
 STORE_DEPTH = 2  # how deep stores in stores are looked into; objects may refer to themselves
@@ -44,9 +46,22 @@ def first_tensor(value: Any) -> torch.Tensor:
     return first_tensor(value.sample if hasattr(value, "sample") else value[0])
 
 
+def latent_of(value: Any) -> Latent:
+    """The tensors of a denoiser's input: one, or one for each image."""
+    return (
+        [value] if isinstance(value, torch.Tensor) else [t for t in tree_leaves(value) if torch.is_tensor(t)]
+    )
+
+
 def wants_gradients(model: nn.Module, arguments: dict[str, Any]) -> bool:
-    """Calls that are differentiated (Attend-and-Excite, training) run whole and are no step of their own."""
+    """Calls that are differentiated (Attend-and-Excite, training) run whole and are no step of their own.
+
+    Whatever the mode: in eval mode too weights may be trained (LoRA), and `torch.func` or forward-mode
+    differentiation need no weight that wants gradients. Within `torch.no_grad()` nothing more is looked at.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
+        return True
     return torch.is_grad_enabled() and (
-        model.training
-        or any(isinstance(value, torch.Tensor) and value.requires_grad for value in arguments.values())
+        any(isinstance(leaf, torch.Tensor) and leaf.requires_grad for leaf in tree_leaves(arguments))
+        or any(weight.requires_grad for weight in model.parameters())
     )

@@ -1,4 +1,4 @@
-"""The warning for runs with so few steps that there is little to reuse."""
+"""The warnings of a run: that it has little to reuse, or that every step is full."""
 
 import warnings
 
@@ -24,3 +24,15 @@ class FewSteps:
                 f"change the image visibly. Take interval=2 or no cache to be safe."
             )
         warnings.warn(message, stacklevel=3)
+
+
+class Once:
+    """Warns that every step is full, and why: once for each reason."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def warn(self, why: str) -> None:
+        if why not in self._said:
+            self._said.add(why)
+            warnings.warn(f"every step is full: {why}", stacklevel=4)

@@ -94,6 +94,11 @@ def materialize(tree: Any) -> Any:
     return tree_map_only(LazyTensor, lambda tensor: tensor.now(), tree) if holds_lazy(tree) else tree
 
 
+def materialized_call(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call as it came, with every lazy tensor computed."""
+    return forward(*materialize(args), **materialize(kwargs))
+
+
 def holds_lazy(tree: Any) -> bool:
     """Whether there is a lazy tensor in the containers that arguments come in; looked at in every call."""
     if isinstance(tree, dict):

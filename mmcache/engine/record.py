@@ -48,7 +48,8 @@ class CallRecord:
         lane: which call of the step it was.
         branch: the skip branch that ran; None for a full call.
         cache_miss: full although the step was to be cached, since no feature fitted.
-        signature: what the call's tensors looked like.
+        missing: why a call had no features of the step before, although that had a call like it; ""
+        elsewhere. signature: what the call's tensors looked like.
         measured: returns the seconds.
         bytes_held: bytes of all kept features after the call.
         again: it was made a second time, since less than was needed had been computed.
@@ -61,6 +62,7 @@ class CallRecord:
     signature: Hashable
     measured: Callable[[], float]
     bytes_held: int
+    missing: str = ""
     again: bool = False
 
     @cached_property

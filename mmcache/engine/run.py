@@ -1,70 +1,20 @@
-"""One sampling run of one denoiser: its steps, and the lanes of each. New for every run; nothing is reset."""
+"""One sampling run of one denoiser. New for every run; nothing is reset."""
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 
 from mmcache.clocks.clock import StepClock
+from mmcache.compat.layer_readers import hooks_so_far
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.change import DenoiserChange
+from mmcache.engine.conditioning import Conditionings, Leaves
+from mmcache.engine.lanes import Lane, Step
 from mmcache.engine.record import CallRecord
 from mmcache.engine.run_views import RunViews
 from mmcache.layouts.cut import Given
-from mmcache.plans.forecast import Feature, Forecast, Observation
-
-
-@dataclass
-class Lane:
-    """One of several denoiser calls per step, and the features of its full steps, by branch."""
-
-    signature: Hashable
-    observations: dict[int, list[Observation]] = field(default_factory=dict)
-
-    def keep(self, branch: int, time: float, feature: Feature, memory: int) -> None:
-        """Add an observation; a time that a sampler repeats replaces the older one."""
-        others = [seen for seen in self.observations.get(branch, []) if seen.time != time]
-        self.observations[branch] = [*others, Observation(time, feature)][-memory:]
-
-    def forecast(self, branch: int, clock: StepClock, forecast: Forecast) -> Feature:
-        return forecast.at(clock.time, self.observations[branch], clock.step)
-
-    def tensors(self) -> Iterator[torch.Tensor]:
-        for observations in self.observations.values():
-            for observation in observations:
-                yield from observation.feature
-
-
-@dataclass
-class Step:
-    """One step of a run.
-
-    Attributes:
-        clock: where it is.
-        full: whether the denoiser runs whole, as the policy has decided; None until it has.
-        before: the lanes of the step directly before, until their next calls come.
-        lanes: those of this step so far, in the order of their calls.
-        conditions: what else a feature of this step depends on: which side networks are switched on.
-    """
-
-    clock: StepClock
-    before: dict[int, Lane] = field(default_factory=dict)
-    full: bool | None = None
-    lanes: dict[int, Lane] = field(default_factory=dict)
-    conditions: dict[tuple[str, int], tuple[bool, ...]] = field(default_factory=dict)
-
-    def begin_call(self, signature: Hashable) -> Lane:
-        """The lane of the next call. It has features if the same call of the step before looked alike."""
-        number = len(self.lanes)
-        before = self.before.pop(number, None)
-        fits = before is not None and before.signature == signature
-        lane = self.lanes[number] = Lane(signature, before.observations if fits and before else {})
-        return lane
-
-    def next_has(self, branch: int) -> bool:
-        """Whether the lane of the next call has a feature for a branch, if the call looks as expected."""
-        before = self.before.get(len(self.lanes))
-        return before is not None and branch in before.observations
 
 
 class Run:
@@ -73,21 +23,28 @@ class Run:
     Args:
         number: the clock's.
         views: what the run calls in place of the model.
-        readers: attention processors that may be read in layers that a cached step leaves out; if there are
-            any, every step is full.
+        settings: watches how the model is set.
 
     Attributes:
+        readers: what may look into layers that a cached step leaves out; if there is any, every step is full.
+        hooks: how many hooks had been registered anywhere when `readers` were looked for.
+        aside: why nothing is done in this run, such as another cache that was enabled since; "" usually.
         step: the step that is going on; None before the first.
+        conditionings: those of the denoiser's calls and of each side network's, by its name.
         calls: a record of each call.
         shapes: the arguments of a call on the meta device, by signature.
         change: how far the denoiser has moved, for policies that ask.
     """
 
-    def __init__(self, number: int, views: RunViews, readers: tuple[str, ...] = ()) -> None:
+    def __init__(self, number: int, views: RunViews, settings: ModelSettings) -> None:
         self.number = number
         self.views = views
-        self.readers = readers
+        self.settings = settings
+        self.readers: tuple[str, ...] = ()
+        self.hooks = hooks_so_far()
+        self.aside = ""
         self.step: Step | None = None
+        self.conditionings: dict[str, Conditionings] = {}
         self.calls: list[CallRecord] = []
         self.shapes: dict[Hashable, dict[str, Any]] = {}
         self.change = DenoiserChange()
@@ -102,7 +59,16 @@ class Run:
             return last
         follows = last is not None and last.clock.step == clock.step - 1
         self.step = Step(clock, dict(last.lanes) if follows and last else {})
+        for known in self.conditionings.values():
+            known.begin_step()
         return self.step
+
+    def conditioning(self, leaves: Leaves, name: str = "") -> int:
+        """The number of what a call is conditioned on; of the denoiser, or of a side network of this name."""
+        known = self.conditionings.get(name)
+        if known is None:
+            known = self.conditionings[name] = Conditionings()
+        return known.number_of(leaves)
 
     def decide(self, step: Step, sample: torch.Tensor, is_full: Callable[[DenoiserChange], bool]) -> bool:
         """Whether a step is full: asked once, with the sample of its first call."""
@@ -119,17 +85,32 @@ class Run:
 
     def clear_features(self) -> None:
         """Hold nothing more; what was recorded stays. A step that goes on with this run will be full."""
-        self.step, self.change = None, DenoiserChange()
+        self.step, self.change, self.conditionings = None, DenoiserChange(), {}
 
-    def end_call(self, lane: Lane, clock: StepClock) -> None:
+    def end_call(self, step: Step, lane: Lane) -> None:
         """Behind the last step's call in a lane: nothing is held for it any more."""
-        if clock.is_last:
-            lane.observations, self.change = {}, DenoiserChange()
+        if step.clock.is_last:
+            lane.forget()
+            self.change = DenoiserChange()
+            if not step.before:
+                self.conditionings = {}
+
+    def tensors(self) -> Iterator[torch.Tensor]:
+        """What is held: features, and what calls are told by; not what the caller holds anyway."""
+        lanes = () if self.step is None else (*self.step.before.values(), *self.step.lanes.values())
+        for lane in lanes:
+            yield from lane.tensors()
+        yield from self.change.tensors()
+        for known in self.conditionings.values():
+            yield from known.tensors()
 
     def bytes_held(self) -> int:
-        lanes = () if self.step is None else (*self.step.before.values(), *self.step.lanes.values())
-        tensors = [tensor for lane in lanes for tensor in lane.tensors()]
-        return sum(tensor.nbytes for tensor in (*tensors, *self.change.tensors()))
+        return sum({tensor.data_ptr(): tensor.nbytes for tensor in self.tensors()}.values())
+
+
+def no_residuals(given: Given | None) -> int:
+    """What a cached step that runs no layer needs of a side network."""
+    return 0
 
 
 class Ahead(NamedTuple):
@@ -147,7 +128,8 @@ class Ahead(NamedTuple):
     residuals: Callable[[Given], int | None] | None
 
 
-class Call(NamedTuple):
+@dataclass
+class Call:
     """One denoiser call of a run.
 
     Attributes:
@@ -155,7 +137,9 @@ class Call(NamedTuple):
         lane: its lane.
         form: its signature, and the conditions of the step.
         planned: the branch that the plan has for it; None for a full call.
-        branch: the branch that it runs; None for a full call.
+        branch: the branch that it runs, `NOTHING` where none of the model runs; None for a full call, also
+            where a cached one has failed.
+        missing: why its lane has no features although the step before had a call like it; "" elsewhere.
     """
 
     step: Step
@@ -163,3 +147,4 @@ class Call(NamedTuple):
     form: Hashable
     planned: int | None
     branch: int | None
+    missing: str

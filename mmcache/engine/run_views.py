@@ -84,7 +84,7 @@ class RunViews:
         Raises:
             UnsupportedPipelineError: a module has a forward that cannot be repeated on a copy.
         """
-        for branch in (None, *self.cuts):
+        for branch in (None, *self.cuts) if self.cuts else ():
             self._variant(branch)
 
     def _variant(self, branch: int | None) -> Variant:

@@ -21,9 +21,11 @@ from mmcache.compat.group_offload import send_back
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.call_macs import weights_of
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.conditioning import conditioning_of
+from mmcache.engine.lanes import Step
 from mmcache.engine.lazy_tensor import LazyTensor, on_meta
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Run, Step
+from mmcache.engine.run import Ahead, Run, no_residuals
 from mmcache.engine.run_views import Variant
 from mmcache.macs.count import Smaller, count_macs, shapes_of
 from mmcache.patching.forward_patch import below
@@ -54,7 +56,8 @@ class SideRun:
         run: the denoiser's.
         step: the step of the last call.
         lane: which call of that step it was.
-        switched_on: per lane, whether the residuals were multiplied by anything but zero.
+        conditions: per lane, whether the residuals were multiplied by anything but zero, and the number of
+            what the network was conditioned on.
         outputs: what whole calls returned, by signature.
         calls: what is noted of them.
         shapes: their arguments on the meta device, by signature.
@@ -64,7 +67,7 @@ class SideRun:
     run: Run
     step: int = -1
     lane: int = -1
-    switched_on: dict[int, tuple[bool, ...]] = field(default_factory=dict)
+    conditions: dict[int, tuple[tuple[bool, ...], int]] = field(default_factory=dict)
     outputs: dict[Hashable, Returned] = field(default_factory=dict)
     calls: list[CallRecord] = field(default_factory=list)
     shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
@@ -149,8 +152,12 @@ class SideScheduler:
 
     def _needed(self, ahead: Ahead, known: Returned | None) -> int | None:
         """How many residuals have to be computed; None: all, or it is not known what there are."""
+        if ahead.residuals is None or known is None:
+            return None
+        if ahead.residuals is no_residuals:
+            return 0
         given = self.adapter.given(self.model)
-        if ahead.residuals is None or known is None or given is None:
+        if given is None:
             return None
         residuals = ahead.residuals(given)
         return residuals if residuals is not None and residuals < known.residuals else None
@@ -161,15 +168,19 @@ class SideScheduler:
             past = self.past = SideRun(ahead.run)
         past.enter(ahead.step.clock.step)
         strength = call.get(self.adapter.strength)
-        ahead.step.conditions[self.part.name, past.lane] = tuple(
+        place = self.part.name, past.lane
+        ahead.step.conditions[place] = tuple(
             isinstance(leaf, torch.Tensor) or bool(leaf) for leaf in tree_leaves(strength)
         )
+        leaves = conditioning_of(call, self.part.not_conditioning)
+        ahead.step.side_conditionings[place] = ahead.run.conditioning(leaves, self.part.name)
         return past
 
     def _unchanged(self, past: SideRun, step: Step) -> bool:
-        """Whether the network is switched on, or off, as it was in the step before."""
-        now = step.conditions[self.part.name, past.lane]
-        before, past.switched_on[past.lane] = past.switched_on.get(past.lane), now
+        """Whether the network is switched on, or off, and conditioned as it was in the step before."""
+        place = self.part.name, past.lane
+        now = step.conditions[place], step.side_conditionings[place]
+        before, past.conditions[past.lane] = past.conditions.get(past.lane), now
         return before == now
 
     def _deferred(self, result: Any, known: Returned, call: dict[str, Any], record: CallRecord) -> Any:

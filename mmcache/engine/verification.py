@@ -2,7 +2,8 @@
 
 Right behind a full step, a cached one is computed on the same input. It has to give the same output bit for
 bit (the first law of `mmcache.testing`); if it does not, every step is full. So it is where the model keeps
-something from call to call: on a cached step the deep blocks would not keep it.
+something from call to call, or draws random numbers: on a cached step the deep blocks would not. That is
+looked for first, so that a further call of such a model does not change it.
 """
 
 import warnings
@@ -14,6 +15,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from mmcache.compat.group_offload import bring_ahead
+from mmcache.engine.hidden_state import random_states, same_states, state_of
 from mmcache.engine.run_views import Variant
 from mmcache.layouts.cut import Cut, cached_view, filled
 from mmcache.macs.count import is_store
@@ -32,7 +34,8 @@ class CutVerification:
     def __init__(self, needed: bool) -> None:
         self.needed = needed
         self.failure = ""
-        self._before: dict[tuple[int, str], tuple[int, int]] = {}
+        self._before: Hashable = None
+        self._random: list[Any] = []
         self.verified: set[Hashable] = set()
 
     def is_missing(self, form: Hashable) -> bool:
@@ -45,11 +48,10 @@ class CutVerification:
         Returns:
             The arguments once more, in case that the model changes them.
         """
-        self._before = kept_by(whole)
+        self._before, self._random = state_of(whole), random_states()
         if any(is_store(leaf) for leaf in tree_leaves(arguments)):
-            self._fail("it is given a store that lives from call to call")
-        again: dict[str, Any] = tree_map_only(torch.Tensor, torch.clone, arguments)
-        return again
+            self.fail("it is given a store that lives from call to call")
+        return copied(arguments)
 
     def verify(
         self,
@@ -72,19 +74,23 @@ class CutVerification:
             arguments: those of the full step, by name, as `begin` returned them.
             result: what the full step returned.
         """
-        if kept_by(whole) != self._before:
-            self._fail("the model keeps something from call to call")
+        if state_of(whole) != self._before:
+            self.fail("the model keeps something from call to call")
+        elif not same_states(random_states(), self._random):
+            self.fail("the model draws random numbers, of which a cached step would draw others")
+        elif not any(features.values()):
+            self.fail("its blocks hand on something else than hidden states")
+        self._before, self._random = None, []
         if self.failure:
             return
         for cut, feature in features.items():
             found = difference(result, model, cut, feature, forward, arguments) if feature else ""
             if found:
-                self._fail(f"cutting it at branch {cut.branch} is not right, on the same input {found}")
+                self.fail(f"cutting it at branch {cut.branch} is not right, on the same input {found}")
                 return
-        if any(features.values()):
-            self.verified.add(form)
+        self.verified.add(form)
 
-    def _fail(self, why: str) -> None:
+    def fail(self, why: str) -> None:
         """Cache nothing more."""
         self.failure = why
         warnings.warn(f"every step is full: {why}", stacklevel=2)
@@ -111,13 +117,10 @@ def difference(
         return f"a cached step fails with {type(error).__name__}: {error}"
 
 
-def kept_by(model: nn.Module) -> dict[tuple[int, str], tuple[int, int]]:
-    """What the modules have as attributes and buffers: which objects, and how often tensors were written."""
-    return {
-        (id(module), name): (id(value), getattr(value, "_version", 0))
-        for module in model.modules()
-        for name, value in (*vars(module).items(), *module._buffers.items())
-    }
+def copied(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call with tensors and containers of their own."""
+    found: dict[str, Any] = tree_map_only(torch.Tensor, torch.clone, arguments)
+    return found
 
 
 def same_random_numbers(result: Any) -> Any:

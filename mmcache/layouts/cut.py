@@ -75,7 +75,12 @@ class Tap:
         self._seen: dict[int, torch.Tensor] = {}
 
     def keep(self, position: int, tensor: torch.Tensor | None) -> None:
-        """Keep a tensor; an empty one for a stream that is not there (a video without sound)."""
+        """Keep a tensor; an empty one for a stream that is not there (a video without sound).
+
+        Nothing is kept of what is no tensor: a block that nobody described may hand on a dict.
+        """
+        if tensor is not None and not isinstance(tensor, torch.Tensor):
+            return
         self._seen[position] = torch.empty(0) if tensor is None else tensor.detach().clone()
 
     def peek(self, tensors: int | None = None) -> Feature:
@@ -107,7 +112,7 @@ class Tap:
 
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             returned = output if isinstance(output, tuple) else (output,)
-            for stream in range(streams):
+            for stream in range(min(streams, len(returned))):
                 self.keep(first + stream, returned[stream])
 
         return [Swap(module, "_forward_hooks", self.name, hook)]

@@ -60,6 +60,39 @@ def on_meta(tensor: torch.Tensor) -> torch.Tensor:
     )
 
 
+def with_plain_layers(bare: nn.Module, model: nn.Module) -> nn.Module:
+    """A skeleton with plain layers in place of quantised ones, which take as many multiply-adds."""
+    live = dict(model.named_modules())
+    for path, layer in list(bare.named_modules()):
+        plain = plain_layer(live.get(path, layer))
+        if plain is not None and path:
+            parent, _, name = path.rpartition(".")
+            setattr(bare.get_submodule(parent), name, plain)
+    return bare
+
+
+def plain_layer(layer: nn.Module) -> nn.Module | None:
+    """What a quantised linear layer or convolution stands for; None for any other layer."""
+    if type(layer).__module__.startswith("torch.nn.modules") or layer._modules or not is_packed(layer):
+        return None
+    has_bias = getattr(layer, "bias", None) is not None
+    with torch.device("meta"):
+        if isinstance(layer, nn.Conv2d):
+            names = ("stride", "padding", "dilation", "groups", "padding_mode")
+            options: Any = {name: getattr(layer, name) for name in names} | {"kernel_size": layer.kernel_size}
+            return nn.Conv2d(layer.in_channels, layer.out_channels, bias=has_bias, **options)
+        entering, leaving = getattr(layer, "in_features", None), getattr(layer, "out_features", None)
+        if isinstance(entering, int) and isinstance(leaving, int):
+            return nn.Linear(entering, leaving, bias=has_bias)
+    return None
+
+
+def is_packed(layer: nn.Module) -> bool:
+    """Whether a layer has no plain weight of floating point."""
+    weight = layer._parameters.get("weight", layer._buffers.get("weight"))
+    return type(weight) not in (torch.Tensor, nn.Parameter) or not weight.is_floating_point()  # type: ignore
+
+
 def skeleton(model: nn.Module) -> nn.Module:
     """A copy of a model with its structure only: no weights, no hooks."""
     memo: dict[int, Any] = {}
@@ -68,6 +101,7 @@ def skeleton(model: nn.Module) -> nn.Module:
         memo |= {id(t): nn.Parameter(on_meta(t), False) for t in module._parameters.values() if t is not None}
         memo |= {id(tensor): on_meta(tensor) for tensor in module._buffers.values() if tensor is not None}
     bare = copy.deepcopy(model, memo)
+    bare = with_plain_layers(bare, model)
     for module in bare.modules():
         for name in _ADDED:
             vars(module).pop(name, None)

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from mmcache.errors import UnsupportedPipelineError
-from mmcache.patching.forward_patch import ForwardPatch, buried_patch
+from mmcache.patching.forward_patch import ForwardPatch, buried_patch, is_own_forward
 
 Forward = Callable[..., Any]
 
@@ -35,7 +35,11 @@ def rebind_forward(live: nn.Module, twin: nn.Module) -> None:
         if buried_patch(tables.get(name), live) is not None:
             del tables[name]  # a wrapper that calls mmcache's patch, which in turn calls this copy
         elif tables.get(name) is not None:
-            tables[name] = rebound(without_patches(tables[name]), live, twin)
+            forward = without_patches(tables[name])
+            if name == "forward" and is_own_forward(forward, live):
+                del tables[name]  # the class has it; bound to the copy, it would keep the copy alive
+            else:
+                tables[name] = rebound(forward, live, twin)
 
 
 def without_patches(forward: Forward) -> Forward:

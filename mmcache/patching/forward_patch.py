@@ -176,8 +176,10 @@ def called_by(wrapper: Any) -> list[Any]:
         return [wrapper.func, *wrapper.args]
     function = getattr(wrapper, "__func__", wrapper)
     code = getattr(function, "__code__", None)
-    if code is None:
-        return []
+    if code is None:  # an object that is called, such as accelerate's around mixed precision
+        return (
+            [] if isinstance(function, type | nn.Module) else list(getattr(function, "__dict__", {}).values())
+        )
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
     return cells + [function.__globals__[name] for name in code.co_names if name in function.__globals__]
 

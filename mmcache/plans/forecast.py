@@ -1,13 +1,13 @@
 """What instead: the feature of a cached step, from those of the full steps before it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 import torch
 
 from mmcache.errors import shown
-from mmcache.plans.values import Each, Real, Whole, check_fields
+from mmcache.plans.values import Each, Flag, Real, Share, Whole, check_fields
 
 MOST_ORDER = 8  # of a polynomial; each order keeps one more feature, and beyond 3 nothing was ever gained
 
@@ -17,10 +17,18 @@ architecture carries more than one stream across the cut, the others."""
 
 
 class Observation(NamedTuple):
-    """A feature and the sampler's time at which it was computed."""
+    """A feature and the sampler's time at which it was computed.
+
+    Attributes:
+        time: the sampler's.
+        feature: what was computed then.
+        missed: times of the forecasts between the observation before and this one, whose errors it shows;
+            empty once a forecast has made up for them.
+    """
 
     time: float
     feature: Feature
+    missed: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,19 +72,61 @@ class Taylor(Forecast):
     steps unevenly, and the polynomial is the same curve either way. The idea of extrapolating features is
     TaylorSeer's (arXiv 2503.06923, for transformers); inside a U-Net, see the model card for its gain.
     With fewer observations the degree is lower; with one, it is `Hold`.
+
+    A full step shows by how much the forecasts since the full step before it were off. With `repaid`, the
+    sum of these errors is added to the first forecast behind it, as error diffusion does in half-toning:
+    what one step has missed, a later one makes up for. Full steps stay as they are. For a polynomial this is
+    a weighted sum of past features, whose weights come from the times alone.
+
+    Attributes:
+        order: degree of the polynomial.
+        repaid: the share of the errors that is made up for, 0 to 1.
+        checked: hold the last feature instead where the change that extrapolation foretold for the last full
+            step did not come true, not even in part. So it is under samplers that add noise: it decides by
+            what the run itself shows. Before there is something to check, it extrapolates.
     """
 
     order: Annotated[int, Whole(1, MOST_ORDER, "Hold() is order 0")] = 1
+    repaid: Annotated[float, Share()] = field(default=0.0, kw_only=True)
+    checked: Annotated[bool, Flag()] = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         check_fields(self)
 
     @property
     def memory(self) -> int:
-        return self.order + 1
+        return self.order + (2 if self.repaid or self.checked else 1)
 
     def at(self, time: float, past: Sequence[Observation], step: int | None = None) -> Feature:
-        return weighted(lagrange_weights(time, [observation.time for observation in past]), past)
+        feature = self._extrapolated(time, past)
+        if not self.checked or len(past) < self.order + 2:
+            return feature
+        agreement = self._agreement(past)
+        return tuple(
+            torch.where(agrees > 0, tensor, last)
+            for agrees, tensor, last in zip(agreement, feature, past[-1].feature, strict=True)
+        )
+
+    def _agreement(self, past: Sequence[Observation]) -> list[torch.Tensor]:
+        """For each stream, the inner product of the foretold change and the one seen: 0-d, float32."""
+        last, before = past[-1], past[:-1]
+        foretold = self._extrapolated(last.time, [one._replace(missed=()) for one in before])
+        found = []
+        for now, told, then in zip(last.feature, foretold, before[-1].feature, strict=True):
+            expected, seen = (told.float() - then.float()), (now.float() - then.float())
+            found.append((expected * seen).sum())
+        return found
+
+    def _extrapolated(self, time: float, past: Sequence[Observation]) -> Feature:
+        nodes = [observation.time for observation in past]
+        recent = nodes[-self.order - 1 :]
+        weights = lagrange_weights(time, recent)
+        missed = past[-1].missed
+        if not (self.repaid and missed and len(nodes) > 1 and time != nodes[-1]):
+            return weighted(weights, past[-len(weights) :])
+        owed = missed_weights(nodes, missed, self.order)
+        weights = [0.0] * (len(nodes) - len(weights)) + weights
+        return weighted([w + self.repaid * o for w, o in zip(weights, owed, strict=True)], past)
 
 
 @dataclass(frozen=True)
@@ -135,6 +185,25 @@ def lagrange_weights(time: float, nodes: Sequence[float]) -> list[float]:
                 weight *= (time - other) / (node - other)
         weights.append(weight)
     return weights
+
+
+def missed_weights(nodes: Sequence[float], missed: Sequence[float], order: int) -> list[float]:
+    """How much each node's value counts in what forecasts have missed; the weights sum to 0.
+
+    Args:
+        nodes: times of the observations, the newest last: it shows what the forecasts before it missed.
+        missed: the times of these forecasts.
+        order: degree of the polynomial that was extrapolated.
+
+    Returns:
+        The sum, over the forecasts, of the polynomial through the newest node as well minus the one without.
+    """
+    before = list(nodes[:-1][-order - 1 :])
+    owed = [0.0] * (len(before) + 1)
+    for time in missed:
+        known, used = lagrange_weights(time, [*before, nodes[-1]]), lagrange_weights(time, before)
+        owed = [o + k - u for o, k, u in zip(owed, known, [*used, 0.0], strict=True)]
+    return [0.0] * (len(nodes) - len(owed)) + owed
 
 
 def weighted_sum(weights: Sequence[float], tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Annotated
 
 from mmcache.errors import shown
+from mmcache.plans.branch import NONE, NOTHING, branch_number, branch_words
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
 from mmcache.plans.policy import Policy, StepMask
@@ -21,8 +22,9 @@ class Plan:
         policy: which steps are full.
         forecast: the feature of a cached step.
         branch: which skip connections stay on a cached step, counted from the outermost: 0 is the
-            cheapest. Or one branch per step, for a run of exactly so many steps; entries of full steps
-            are not used. A cached step at a deeper branch refreshes the features of shallower ones.
+            cheapest that runs layers; "none" runs none, and forecasts the denoiser's output. Or one branch
+            per step, for a run of exactly so many steps; entries of full steps are not used. A cached step
+            at a deeper branch refreshes the features of shallower ones; outputs are those of full steps.
         evidence: the measurement that this plan rests on.
         calibrated_for: what a calibrated plan was made for; None for a plan that goes with anything.
     """
@@ -30,8 +32,12 @@ class Plan:
     policy: Policy
     forecast: Forecast = field(default_factory=Hold)
     branch: Annotated[
-        int | Sequence[int],
-        Each(Whole(0, MOST_BRANCH, "0 is the outermost skip connection"), least=1, or_one=True),
+        int | str | Sequence[int | str],
+        Each(
+            Whole(0, MOST_BRANCH, '0 is the outermost skip connection, "none" runs no layer', or_word=NONE),
+            least=1,
+            or_one=True,
+        ),
     ] = 0
     evidence: Annotated[str, Text(MOST_WORDS)] = ""
     calibrated_for: CalibratedFor | None = None
@@ -51,17 +57,25 @@ class Plan:
 
     @property
     def branches(self) -> tuple[int, ...]:
-        """Every branch that the plan may use, each once."""
-        if isinstance(self.branch, tuple):
-            return tuple(sorted(set(self.branch)))
-        return (self.branch,)  # type: ignore[return-value]
+        """The number of every branch that the plan may use, each once; `NOTHING` for "none"."""
+        entries = self.branch if isinstance(self.branch, tuple) else (self.branch,)
+        return tuple(sorted(set(map(branch_number, entries))))
+
+    @property
+    def cut_branches(self) -> tuple[int, ...]:
+        """Those for which the model has to be cut."""
+        return tuple(branch for branch in self.branches if branch != NOTHING)
+
+    @property
+    def keeps_outputs(self) -> bool:
+        """Whether some cached steps keep nothing of the model."""
+        return NOTHING in self.branches
 
     def branch_at(self, step: int) -> int:
-        """The branch of a cached step; the last one beyond the end, where a run's length is not known."""
-        if isinstance(self.branch, tuple):
-            last: int = self.branch[min(step, len(self.branch) - 1)]
-            return last
-        return self.branch  # type: ignore[return-value]
+        """The number of a cached step's branch; beyond the end, where a run may go on, that of the last."""
+        if not isinstance(self.branch, tuple):
+            return branch_number(self.branch)
+        return branch_number(self.branch[min(step, len(self.branch) - 1)])
 
     @property
     def steps(self) -> int | None:
@@ -69,6 +83,11 @@ class Plan:
         if self.calibrated_for is not None:
             return self.calibrated_for.steps
         return len(self.branch) if isinstance(self.branch, tuple) else None
+
+    @property
+    def needs_total(self) -> bool:
+        """Whether it can be followed only where the number of steps is known."""
+        return self.policy.needs_total or isinstance(self.branch, tuple)
 
     def check_total(self, total: int | None) -> None:
         """Refuse a run whose number of steps does not fit the plan.
@@ -106,7 +125,7 @@ class Plan:
             full = {min(int(step * stretch + 0.5), total - 1) for step in policy.full}
             policy = replace(policy, full=sorted({0, *full}))
         if isinstance(forecast, Fitted):
-            forecast = Taylor(forecast.memory - 1) if forecast.memory > 1 else Hold()
+            forecast = extrapolation_for(forecast, self.keeps_outputs)
         if isinstance(branch, tuple):
             branch = [branch[min(int(step / stretch), len(branch) - 1)] for step in range(total)]
         source = f"stretched from {self.steps} to {total} steps, and not measured there"
@@ -128,5 +147,8 @@ def concise(setting: Policy | Forecast) -> str:
     return f"{type(setting).__name__}({', '.join(shown)})"
 
 
-def branch_words(branch: int | Sequence[int]) -> str:
-    return f"branch {branch}" if isinstance(branch, int) else f"a branch per step ({len(branch)})"
+def extrapolation_for(fitted: Fitted, outputs: bool) -> Forecast:
+    """What takes the place of fitted weights where they do not fit; of outputs it repays what was missed."""
+    if fitted.memory == 1:
+        return Hold()
+    return Taylor(1, repaid=0.5) if outputs else Taylor(fitted.memory - 1)

@@ -35,14 +35,34 @@ def load_plan(path: str | Path) -> Plan:
         PlanFileError: missing, empty, no regular file, too large, not plain YAML, an unknown key (with the
             nearest known one) or a wrong value.
     """
-    path = Path(path)
+    return plan_from_contents(read_contents(Path(path)), Path(path))
+
+
+def read_contents(path: Path) -> Any:
+    """The contents of a YAML file, whose mappings know their lines.
+
+    Raises:
+        PlanFileError: missing, empty, no regular file, too large or not plain YAML.
+    """
     try:
         data = read_plain(path)
         if data is None:
             raise ValueError(f"is empty; a plan file has the keys {', '.join(PLAN_KEYS)}")
-        return plan_from(data)
+        return data
     except FileNotFoundError:
         raise PlanFileError(about(path, "no such plan file")) from None
+    except (ValueError, TypeError) as error:
+        raise PlanFileError(about(path, str(error))) from None
+
+
+def plan_from_contents(data: Any, path: Path) -> Plan:
+    """A plan from what stands in a file.
+
+    Raises:
+        PlanFileError: an unknown key or a wrong value.
+    """
+    try:
+        return plan_from(data)
     except (ValueError, TypeError) as error:
         raise PlanFileError(about(path, str(error))) from None
 

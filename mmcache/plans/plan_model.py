@@ -61,7 +61,7 @@ _parts: dict[str, Any] = {
     "forecast": (_named(FORECASTS), Field(default_factory=_absent)),
     "branch": (
         _fields["branch"],
-        Field(0, description="The skip branch of cached steps, or one for each step."),
+        Field(0, description="The skip branch of cached steps, or one for each step; none runs no layer."),
     ),
     "evidence": (_fields["evidence"], Field("", description="The measurement that the plan rests on.")),
     "calibrated_for": _calibrated,

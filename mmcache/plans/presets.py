@@ -11,6 +11,7 @@ from pathlib import Path
 from mmcache.errors import PlanFileError, unknown_name
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import load_plan
+from mmcache.plans.plan_set import load_plan_of
 
 IMAGE = "image"  # whose presets serve where none were measured
 USUAL = "balanced"  # the preset that `accelerate(pipe)` takes
@@ -32,7 +33,7 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
     """A preset by its name, or a plan file by its path.
 
     Args:
-        name_or_path: "fast", or "my-plan.yaml".
+        name_or_path: "fast", or "my-plan.yaml", or of a file with plans of several costs "plans.yaml#3.5x".
         family: of the preset.
 
     Raises:
@@ -47,7 +48,7 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
         raise PlanFileError(
             unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
         )
-    return load_plan(path)
+    return load_plan_of(path)
 
 
 def _folder() -> Path:

@@ -57,15 +57,17 @@ class Whole(ForPydantic):
         least, most: the bounds, both allowed.
         meaning: of the least.
         or_none: whether None is allowed too.
+        or_word: a word that is allowed too.
     """
 
     least: int
     most: int = MOST_STEPS
     meaning: str = ""
     or_none: bool = False
+    or_word: str = ""
 
     def check(self, owner: str, name: str, value: Any) -> None:
-        if value is None and self.or_none:
+        if (value is None and self.or_none) or (self.or_word and value == self.or_word):
             return
         why = f" ({self.meaning})" if self.meaning else ""
         if isinstance(value, bool) or not isinstance(value, int) or value < self.least:
@@ -78,11 +80,15 @@ class Whole(ForPydantic):
 
     def core(self) -> CoreSchema:
         strict = core_schema.int_schema(strict=True, ge=self.least, le=self.most)
-        whole = core_schema.no_info_before_validator_function(from_integral, strict)
+        whole: CoreSchema = core_schema.no_info_before_validator_function(from_integral, strict)
+        if self.or_word:
+            whole = core_schema.union_schema([core_schema.literal_schema([self.or_word]), whole])
         return core_schema.nullable_schema(whole) if self.or_none else whole
 
     def for_editors(self) -> dict[str, Any]:
-        number = {"type": "integer", "minimum": self.least, "maximum": self.most}
+        number: dict[str, Any] = {"type": "integer", "minimum": self.least, "maximum": self.most}
+        if self.or_word:
+            number = {"anyOf": [number, {"const": self.or_word}]}
         return {"anyOf": [number, {"type": "null"}]} if self.or_none else number
 
 
@@ -109,6 +115,37 @@ class Real(ForPydantic):
         # NaN is neither above nor below anything: only what is put as "not at most" refuses it.
         above = {"exclusiveMinimum": self.above, "not": {"maximum": self.above}}
         return {"type": "number", **above, "maximum": self.most}
+
+
+@dataclass(frozen=True)
+class Share(ForPydantic):
+    """A number from 0 to 1."""
+
+    def check(self, owner: str, name: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ValueError(f"{owner}({name}={shown(value)}): {name} must be a share, from 0 to 1")
+
+    def core(self) -> CoreSchema:
+        return core_schema.float_schema(strict=True, ge=0, le=1, allow_inf_nan=False)
+
+    def for_editors(self) -> dict[str, Any]:
+        # NaN is neither above nor below anything: only what is put as "not above" refuses it.
+        return {"type": "number", "minimum": 0, "maximum": 1, "not": {"exclusiveMinimum": 1}}
+
+
+@dataclass(frozen=True)
+class Flag(ForPydantic):
+    """True or False."""
+
+    def check(self, owner: str, name: str, value: Any) -> None:
+        if not isinstance(value, bool):
+            raise ValueError(f"{owner}({name}={shown(value)}): {name} must be True or False")
+
+    def core(self) -> CoreSchema:
+        return core_schema.bool_schema(strict=True)
+
+    def for_editors(self) -> dict[str, Any]:
+        return {"type": "boolean"}
 
 
 @dataclass(frozen=True)

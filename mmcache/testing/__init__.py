@@ -4,6 +4,7 @@ from mmcache.testing import check_adapter
 check_adapter(make_pipe, sample)
 """
 
+from mmcache.testing.forecast_outputs import check_output_forecast
 from mmcache.testing.kept_features import check_kept_apart, check_one_feature
 from mmcache.testing.laws import (
     check_adapter,
@@ -28,6 +29,7 @@ __all__ = [
     "check_interval_one",
     "check_kept_apart",
     "check_one_feature",
+    "check_output_forecast",
     "check_refuse",
     "check_restore",
     "check_same_input",

@@ -5,18 +5,22 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from mmcache.api.accelerate import accelerate
-from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import Session
+from mmcache.architectures.adapter import Adapter
+from mmcache.engine.verification import tensors_in
 from mmcache.layouts.cut import full_view
+from mmcache.plans.branch import NOTHING
 from mmcache.plans.plan import Plan
 from mmcache.testing.probes import (
     bytes_held_at_calls,
     bytes_reachable,
     copied,
     denoiser_calls,
+    denoisers_of,
     failing_denoiser,
     feature_bytes,
     kinds_of_calls,
@@ -59,15 +63,15 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     """Law 7: a run holds one feature per lane and branch for each that its forecast needs, then nothing.
 
     What a session holds is found by following every reference from it, not by asking it; the report has
-    to say the same. What `Adaptive` compares with is held beside the features, and is not limited here.
+    to say the same. What `Adaptive` compares with is held beside the features, and is not limited here. What
+    tells a call from another is held beside them too: at most its arguments.
     """
-    sizes = {
-        name: max(
-            sum(feature_bytes(model, adapter.cut(model, branch), call) for branch in plan.branches)
-            for call in calls
+    sizes, beside = {}, {}
+    for name, model, adapter, kinds in kinds_of_calls(pipe, sample):
+        sizes[name] = max(
+            sum(kept_bytes(model, adapter, branch, one) for branch in plan.branches) for one in kinds
         )
-        for name, model, adapter, calls in kinds_of_calls(pipe, sample)
-    }
+        beside[name] = max(map(bytes_of, kinds))
     session = accelerate(pipe, plan)
     with bytes_held_at_calls(pipe, session) as held:
         sample(pipe)
@@ -79,7 +83,7 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
         seen = held[name][len(held[name]) - len(said) :]
         require(seen == said, f"law 7: {name}: holds {seen}, says {said}")
         lanes = 1 + max(call.lane for call in calls)
-        most = lanes * plan.forecast.memory * sizes[name]
+        most = lanes * (plan.forecast.memory * sizes[name] + beside[name])
         if not plan.policy.needs_change:
             require(
                 max(said, default=0) <= most,
@@ -95,6 +99,17 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
     require_nothing_held(session, "after restore in the middle of a run")
 
 
+def kept_bytes(model: nn.Module, adapter: Adapter, branch: int, call: dict[str, Any]) -> int:
+    """Bytes of what a branch keeps of one call: a feature, or where nothing runs the output."""
+    if branch == NOTHING:
+        return sum(tensor.nbytes for tensor in tensors_in(model(**copied(call))))
+    return feature_bytes(model, adapter.cut(model, branch), call)
+
+
+def bytes_of(call: dict[str, Any]) -> int:
+    return sum(leaf.nbytes for leaf in tree_leaves(call) if isinstance(leaf, torch.Tensor))
+
+
 def require_nothing_held(session: Session, when: str) -> None:
     left = bytes_reachable(session)
     require(left == 0, f"law 7: {left} bytes are still held {when}")
@@ -104,7 +119,7 @@ def require_nothing_held(session: Session, when: str) -> None:
 def stopped_behind(pipe: Any, at_call: int) -> Iterator[None]:
     """A run ends behind the `at_call`-th call of a denoiser, without its knowing: a callback raises, say."""
     handles = []
-    for part in find_denoisers(pipe).values():
+    for part in denoisers_of(pipe).values():
         calls: list[None] = []
 
         def stop(module: Any, args: Any, output: Any, calls: list[None] = calls) -> None:

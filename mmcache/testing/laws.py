@@ -15,8 +15,10 @@ from mmcache.api.session import Session
 from mmcache.engine.call_signature import first_tensor
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import cached_view, filled, full_view
+from mmcache.plans.branch import NONE
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
+from mmcache.testing.forecast_outputs import check_output_forecast
 from mmcache.testing.kept_features import check_kept_apart, check_one_feature
 from mmcache.testing.live_model_laws import check_shared, check_untouched
 from mmcache.testing.predicted_macs import dead_modules, macs_by_module, macs_of_call
@@ -25,6 +27,7 @@ from mmcache.testing.probes import (
     anatomy,
     copied,
     denoiser_calls,
+    denoisers_of,
     differences,
     failing_denoiser,
     must_equal,
@@ -36,7 +39,7 @@ Sample = Callable[[Any], Any]
 
 
 def check_adapter(make_pipe: MakePipe, sample: Sample, plan: Plan | None = None) -> None:
-    """All laws, at every branch that all denoisers of the pipeline have.
+    """All laws, at every branch that all denoisers of the pipeline have, and where nothing runs.
 
     Args:
         make_pipe: builds the pipeline; each one has the same weights.
@@ -52,7 +55,9 @@ def check_adapter(make_pipe: MakePipe, sample: Sample, plan: Plan | None = None)
     check_kept_apart(make_pipe(), sample)
     check_cheaper(make_pipe(), sample)
     check_interval_one(make_pipe, sample)
-    for branch in range(min(part.branches for part in find_denoisers(make_pipe()).values())):
+    check_output_forecast(make_pipe(), sample)
+    cuts = range(min(part.branches for part in find_denoisers(make_pipe()).values()))
+    for branch in (*cuts, NONE):
         at_branch = replace(plan, branch=branch)
         check_restore(make_pipe, sample, at_branch)
         check_fresh(make_pipe, sample, at_branch)
@@ -98,10 +103,10 @@ def check_restore(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
     sample(pipe)  # and what it makes anew at every call
     before = anatomy(pipe)
     made_anew = set(differences(once, before))
-    keys = {name: list(part.module.state_dict()) for name, part in find_denoisers(pipe).items()}
+    keys = {name: list(part.module.state_dict()) for name, part in denoisers_of(pipe).items()}
     session = accelerate(pipe, plan)
     sample(pipe)
-    for name, part in find_denoisers(pipe).items():
+    for name, part in denoisers_of(pipe).items():
         same_keys = list(part.module.state_dict()) == keys[name]
         require(same_keys, f"law 3: {name}: state_dict keys changed while accelerated")
     session.restore()

@@ -11,17 +11,17 @@ from typing import Any
 from torch import nn
 
 from mmcache.api.accelerate import accelerate
-from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
+from mmcache.api.resolved_pipeline import find_side_networks
 from mmcache.patching.scheduler_patch import is_scheduler
 from mmcache.plans.plan import Plan
-from mmcache.testing.probes import LawBroken, anatomy_of_module, must_equal, require
+from mmcache.testing.probes import LawBroken, anatomy_of_module, denoisers_of, must_equal, require
 
 SWITCH_INTERVAL = 1e-5  # seconds: threads take turns as often as they can
 
 
 def check_untouched(pipe: Any, sample: Callable[[Any], Any], plan: Plan) -> None:
     """Law 9: during a call, seen from inside it and from another thread, the tables are the plain ones."""
-    parts = {**find_denoisers(pipe), **find_side_networks(pipe)}
+    parts = {**denoisers_of(pipe), **find_side_networks(pipe)}
     models = {name: part.model for name, part in parts.items()}
     with watched(models) as (seen, look):
         plain = {name: tables(model) for name, model in models.items()}

@@ -15,7 +15,11 @@ from torch.utils._pytree import tree_leaves, tree_map
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import Session
 from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.component import Denoiser
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.conditioning import Borrowed
+from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import Cut, Slot, full_view
 from mmcache.macs.count import is_store
 from mmcache.patching.forward_patch import patch_forward
@@ -50,12 +54,20 @@ def copied(call: dict[str, Any]) -> dict[str, Any]:
     return again
 
 
+def denoisers_of(pipe: Any) -> dict[str, Denoiser]:
+    """The denoisers of a pipe; where no adapter describes one, what looks like a denoiser."""
+    try:
+        return find_denoisers(pipe)
+    except UnsupportedPipelineError:
+        return find_denoisers(pipe, undescribed=True)
+
+
 Calls = Iterator[tuple[str, nn.Module, Adapter, list[dict[str, Any]]]]
 
 
 def kinds_of_calls(pipe: Any, sample: Any) -> Calls:
     """Each denoiser of a pipeline, and its calls in a run (arguments by name), of each kind the first."""
-    for name, part in find_denoisers(pipe).items():
+    for name, part in denoisers_of(pipe).items():
         with recorded_calls(part.model) as calls:
             sample(pipe)
         require(bool(calls), f"{name}: the sampling run did not call it")
@@ -100,9 +112,9 @@ def recorded_calls(model: nn.Module) -> Iterator[list[dict[str, Any]]]:
 
 @contextmanager
 def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[None]:
-    """The denoisers raise in the middle of their `at_call`-th call (counted from 1)."""
+    """The denoisers raise in the middle of their `at_call`-th call (counted from 1), or the next to run."""
     handles = []
-    for part in find_denoisers(pipe).values():
+    for part in denoisers_of(pipe).values():
         done: list[nn.Module | None] = [None]  # by call, the layer that has finished last
 
         def begin(module: nn.Module, args: Any, done: Any = done) -> None:
@@ -111,10 +123,11 @@ def failing_denoiser(pipe: Any, at_call: int, error: BaseException) -> Iterator[
         def fail(module: nn.Module, args: Any, output: Any, done: Any = done) -> None:
             # In the layer that was the last of the call before (in a first call, the first one to finish), so
             # with everything in place.
-            if len(done) - 1 == at_call and done[-2] in (None, module):
+            if len(done) > at_call and done[-2] in (None, module):
                 raise error
             done[-1] = module
 
+        fail.computes_only = True  # type: ignore[attr-defined]  # its layers may be left out
         inside = [module for module in part.model.modules() if not list(module.children())]
         handles.append(part.model.register_forward_pre_hook(begin))
         handles += [module.register_forward_hook(fail) for module in inside]
@@ -168,7 +181,7 @@ def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[
     """How many bytes a session holds at the beginning of every call, by denoiser."""
     held: dict[str, list[int]] = {}
     handles = []
-    for name, part in find_denoisers(pipe).items():
+    for name, part in denoisers_of(pipe).items():
         seen = held.setdefault(name, [])
 
         others = [driver for other, driver in session.denoisers.items() if other != name]
@@ -192,7 +205,9 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
     Closures are followed.
     """
     # What a view has is the model's own, but for the slot, which its cut has too.
-    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, type, ModuleType)
+    # A borrowed tensor is an argument of the last call, and settings are the model's own: the caller's.
+    callers = Borrowed, ModelSettings
+    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, *callers, type, ModuleType)
     seen = {id(thing) for thing in but}
     tensors: dict[int, int] = {}
     waiting: list[Any] = [session]

@@ -1,6 +1,7 @@
 """From what a person types after `--model` to a pipeline on a device."""
 
 import os
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 
+WEIGHTS = ("*.safetensors", "*.bin")
+SHARD = re.compile(r"-\d{5}-of-\d{5}")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -16,7 +19,11 @@ class ModelNotFoundError(ValueError):
 
 
 def load_pipeline(
-    model: str | Path, device: str = "auto", dtype: str = "auto", revision: str | None = None
+    model: str | Path,
+    device: str = "auto",
+    dtype: str = "auto",
+    revision: str | None = None,
+    variant: str | None = None,
 ) -> DiffusionPipeline:
     """Load a pipeline.
 
@@ -25,6 +32,7 @@ def load_pipeline(
         device: of torch, such as "cuda:1"; "auto" takes the first of cuda, mps and cpu that is there.
         dtype: "float32", "float16", "bfloat16"; "auto" is float32 on a CPU and float16 elsewhere.
         revision: of a model on the hub: a commit, a tag or a branch. A commit is the same model for ever.
+        variant: of the weights, such as "fp16"; without it the only one that a folder has.
 
     Raises:
         ModelNotFoundError: no such folder, not a pipeline, or no such id (or no way to the hub).
@@ -32,7 +40,8 @@ def load_pipeline(
     """
     place = find_device(device)
     kind = find_dtype(dtype, place)
-    loaded = _load(DiffusionPipeline, model, "model_index.json", kind, "a diffusers pipeline", revision)
+    wanted = "a diffusers pipeline"
+    loaded = _load(DiffusionPipeline, model, "model_index.json", kind, wanted, revision, variant)
     return loaded.to(place)
 
 
@@ -57,7 +66,13 @@ def is_hub_id(model: str) -> bool:
 
 
 def _load(
-    cls: Any, model: str | Path, index: str, dtype: torch.dtype, wanted: str, revision: str | None = None
+    cls: Any,
+    model: str | Path,
+    index: str,
+    dtype: torch.dtype,
+    wanted: str,
+    revision: str | None = None,
+    variant: str | None = None,
 ) -> Any:
     """From a folder that has the file `index`, or from the hub; only safetensors, which run no code."""
     source = Path(model).expanduser()
@@ -75,12 +90,34 @@ def _load(
     else:
         source = str(model)  # type: ignore[assignment]
         failed = f"{model}: there is no such folder here, and the Hugging Face hub did not give it"
+    variants = variants_in(source) if isinstance(source, Path) else set()
+    variant = variant or (only(variants) if None not in variants else None)
+    if variant is None and variants and None not in variants:
+        raise ModelNotFoundError(
+            f"{model}: has its weights as variants only ({', '.join(sorted(map(str, variants)))}): choose "
+            f"one, variant={sorted(map(str, variants))[0]!r} (--variant on the command line)"
+        )
     try:
         # Without `use_safetensors`, a file of pickle would be run where there is no other.
         options = {} if revision is None else {"revision": revision}
-        return cls.from_pretrained(source, torch_dtype=dtype, use_safetensors=True, **options)
+        return cls.from_pretrained(
+            source, torch_dtype=dtype, use_safetensors=True, variant=variant, **options
+        )
     except Exception as error:  # what three libraries raise for broken folders and a missing network
         raise ModelNotFoundError(f"{failed}: {beginning(error)}") from error
+
+
+def variants_in(folder: Path) -> set[str | None]:
+    """The variants of the weights in a folder, such as fp16; None among them for weights without one."""
+    names = (file.name for pattern in WEIGHTS for file in folder.rglob(pattern))
+    return {
+        None if len(parts) < 3 else parts[-2] for name in names if (parts := SHARD.sub("", name).split("."))
+    }
+
+
+def only(variants: set[str | None]) -> str | None:
+    """The variant, where there is one alone."""
+    return next(iter(variants)) if len(variants) == 1 else None
 
 
 def beginning(error: BaseException) -> str:

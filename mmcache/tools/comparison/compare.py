@@ -49,7 +49,7 @@ def compare(
     plan: Plan | str | Path | None = None,
     *,
     interval: int | None = None,
-    branch: int | None = None,
+    branch: int | str | None = None,
     steps: int = 50,
     seed: int = 0,
     guidance_scale: float | None = None,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple
 
 from mmcache.api.accelerate import accelerate
-from mmcache.plans.plan import Plan, branch_words
+from mmcache.plans.branch import branch_words
+from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Policy
 from mmcache.tools.running.macs_counter import counted_denoisers
 from mmcache.tools.sweeping.last_output import repeating_last_output
@@ -112,7 +113,7 @@ class Cached(Configuration):
     @property
     def label(self) -> str:
         branch = branch_words(self.plan.branch)
-        if not isinstance(self.plan.branch, int):
+        if isinstance(self.plan.branch, tuple):
             branch += f" {mark(str(self.plan.branch))}"
         return f"{short(self.plan.policy)}, {short(self.plan.forecast)}, {branch}"
 

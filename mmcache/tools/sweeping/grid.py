@@ -31,7 +31,7 @@ def policy_of(kind: type[Policy], interval: int, steps: int) -> Policy:
 def grid(
     steps: int,
     intervals: Sequence[int] = INTERVALS,
-    branches: Sequence[int] = BRANCHES,
+    branches: Sequence[int | str] = BRANCHES,
     forecasts: Sequence[Forecast] = FORECASTS,
     policies: Sequence[type[Policy]] = POLICIES,
     plans: Iterable[Plan] = (),

@@ -47,7 +47,7 @@ def sweep(
     seed: int = 0,
     steps: int = 50,
     intervals: Sequence[int] = INTERVALS,
-    branches: Sequence[int] = BRANCHES,
+    branches: Sequence[int | str] = BRANCHES,
     forecasts: Sequence[Forecast] = FORECASTS,
     policies: Sequence[type[Policy]] = POLICIES,
     plans: Iterable[Plan] = (),

@@ -190,6 +190,7 @@ def load_for(
     *,
     spare: bool = False,
     revision: str | None = None,
+    variant: str | None = None,
 ) -> Any:
     """Load a pipeline for a task.
 
@@ -197,7 +198,7 @@ def load_for(
         task: of the pipeline.
         model: a folder or an id on the Hugging Face hub.
         part: a ControlNet or motion adapter to add to it, likewise.
-        device, dtype: as `load_pipeline` takes them.
+        device, dtype, variant: as `load_pipeline` takes them.
         spare: the part is only for a pipeline that has none of its own.
         revision: of the model on the hub.
 
@@ -206,7 +207,8 @@ def load_for(
         UnsupportedPipelineError: the pipeline does something else.
         ValueError: a device that is not there, an unknown dtype.
     """
-    return fit_to_task(task, load_pipeline(model, device, dtype, revision), model, part, spare=spare)
+    pipe = load_pipeline(model, device, dtype, revision, variant)
+    return fit_to_task(task, pipe, model, part, spare=spare)
 
 
 def fit_to_task(task: Task, pipe: Any, model: str, part: str | None, *, spare: bool = False) -> Any:

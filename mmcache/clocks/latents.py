@@ -1,0 +1,134 @@
+"""How one latent goes on from another: what tells a sampling run, and one of its lanes, from anything else.
+
+From one step to the next a sampler moves a latent a little. Another image, another window or fresh noise
+points somewhere else altogether: the cosine between two latents tells, however they are scaled.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+ALIKE = 0.9  # the cosine of a latent and the one that it continues, at least
+MADE_OF = (
+    0.05  # what is left of a latent beside a sampler's step, at most; rounding of half precision included
+)
+LEAST_SLICE = 128  # numbers in a slice that is known to stand still; fewer may do so by chance
+CHANCE = 0.25  # of the other numbers, this share may be equal in half precision
+
+Latent = Sequence[torch.Tensor]
+"""A latent, or a list of one for each image."""
+
+
+def cosine(now: Latent, then: Latent) -> torch.Tensor | None:
+    """The cosine between two latents, 0-d; None where they have other shapes.
+
+    Guidance that begins or ends changes the number of rows: then those that both have are compared.
+    """
+    if len(now) != len(then) or any(
+        one.shape[1:] != other.shape[1:] for one, other in zip(now, then, strict=False)
+    ):
+        return None
+    one, other = (torch.cat([part.flatten() for part in latent]).float() for latent in common_rows(now, then))
+    lengths = one.norm() * other.norm()
+    return torch.where(lengths > 0, (one * other).sum() / lengths, (one.norm() == other.norm()).float())
+
+
+def common_rows(now: Latent, then: Latent) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    rows = [min(len(one), len(other)) if one.dim() else 1 for one, other in zip(now, then, strict=False)]
+    cut = [
+        (one[:n], other[:n]) if one.dim() else (one, other)
+        for one, other, n in zip(now, then, rows, strict=False)
+    ]
+    return [one for one, _ in cut], [other.to(one.device) for one, other in cut]
+
+
+def most_alike(now: Latent, others: Sequence[Latent | None]) -> tuple[int, float]:
+    """Which of some latents this one continues best, and their cosine; the first of several that are as good.
+
+    On a GPU it waits for the device, once.
+    """
+    found = [None if other is None else cosine(now, other) for other in others]
+    known = [value for value in found if value is not None]
+    if not known:
+        return 0, -1.0
+    values = iter(torch.stack(known).tolist())
+    cosines = [-1.0 if value is None else next(values) for value in found]
+    best = max(cosines)
+    return next(number for number, value in enumerate(cosines) if value >= best - 1e-6), best
+
+
+def is_step_from(now: torch.Tensor, then: torch.Tensor, returned: Sequence[torch.Tensor]) -> bool:
+    """Whether a latent is a sampler's step from an earlier one: made of it and of what the denoiser returned.
+
+    So it is for every sampler that adds no noise, at its first step: x' = a x + b e. Fresh noise is made of
+    neither. The first image of a batch is looked at.
+    """
+    row = now[0].flatten().double()
+    parts = [then[0].flatten().double()]
+    for output in returned:
+        for one in output[:8]:
+            same = one if one.shape == now[0].shape else one[: len(now[0])]
+            if same.shape == now[0].shape:
+                parts.append(same.flatten().double().to(row.device))
+    if len(parts) < 2:
+        return False
+    basis = torch.stack(parts)
+    basis = basis / basis.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    weights = torch.linalg.pinv(basis @ basis.T, hermitian=True) @ (basis @ row)
+    left = (row - weights @ basis).norm() / row.norm().clamp_min(1e-30)
+    moved = (row - (basis[0] @ row) * basis[0]).norm() > 1e-5 * row.norm()
+    return bool(moved & (left < MADE_OF))
+
+
+class StillPart:
+    """The part of a denoiser's input that stands still: a mask, an image to be edited, a first frame.
+
+    Pipelines put it beside the latent, as further channels, tokens or frames. It is conditioning, and it
+    shows by not changing at all from one step to the next.
+
+    Args:
+        dim: along which it lies beside what moves.
+        places: the places along it.
+        tensor: an input of the denoiser.
+    """
+
+    def __init__(self, dim: int, places: torch.Tensor, tensor: torch.Tensor) -> None:
+        self.dim = dim
+        self.places = places
+        self.values = self._part_of(tensor).clone()
+
+    def _part_of(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.detach().index_select(self.dim, self.places)
+
+    def is_in(self, tensor: torch.Tensor) -> bool:
+        """Whether this part of another input is the same. On a GPU it waits for the device."""
+        return torch.equal(self._part_of(tensor), self.values)
+
+
+def find_still_part(now: torch.Tensor, then: torch.Tensor) -> tuple[bool, StillPart | None]:
+    """Compare the inputs of two steps; on a GPU it waits for the device.
+
+    Returns:
+        Whether anything can be said: not where nearly nothing has moved. Then the part that stands still;
+        None if there is none.
+    """
+    if now.shape != then.shape or now.device != then.device:
+        return True, None
+    equal = now == then
+    dims = [dim for dim in range(1, now.dim()) if now.numel() >= LEAST_SLICE * now.shape[dim] > LEAST_SLICE]
+    still = [equal.movedim(dim, 0).flatten(1).all(1) for dim in dims]
+    counts = [mask.sum() * (now.numel() // now.shape[dim]) for dim, mask in zip(dims, still, strict=False)]
+    equals, *sizes = torch.stack([equal.sum(), *counts]).tolist()
+    most = max(sizes, default=0)
+    moving = now.numel() - most
+    if equals - most > CHANCE * moving or moving == 0:
+        return False, None
+    if most == 0:
+        return True, None
+    which = sizes.index(most)
+    return True, StillPart(dims[which], still[which].nonzero().flatten(), now)
+
+
+def tensors_of(part: "StillPart | None") -> Iterator[torch.Tensor]:
+    if part is not None:
+        yield part.values

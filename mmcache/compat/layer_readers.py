@@ -1,0 +1,65 @@
+"""Layers that somebody looks into at every step, by hooks or forwards that collect or edit features.
+
+On a cached step the deep layers do not run, and neither do their hooks: features and steps would no longer
+belong
+together. What torch, diffusers, accelerate and peft put on layers only computes. A hook that only computes
+can say so: `hook.computes_only = True`.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Set
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+COMPUTE_ONLY = ("torch.", "accelerate.", "diffusers.", "peft.", "mmcache.", "transformers.")
+TABLES = ("_forward_hooks", "_forward_pre_hooks")
+
+
+def hooks_so_far() -> int:
+    """A number that grows whenever anybody registers a hook on any module."""
+    return int(RemovableHandle.next_id)
+
+
+def read_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """The layers that somebody looks into, and with what."""
+    return [
+        (module, name) for module in model.modules() if module is not model for name in readers_of(module)
+    ]
+
+
+def readers_of(module: nn.Module) -> Iterator[str]:
+    for table in TABLES:
+        for hook in getattr(module, table).values():
+            if may_read(hook):
+                yield f"hook {name_of(hook)}"
+    forward = vars(module).get("forward")
+    if forward is not None and may_read(forward):
+        yield f"forward {name_of(forward)}"
+
+
+def may_read(function: Any) -> bool:
+    """Whether a hook or a forward is somebody's own."""
+    if getattr(function, "computes_only", False):
+        return False
+    if isinstance(function, functools.partial):
+        return may_read(function.func)
+    module = getattr(function, "__module__", None) or type(function).__module__
+    return not f"{module}.".startswith(COMPUTE_ONLY)
+
+
+def name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__qualname__", type(function).__name__)).rpartition("<locals>.")[2]
+
+
+def readers(found: Iterable[tuple[nn.Module, str]], kept: Iterable[Set[nn.Module]]) -> tuple[str, ...]:
+    """What looks into layers that a cached step leaves out.
+
+    Args:
+        found: as `read_layers` returns it.
+        kept: the modules that a cached step runs, for each branch.
+    """
+    return tuple(sorted({name for alive in kept for module, name in found if module not in alive}))

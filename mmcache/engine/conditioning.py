@@ -1,0 +1,227 @@
+"""What a call is conditioned on, and whether it still is what it was at the calls before.
+
+A feature belongs to the conditioning that it was computed with: prompts, image embeddings, masks, scales.
+Each distinct conditioning of a run has a number. A call's is found by identity first: the same tensors, which
+nobody
+has written to since. Only tensors that are made anew are compared by value, which on a GPU waits for the
+device.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+from mmcache.engine.lazy_tensor import LazyTensor
+
+Leaves = list[Any]
+
+
+def conditioning_of(arguments: Mapping[str, Any], but: Collection[str]) -> Leaves:
+    """The tensors, numbers and words that a call is given, in order, but for the arguments of some names."""
+    leaves: Leaves = []
+    for name, value in arguments.items():
+        if name not in but:
+            gather(value, leaves)
+    return leaves
+
+
+def gather(value: Any, leaves: Leaves) -> None:
+    if isinstance(value, dict):
+        for entry in value.values():
+            gather(entry, leaves)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            gather(entry, leaves)
+    elif (
+        (isinstance(value, torch.Tensor) and not isinstance(value, LazyTensor))
+        or value is None
+        or isinstance(value, bool | int | float | str)
+    ):
+        leaves.append(value)
+
+
+class Borrowed:
+    """A tensor that belongs to the caller: referred to, so that its place is not another's meanwhile."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+
+class Held:
+    """A tensor that nobody but this holds: the caller makes it anew at every call."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+
+class Seen:
+    """A tensor as it was when it was last seen.
+
+    Attributes:
+        version: how often it had been written; None for one of `torch.inference_mode`, where nobody counts.
+        copy: its values, of one that is written in place: only they tell whether it changes.
+        rebuilt: the caller makes it anew at every call, so that nobody but this holds it.
+    """
+
+    __slots__ = ("_then", "copy", "rebuilt", "version")
+
+    def __init__(self, tensor: torch.Tensor, written: bool) -> None:
+        self.rebuilt = False
+        self.see(tensor)
+        self.copy = tensor.detach().clone() if written or counts_nothing(tensor) else None
+
+    def is_of(self, tensor: torch.Tensor) -> bool:
+        return self._then.tensor is tensor
+
+    def see(self, tensor: torch.Tensor) -> None:
+        self._then = Held(tensor) if self.rebuilt else Borrowed(tensor)
+        self.version = version_of(tensor)
+
+    def see_equal(self, tensor: torch.Tensor) -> None:
+        """The tensor has other places, or was written, but its values are those of before."""
+        self.rebuilt |= self._then.tensor is not tensor
+        self.see(tensor)
+
+    def is_same(self, now: torch.Tensor) -> bool:
+        """Whether these are the same numbers, as far as their place in memory tells."""
+        if self.version is None and self.copy is not None:
+            return False
+        then = self._then.tensor
+        if then is now:
+            return version_of(now) == self.version
+        return (
+            then.shape == now.shape
+            and then.dtype == now.dtype
+            and then.device == now.device
+            and then.stride() == now.stride()
+            and then.data_ptr() == now.data_ptr()
+            and version_of(now) == self.version == version_of(then)
+        )
+
+    def values(self) -> torch.Tensor | None:
+        """The numbers as they were; None if they were written over."""
+        if self.copy is not None:
+            return self.copy
+        then = self._then.tensor
+        return then if version_of(then) == self.version else None
+
+    def tensors(self) -> Iterator[torch.Tensor]:
+        """What is held of it that the caller does not hold."""
+        if self.copy is not None:
+            yield self.copy
+        elif self.rebuilt:
+            yield self._then.tensor
+
+
+def version_of(tensor: torch.Tensor) -> int | None:
+    return None if tensor.is_inference() else tensor._version
+
+
+def counts_nothing(tensor: torch.Tensor) -> bool:
+    """Whether only values show that a tensor was written, and to look at them waits for no device."""
+    return tensor.is_inference() and tensor.device.type == "cpu"
+
+
+class Conditioning:
+    """One conditioning, as it was when it was last seen.
+
+    Args:
+        leaves: what a call is conditioned on.
+        others: those known before; a tensor of theirs that has other values now is written in place.
+    """
+
+    def __init__(self, leaves: Leaves, others: "Iterable[Conditioning]" = ()) -> None:
+        seen = [leaf for other in others for leaf in other.leaves if isinstance(leaf, Seen)]
+        self.leaves: Leaves = [
+            Seen(leaf, any(then.is_of(leaf) and not then.is_same(leaf) for then in seen))
+            if isinstance(leaf, torch.Tensor)
+            else leaf
+            for leaf in leaves
+        ]
+
+    def is_same(self, leaves: Leaves) -> bool:
+        """Whether a call has the same conditioning, without a look at the values of tensors."""
+        return len(leaves) == len(self.leaves) and all(map(is_same, self.leaves, leaves))
+
+    def is_equal(self, leaves: Leaves) -> bool:
+        """Whether it has, by the values of those tensors that are not the same."""
+        if len(leaves) != len(self.leaves):
+            return False
+        pairs: list[tuple[torch.Tensor, torch.Tensor]] = []
+        others: list[tuple[Seen, torch.Tensor]] = []
+        for then, now in zip(self.leaves, leaves, strict=True):
+            if is_same(then, now):
+                continue
+            values = then.values() if isinstance(then, Seen) and isinstance(now, torch.Tensor) else None
+            if values is None or values.shape != now.shape or values.device != now.device:
+                return False
+            pairs.append((values, now))
+            others.append((then, now))
+        if not all_equal(pairs):
+            return False
+        for then, now in others:
+            then.see_equal(now)
+        return True
+
+    def tensors(self) -> Iterator[torch.Tensor]:
+        for leaf in self.leaves:
+            if isinstance(leaf, Seen):
+                yield from leaf.tensors()
+
+
+def is_same(then: Any, now: Any) -> bool:
+    if isinstance(then, Seen):
+        return isinstance(now, torch.Tensor) and then.is_same(now)
+    return not isinstance(now, torch.Tensor) and bool(then == now)
+
+
+def all_equal(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> bool:
+    """Whether all pairs have equal values; a device is waited for once, not once for each pair."""
+    if len(pairs) < 2 or not any(one.is_cuda for one, _ in pairs):
+        return all(torch.equal(one, other) for one, other in pairs)
+    device = pairs[0][0].device
+    return not torch.stack([(one != other).any().to(device) for one, other in pairs]).any().item()
+
+
+class Conditionings:
+    """The conditionings of one run, each with a number.
+
+    Those are known that calls of this step and of the one before had.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Conditioning] = {}
+        self._now: dict[int, Conditioning] = {}
+        self._next = 0
+
+    def begin_step(self) -> None:
+        """Hold nothing more of what only calls of earlier steps had."""
+        self._before, self._now = self._now, {}
+
+    def number_of(self, leaves: Leaves) -> int:
+        """The number of a call's conditioning: that of an earlier one that it equals, or a new one."""
+        number = self._find(leaves)
+        if number is None:
+            number, self._next = self._next, self._next + 1
+            known = (*self._before.values(), *self._now.values())
+            self._now[number] = Conditioning(leaves, known)
+        elif number not in self._now:
+            self._now[number] = self._before[number]
+        return number
+
+    def _find(self, leaves: Leaves) -> int | None:
+        known = {**self._before, **self._now}
+        same = (number for number, one in known.items() if one.is_same(leaves))
+        number = next(same, None)
+        if number is None:
+            number = next((number for number, one in known.items() if one.is_equal(leaves)), None)
+        return number
+
+    def tensors(self) -> Iterator[torch.Tensor]:
+        for known in {**self._before, **self._now}.values():
+            yield from known.tensors()

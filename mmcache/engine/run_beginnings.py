@@ -1,0 +1,71 @@
+"""How a run begins: what is looked at once, before anything is cached in it."""
+
+from torch import nn
+
+from mmcache.architectures.adapter import Adapter
+from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
+from mmcache.compat.layer_readers import hooks_so_far, read_layers, readers
+from mmcache.compat.model_settings import ModelSettings
+from mmcache.compat.other_caches import helped_by_deepcache, other_cache
+from mmcache.engine.few_steps import Once
+from mmcache.engine.run import Run
+from mmcache.engine.run_views import RunViews
+from mmcache.errors import UnsupportedPipelineError
+from mmcache.plans.plan import Plan
+
+
+class RunBeginnings:
+    """Begins the runs of one denoiser.
+
+    Args:
+        model: the denoiser.
+        adapter: describes it.
+        plan: what is done.
+    """
+
+    def __init__(self, model: nn.Module, adapter: Adapter, plan: Plan) -> None:
+        self._model = model
+        self._adapter = adapter
+        self._plan = plan
+        self._warning = Once()
+
+    def begin(self, number: int, views: RunViews) -> Run:
+        """A new run.
+
+        Args:
+            number: the clock's.
+            views: those of the run before, for a run in which nothing is done.
+
+        Raises:
+            UnsupportedPipelineError: another cache was enabled since.
+        """
+        aside = other_cache(self._model)
+        if aside and not helped_by_deepcache(
+            self._model
+        ):  # which stands above: it calls the model as it likes
+            raise UnsupportedPipelineError(aside)
+        settings = ModelSettings(self._model)
+        if not aside:
+            try:
+                run = Run(number, RunViews(self._model, self._adapter, self._plan.cut_branches), settings)
+                self.look_for_readers(run)
+                return run
+            except UnsupportedPipelineError as error:  # somebody has replaced a forward since
+                aside = str(error)
+        run = Run(number, views, settings)
+        run.aside = aside
+        self._warning.warn(aside)
+        return run
+
+    def look_for_readers(self, run: Run) -> None:
+        """Look for what may see layers that a cached step leaves out: attention processors, hooks."""
+        run.hooks, run.readers = hooks_so_far(), ()
+        processors, layers = modules_that_are_read(self._model), read_layers(self._model)
+        if not processors and not layers:
+            return
+        kept = [set(run.views.cached(branch).view.remaining()) for branch in run.views.cuts]
+        kept += [set()] if self._plan.keeps_outputs else []
+        maps = attention_readers(processors, kept)
+        run.readers = (*(f"attention processor {name}" for name in maps), *readers(layers, kept))
+        if run.readers:
+            self._warning.warn(f"deep layers may be read by {', '.join(run.readers)}"[:280])

@@ -1,0 +1,165 @@
+"""`mmcache.calibrate(pipe, prompts)`: plans of several costs from one recording, without a search."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from mmcache.plans.branch import NONE
+from mmcache.plans.calibrated_for import CalibratedFor, fingerprint
+from mmcache.plans.forecast import Taylor
+from mmcache.plans.plan import Plan
+from mmcache.plans.plan_file import plan_as_dict
+from mmcache.plans.plan_set import cost_name, save_plans
+from mmcache.plans.policy import StepMask, Uniform
+from mmcache.tools.calibrating.planning import best_plan, costs_of
+from mmcache.tools.calibrating.run_model import RunModel, run_model
+from mmcache.tools.calibrating.sampler_recording import recorded
+from mmcache.tools.quality.confidence import Mean
+from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
+from mmcache.tools.running.requests import image_requests
+from mmcache.tools.tuning.runs import Trials
+from mmcache.tools.tuning.tune import mean, only_denoiser
+
+COSTS = (2.0, 2.5, 3.5, 5.0, 7.0, 8.0)
+FEWEST = 2  # prompts
+FEWEST_STEPS = 8
+PROBED = 3  # every so many steps are full in the run below
+PROBE = Plan(Uniform(PROBED), Taylor(1), NONE)  # the cached run that shows how full steps answer errors
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The result of calibration.
+
+    Attributes:
+        plans: by their cost, such as "3.5x".
+        speedup: how many times fewer denoiser calls run, by cost.
+        predicted: how far below 1 the mean square error of the latents is, in dB, by cost.
+        measured: PSNR to the full run in dB on prompts that nothing was fitted to, by cost; empty without.
+        runs: of the pipeline in full, all together: what cached runs took counts by its share.
+    """
+
+    plans: Mapping[str, Plan]
+    speedup: Mapping[str, float]
+    predicted: Mapping[str, float]
+    measured: Mapping[str, Mean]
+    runs: float
+
+    def as_json(self) -> str:
+        found = {
+            name: {
+                "plan": plan_as_dict(plan),
+                "speedup": self.speedup[name],
+                "predicted_latent_db": self.predicted[name],
+                "psnr_db": self.measured[name]._asdict() if name in self.measured else None,
+            }
+            for name, plan in self.plans.items()
+        }
+        return json.dumps({"costs": found, "runs": self.runs}, indent=2)
+
+    def save(self, path: str | Path) -> None:
+        """Write one file with all plans, for `accelerate(pipe, "FILE#3.5x")`."""
+        save_plans(self.plans, path)
+
+
+def calibrate(
+    pipe: Any,
+    prompts: Sequence[str],
+    *,
+    costs: Sequence[float] = COSTS,
+    held_out: Sequence[str] = (),
+    steps: int = 50,
+    batch: int = 4,
+    seed: int = 0,
+    guidance_scale: float | None = None,
+    **call: Any,
+) -> Calibrated:
+    """Plan all costs from one full run of some prompts and one cached run of them.
+
+    The plans run nothing on a cached step, so a plan of cost 5 has a fifth of its steps full. Which ones, and
+    how outputs are forecast between them, comes from the recording (`calibrating.planning`). The pipe is
+    afterwards what it was.
+
+    Args:
+        pipe: a diffusers pipeline with one denoiser and one sampler.
+        prompts: to calibrate with; 8 that are like those of later use.
+        costs: how many times fewer multiply-adds the denoiser is to take.
+        held_out: prompts on which the plans are measured, each in full once and once by each plan.
+        steps: sampling steps (`num_inference_steps`). The plans are for this number only.
+        batch: prompts in one call.
+        seed: of the first prompt's noise; each has its own.
+        guidance_scale: None for the pipeline's own default. Plans for weak guidance may fail under a strong
+            one.
+        **call: more arguments of the pipeline.
+
+    Raises:
+        UnsupportedPipelineError: no denoiser that mmcache knows, or several.
+        ValueError: too few prompts or steps, a cost that no plan has, a sampler that does not show its steps.
+    """
+    check_counts(steps, seed)
+    check_prompt([*prompts, *held_out])
+    check_size(prompts, steps)
+    counts = costs_of(costs, steps)
+    _, denoiser = only_denoiser(pipe)
+    settings = settings_of(pipe, prompts[0], guidance_scale, call) | {"num_inference_steps": steps}
+    del settings["prompt"]
+    model = record(Trials(pipe, image_requests(prompts, 1, seed), settings, batch))
+    circumstances = CalibratedFor(
+        denoiser=type(denoiser).__name__,
+        scheduler=type(pipe.scheduler).__name__,
+        steps=model.steps,
+        config=fingerprint(denoiser),
+        made=date.today().isoformat(),
+    )
+    test = Trials(pipe, image_requests(held_out, 1, seed + len(prompts)), settings, batch)
+    plans, predicted, measured = {}, {}, {}
+    for cost, count in counts:
+        found = best_plan(model, count)
+        plan = Plan(StepMask(found.full), found.forecast, NONE)
+        evidence = f"mmcache.calibrate, {len(prompts)} prompts; predicted {found.decibels:.1f} dB in latents"
+        if held_out:
+            measured[cost_name(cost)] = psnr = mean(test, plan)
+            evidence += f"; PSNR to the full run {psnr.value:.1f} dB on {len(held_out)} other prompts"
+        plans[cost_name(cost)] = replace(plan, evidence=evidence, calibrated_for=circumstances)
+        predicted[cost_name(cost)] = round(found.decibels, 1)
+    speedup = {cost_name(cost): model.steps / count for cost, count in counts}
+    runs = len(prompts) * (1 + 1 / PROBED)
+    measuring = len(held_out) * (1 + sum(1 / ratio for ratio in speedup.values()))
+    return Calibrated(plans, speedup, predicted, measured, round(runs + measuring, 1))
+
+
+def check_size(prompts: Sequence[str], steps: int) -> None:
+    """Refuse what is too little to learn from.
+
+    Raises:
+        ValueError: with what is wanted.
+    """
+    if len(prompts) < FEWEST or steps < FEWEST_STEPS:
+        raise ValueError(
+            f"{len(prompts)} prompts, {steps} steps: calibration wants at least {FEWEST} prompts, better 8, "
+            f"and {FEWEST_STEPS} steps"
+        )
+
+
+def record(trials: Trials) -> RunModel:
+    """Run the prompts in full, and once cached; what there is to predict from.
+
+    Raises:
+        ValueError: the sampler was not given every step's output.
+    """
+    with recorded(trials.pipe.scheduler) as full:
+        _ = trials.full
+    with recorded(trials.pipe.scheduler) as cached:
+        _, report = trials.by_plan_with_report(PROBE)
+    steps = report.denoisers[0].steps
+    own = sorted({one.step for one in steps if one.branch is None})
+    if len(full.times) != 1 + max(one.step for one in steps) or len(full.outputs) != len(cached.outputs):
+        raise ValueError(
+            f"{type(trials.pipe).__name__} does not give its sampler the denoiser's output at every step, so "
+            f"nothing can be recorded: use mmcache.tune"
+        )
+    behind = [step for step in own if step > 0]
+    return run_model(full, cached, behind)

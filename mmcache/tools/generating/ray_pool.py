@@ -1,0 +1,195 @@
+"""Workers as actors of Ray Core, on any number of machines."""
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from mmcache.errors import MissingExtraError
+from mmcache.tools.generating.outcomes import Batch, Died, Event, Finished, Generate, Job, Outcome, Ready
+
+AT_ONCE = 64  # results that are looked at in one go
+AUTO, LOCAL = "auto", "local"
+
+
+def require_ray() -> Any:
+    """The package.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError(
+            "Ray spreads work over machines and is not installed: pip install 'mmcache[ray]'. On one machine "
+            "--workers N needs nothing extra; with a launcher of your own, --shard I/N"
+        ) from None
+    return ray
+
+
+class Cluster(NamedTuple):
+    """A cluster that was joined: how many workers, and whether it was joined for them alone."""
+
+    workers: int
+    own: bool
+
+
+def connect(address: str, workers: int | None, resource: str | None, threads: int) -> Cluster:
+    """Join a cluster.
+
+    Args:
+        address: "auto" for the cluster of this machine, or else a new one; "local" for a new one.
+        workers: None for as many as there is room for.
+        resource, threads: what each takes.
+
+    Raises:
+        ValueError: no cluster at this address, or nothing of the resource in it.
+    """
+    ray = require_ray()
+    own = not ray.is_initialized()
+    if own:
+        try:
+            ray.init(address=None if address == AUTO else address, log_to_driver=False, logging_level="error")
+        except ConnectionError as error:
+            raise ValueError(f"no Ray cluster at {address!r}: {' '.join(str(error).split())[:160]}") from None
+    if workers is not None:
+        return Cluster(workers, own)
+    room = ray.cluster_resources()
+    kind = resource or ("GPU" if room.get("GPU") else "CPU")
+    count = int(room.get(kind, 0) // (threads if kind == "CPU" else 1))
+    if count < 1:
+        has = ", ".join(f"{name}: {amount:g}" for name, amount in sorted(room.items()) if ":" not in name)
+        raise ValueError(
+            f"the Ray cluster has nothing of {kind!r} (it has {has}); give the number of workers"
+        )
+    return Cluster(count, own)
+
+
+class Actor:
+    """A worker in a process of Ray. Its methods run one after another, in the order of their calls."""
+
+    def __init__(self, pickled: bytes, threads: int) -> None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        self._pickled = pickled
+        self._generate: Generate | None = None
+
+    def open(self) -> int:
+        """Load; returns the number of the process."""
+        self._generate = pickle.loads(self._pickled).open()
+        return os.getpid()
+
+    def run(self, batches: Sequence[Batch]) -> list[Outcome]:
+        """Generate batches."""
+        assert self._generate is not None
+        return [outcome for batch in batches for outcome in self._generate(batch)]
+
+
+class RayPool:
+    """A worker in each slot is an actor; a new one takes the place of one that died, wherever there is room.
+
+    Args:
+        job: what workers do; modules that it names must be installed on every machine.
+        resource: that each actor takes one of; None for a GPU where the cluster has any, else CPUs.
+        threads: of the CPU per worker.
+        own: whether to leave the cluster at the end.
+    """
+
+    def __init__(self, job: Job, resource: str | None, threads: int, *, own: bool) -> None:
+        self._ray = ray = require_ray()
+        from ray import cloudpickle
+
+        self._job = cloudpickle.dumps(job)
+        self._threads = threads
+        self._own = own
+        needs: dict[str, Any] = {"num_cpus": threads}
+        if resource is not None:
+            needs["resources"] = {resource: 1}
+        elif ray.cluster_resources().get("GPU"):
+            needs["num_gpus"] = 1
+        self._cls = ray.remote(Actor).options(max_restarts=0, max_task_retries=0, **needs)
+        self._actors: dict[int, Any] = {}
+        self._pending: dict[Any, tuple[int, Callable[[int, Any], Event]]] = {}
+
+    def start(self, slot: int) -> None:
+        actor = self._cls.remote(self._job, self._threads)
+        self._actors[slot] = actor
+        self._pending[actor.open.remote()] = (slot, lambda slot, pid: Ready(slot))
+
+    def send(self, slot: int, batches: Sequence[Batch]) -> None:
+        if (actor := self._actors.get(slot)) is not None:  # else its death is about to be told
+            self._pending[actor.run.remote(list(batches))] = (slot, Finished)
+
+    def events(self, timeout: float) -> Sequence[Event]:
+        waiting = list(self._pending)
+        if not waiting:
+            time.sleep(timeout)
+            return []
+        done, _ = self._ray.wait(waiting, num_returns=1, timeout=timeout)
+        if done and len(waiting) > 1:  # what else is there already
+            done, _ = self._ray.wait(waiting, num_returns=min(len(waiting), AT_ONCE), timeout=0)
+        events = (self._read(reference) for reference in done)
+        return [event for event in events if event is not None]
+
+    def _read(self, reference: Any) -> Event | None:
+        if reference not in self._pending:
+            return None  # a further call of an actor whose death was told
+        slot, make = self._pending.pop(reference)
+        try:
+            return make(slot, self._ray.get(reference))
+        except self._ray.exceptions.RayTaskError as error:  # the job raised it: the process is of no more use
+            cause = getattr(error, "cause", None) or error
+            self._bury(slot)
+            fatal = None
+            if make is not Finished and not isinstance(cause, RuntimeError | MemoryError):
+                fatal = cause
+            return Died(slot, f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}", fatal=fatal)
+        except self._ray.exceptions.RayError as error:
+            self._bury(slot)
+            return Died(slot, reason_of(error), blame=not machine_is_gone(error))
+
+    def _bury(self, slot: int) -> None:
+        """Forget an actor, and what it had."""
+        self._pending = {reference: what for reference, what in self._pending.items() if what[0] != slot}
+        self._ray.kill(self._actors.pop(slot))
+
+    def close(self, grace: float) -> Sequence[Event]:
+        """Actors stop after the call that they are in: the later ones are cancelled."""
+        first: dict[int, Any] = {}
+        for reference, (slot, make) in list(self._pending.items()):
+            if slot in first or make is not Finished:
+                self._ray.cancel(reference, force=False)
+                del self._pending[reference]
+            else:
+                first[slot] = reference
+        until = time.monotonic() + grace
+        last: list[Event] = []
+        while self._pending and (left := until - time.monotonic()) > 0:
+            last += self.events(left)
+        for actor in self._actors.values():
+            self._ray.kill(actor)
+        self._actors.clear()
+        if self._own:
+            self._ray.shutdown()
+        return [event for event in last if isinstance(event, Finished)]
+
+
+def machine_is_gone(error: Any) -> bool:
+    """Whether an actor died with its machine, which says nothing of its work."""
+    words = str(error).lower()
+    signs = (
+        "node died",
+        "node has died",
+        "node failure",
+        "node was terminated",
+        "the actor's node",
+        "preempt",
+        "node_died",
+    )
+    return bool(getattr(error, "preempted", False)) or any(sign in words for sign in signs)
+
+
+def reason_of(error: Any) -> str:
+    words = " ".join(str(error).split())
+    return f"its actor died: {words[:300]}"

@@ -1,0 +1,58 @@
+"""SIGINT and SIGTERM: the driver is told to stop, and ends its workers itself."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(BaseException):
+    """A signal asks to stop what this process itself is working on."""
+
+
+@dataclass
+class Stop:
+    """What to look at between events.
+
+    Attributes:
+        signal: that came; 0 for none.
+    """
+
+    signal: int = 0
+
+    @property
+    def asked(self) -> bool:
+        return self.signal != 0
+
+
+@contextmanager
+def stop_signals(*, at_once: bool) -> Iterator[Stop]:
+    """Note the signals that ask to stop, within the block; a second one ends the process as usual.
+
+    Args:
+        at_once: raise `Stopped` in the midst of what this process does.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # Python gives signals to the main thread alone
+        return
+    before = {one: signal.getsignal(one) for one in SIGNALS}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        stop.signal = number
+        for one in SIGNALS:
+            signal.signal(one, signal.SIG_DFL)
+        if at_once:
+            raise Stopped
+
+    for one in SIGNALS:
+        signal.signal(one, note)
+    try:
+        yield stop
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -1,0 +1,17 @@
+"""python -m tests.fake_driver PROMPTS OUT WORKERS SECONDS: a driver of its own, to be killed."""
+
+import json
+import sys
+from pathlib import Path
+
+from tests.fake_jobs import run_fake
+
+
+def listen(event: str, **about: object) -> None:
+    print(json.dumps({"event": event, **about}), flush=True)
+
+
+if __name__ == "__main__":
+    prompts, out, workers, seconds = sys.argv[1:]
+    result = run_fake(Path(prompts), Path(out), int(workers) or None, seconds=float(seconds), listener=listen)
+    sys.exit(result.exit_code)

@@ -1,0 +1,184 @@
+"""Plans of several costs from one recording."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+
+from mmcache import (
+    Plan,
+    PlanFileError,
+    StepMask,
+    Taylor,
+    Uniform,
+    accelerate,
+    calibrate,
+    load_plan,
+    load_plans,
+    save_plan,
+    save_plans,
+)
+from mmcache.tools.calibrating.planning import best_plan
+from mmcache.tools.calibrating.run_model import RunModel, forecast_weights
+from mmcache.tools.calibrating.sampler_recording import recorded
+from tests import tiny
+from tests.tiny_prompted import prompted
+
+SAMPLERS = [
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    EulerAncestralDiscreteScheduler,
+    HeunDiscreteScheduler,
+    DPMSolverMultistepScheduler,
+    UniPCMultistepScheduler,
+]
+FULL = [0, 1, 2, 4, 7, 9]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_responses_say_how_errors_of_outputs_change_what_is_sampled(sampler):
+    """Checked on a denoiser that does not look at the latent: the error is the sampler's own."""
+    scheduler = sampler.from_config(tiny.ddim().config)
+    noisy = sampler is EulerAncestralDiscreteScheduler
+    outputs = torch.randn(30, 1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+
+    def sampled(errors):
+        scheduler.set_timesteps(10)
+        latent, latents = torch.ones(1, 1, 4, 4), []
+        for number, timestep in enumerate(scheduler.timesteps):
+            latents.append(latent)
+            output = outputs[number] + errors[number]
+            options = {"generator": torch.Generator().manual_seed(number)} if noisy else {}
+            latent = scheduler.step(output, timestep, latent, **options).prev_sample
+        return torch.stack([*latents, latent])
+
+    with recorded(scheduler) as recording:
+        plain = sampled(torch.zeros_like(outputs))
+    errors = 0.1 * torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1))
+    steps = len(recording.times)
+    found = (sampled(errors) - plain).flatten(1).double()
+    wanted = torch.from_numpy(recording.responses()) @ errors[:steps].flatten(1).double()
+    assert type(scheduler) is sampler
+    assert len(plain) == steps + 1
+    assert torch.allclose(found, wanted, atol=2e-4 * wanted.abs().max().item() + 1e-5)
+
+
+@pytest.mark.parametrize("forecast", [Taylor(1), Taylor(1, repaid=1.0), Taylor(2, repaid=0.5)])
+def test_weights_are_those_of_a_run(forecast):
+    pipe = tiny.stable_diffusion()
+    accelerate(pipe, Plan(StepMask(FULL), forecast, "none"))
+    with recorded(pipe.scheduler) as recording:
+        tiny.sample(pipe)
+    (outputs,) = recording.outputs
+    weights = forecast_weights(recording.times, FULL, forecast)
+    wanted = torch.from_numpy(weights).float() @ outputs
+    assert torch.allclose(outputs, wanted, atol=1e-4 * outputs.abs().max().item())
+    assert np.allclose(weights.sum(axis=1), 1)
+
+
+def test_a_prediction_is_right_where_the_model_does_not_answer():
+    """Outputs that do not depend on the latent: the error of a run is that of its forecasts, carried on."""
+    curve = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+
+    def model(timestep):
+        time = float(timestep) / 1000
+        return (curve[0] + curve[1] * time**2 + curve[2] * time**3).reshape(1, 1, 4, 4)
+
+    scheduler, forecast = tiny.ddim(), Taylor(1, repaid=0.5)
+
+    def sampled(weights=None):
+        scheduler.set_timesteps(10)
+        outputs = torch.stack([model(timestep) for timestep in scheduler.timesteps])
+        used = outputs if weights is None else torch.tensordot(weights, outputs, 1)
+        latent = torch.zeros(1, 1, 4, 4)
+        for output, timestep in zip(used, scheduler.timesteps, strict=True):
+            latent = scheduler.step(output, timestep, latent).prev_sample
+        return latent
+
+    with recorded(scheduler) as recording:
+        plain = sampled()
+    grams = np.stack([(one.double() @ one.double().T / one.shape[1]).numpy() for one in recording.outputs])
+    nothing = np.zeros(10)
+    found = RunModel(recording.times, grams, recording.responses(), nothing, nothing, nothing).error(
+        FULL, forecast
+    )
+    weights = torch.from_numpy(forecast_weights(recording.times, FULL, forecast)).float()
+    wanted = (sampled(weights) - plain).square().mean().item()
+    assert wanted > 1e-6
+    assert found == pytest.approx(wanted, rel=0.02)
+
+
+def smooth_run(steps=24, images=4):
+    """A recording whose outputs change quickly at the start and the end."""
+    generator = np.random.default_rng(0)
+    places = np.linspace(0, 1, steps)
+    shapes = np.stack([np.exp(-8 * places), np.exp(8 * (places - 1)), places, np.ones(steps)])
+    outputs = [(generator.normal(size=(64, 4)) @ shapes).T for _ in range(images)]
+    grams = np.stack([one @ one.T / 64 for one in outputs])
+    responses = np.tril(np.ones((steps + 1, steps)), -1) / steps
+    return RunModel(list(1000 - 1000 * places), grams, responses, *np.zeros((3, steps)))
+
+
+@pytest.mark.parametrize("count", [6, 10])
+def test_full_steps_go_where_outputs_change(count):
+    model = smooth_run()
+    best = best_plan(model, count)
+    even = [round(place * model.steps / count) for place in range(count)]
+    assert len(best.full) == count
+    assert best.full[0] == 0
+    assert best.decibels > model.decibels(even, Taylor(1)) + 6
+    middle = sum(8 <= step < 16 for step in best.full)
+    assert middle < count - middle
+
+
+def test_calibrate_plans_all_costs_and_leaves_the_pipe_as_it_was(tmp_path):
+    pipe = prompted()
+    sampler = type(pipe.scheduler)
+    found = calibrate(pipe, ["one", "two", "three"], costs=(2, 4), steps=12, held_out=["four", "five"])
+    assert type(pipe.scheduler) is sampler
+    assert list(found.plans) == ["2x", "4x"]
+    assert found.speedup == {"2x": 2.0, "4x": 4.0}
+    assert found.predicted["2x"] > found.predicted["4x"]
+    assert set(found.measured) == {"2x", "4x"}
+    assert found.runs == pytest.approx(3 * 4 / 3 + 2 * (1 + 0.75), abs=0.1)
+    found.save(tmp_path / "plans.yaml")
+    assert load_plans(tmp_path / "plans.yaml") == dict(found.plans)
+    session = accelerate(pipe, f"{tmp_path}/plans.yaml#4x")
+    assert session.plan == found.plans["4x"]
+    assert "psnr" in found.as_json()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prompts": ["one"]}, "at least 2 prompts"),
+        ({"steps": 4}, "8 steps"),
+        ({"costs": (40,)}, "less than one full step"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        calibrate(prompted(), **{"prompts": ["one", "two"], "steps": 12} | options)
+
+
+def test_a_file_with_several_plans_wants_a_cost(tmp_path):
+    plans = {"2x": Plan(Uniform(2), branch="none"), "3.5x": Plan(Uniform(3), Taylor(1, repaid=0.5), "none")}
+    save_plans(plans, tmp_path / "plans.yaml")
+    pipe = tiny.stable_diffusion()
+    with pytest.raises(PlanFileError, match=r"2x, 3.5x.*plans.yaml#2x"):
+        accelerate(pipe, tmp_path / "plans.yaml")
+    with pytest.raises(PlanFileError, match=r"Did you mean .3\.5x."):
+        accelerate(pipe, f"{tmp_path}/plans.yaml#35x")
+    with pytest.raises(PlanFileError, match="costs"):
+        load_plan(tmp_path / "plans.yaml")
+    save_plan(plans["2x"], tmp_path / "one.yaml")
+    with pytest.raises(PlanFileError, match="one plan"):
+        load_plans(tmp_path / "one.yaml")
+    assert accelerate(pipe, tmp_path / "one.yaml").plan == plans["2x"]

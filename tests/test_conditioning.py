@@ -1,0 +1,115 @@
+"""A feature belongs to the conditioning that it was computed with."""
+
+import pytest
+import torch
+from peft import LoraConfig
+
+from mmcache import Hold, accelerate
+from mmcache.engine.conditioning import Conditionings
+from tests import tiny
+
+
+def sample_with(pipe, change, at=3, **more):
+    """A run in which a callback changes something behind step `at`."""
+
+    def callback(pipe, step, timestep, tensors):
+        return change(pipe, tensors) or tensors if step == at else tensors
+
+    names = ["prompt_embeds"]
+    return tiny.sample(pipe, callback_on_step_end=callback, callback_on_step_end_tensor_inputs=names, **more)
+
+
+def another(pipe, tensors):
+    tensors["prompt_embeds"] = tensors["prompt_embeds"].flip(0)
+
+
+def written(pipe, tensors):
+    tensors["prompt_embeds"].mul_(1.5)
+
+
+def equal(pipe, tensors):
+    tensors["prompt_embeds"] = tensors["prompt_embeds"].clone()
+
+
+def freeu(pipe, tensors):
+    pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.4, b2=1.6)
+
+
+def nothing(pipe, tensors):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [
+        (another, "F00FF0F00F"),
+        (written, "F00FF0F00F"),
+        (freeu, "F00FF0F00F"),
+        (equal, "F00F00F00F"),
+        (nothing, "F00F00F00F"),
+    ],
+)
+def test_the_step_at_which_the_conditioning_changes_is_full(change, steps):
+    session = accelerate(tiny.stable_diffusion(), interval=3)
+    sample_with(session.owner, change)
+    assert tiny.steps_of(session) == steps
+    noted = [note for note in session.report().notes if getattr(note, "kind", "") == "conditioning_changed"]
+    assert bool(noted) == (steps != "F00F00F00F")
+
+
+def test_the_scale_of_a_lora_is_conditioning():
+    pipe = tiny.stable_diffusion()
+    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q"], init_lora_weights=False), "one")
+    session = accelerate(pipe, interval=3)
+    sample_with(pipe, lambda pipe, tensors: pipe.unet.set_adapters(["one"], [0.3]))
+    assert tiny.steps_of(session) == "F00FF0F00F"
+
+
+def own_loop(unet, text_at, latent_at=lambda step, x: x):
+    scheduler = tiny.ddim()
+    session = accelerate(unet, interval=3, forecast=Hold(), scheduler=scheduler)
+    scheduler.set_timesteps(tiny.STEPS)
+    x = torch.randn(1, 4, tiny.SIZE, tiny.SIZE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for step, time in enumerate(scheduler.timesteps):
+            noise = unet(latent_at(step, x), time, encoder_hidden_states=text_at(step)).sample
+            x = scheduler.step(noise, time, x).prev_sample
+    return session
+
+
+def test_a_prompt_that_is_rebuilt_at_every_step_stays_cached():
+    text, no_text = tiny.embeddings().values()
+    session = own_loop(tiny.unet(), lambda step: torch.cat([text[:, :3], no_text[:, 3:]], 1))
+    assert tiny.steps_of(session) == "F00F00F00F"
+
+
+def test_a_buffer_that_is_filled_at_every_step_stays_cached_behind_the_second():
+    text, buffer = tiny.embeddings()["prompt_embeds"], torch.empty(1, 5, 16)
+    session = own_loop(tiny.unet(), lambda step: buffer.copy_(text))
+    assert tiny.steps_of(session) == "FF0F00F00F"
+
+
+def test_a_mask_beside_the_latent_is_conditioning():
+    masks = [torch.zeros(1, 1, tiny.SIZE, tiny.SIZE), torch.ones(1, 1, tiny.SIZE, tiny.SIZE)]
+    text = tiny.embeddings()["prompt_embeds"]
+
+    def run(changes):
+        def beside(step, x):
+            return torch.cat([x, masks[int(changes and step >= 4)]], 1)
+
+        return tiny.steps_of(own_loop(tiny.unet(in_channels=5), lambda step: text, beside))
+
+    assert run(changes=False) == "F00F00F00F"
+    assert run(changes=True) == "F00FF0F00F"
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_what_is_written_in_place_is_another_conditioning(mode):
+    with mode():
+        known, tensor, scale = Conditionings(), torch.ones(2, 3), 0.5
+        first = known.number_of([tensor, scale])
+        assert known.number_of([tensor, scale]) == first
+        assert known.number_of([tensor.clone(), scale]) == first
+        tensor.add_(1)
+        assert known.number_of([tensor, scale]) != first
+        assert known.number_of([tensor, 0.25]) != first
