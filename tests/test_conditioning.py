@@ -50,8 +50,9 @@ def nothing(pipe, tensors):
     ],
 )
 def test_the_step_at_which_the_conditioning_changes_is_full(change, steps):
-    session = accelerate(tiny.stable_diffusion(), interval=3)
-    sample_with(session.owner, change)
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, interval=3)
+    sample_with(pipe, change)
     assert tiny.steps_of(session) == steps
     noted = [note for note in session.report().notes if getattr(note, "kind", "") == "conditioning_changed"]
     assert bool(noted) == (steps != "F00F00F00F")

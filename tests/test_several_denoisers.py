@@ -47,7 +47,8 @@ def test_a_branch_that_one_of_them_does_not_have_is_refused_by_name():
 
 
 def test_a_denoiser_without_a_deep_part_beside_others_is_named_in_the_report():
-    session = accelerate(unclip.from_text(), Plan(Uniform(2)))
+    pipe = unclip.from_text()
+    session = accelerate(pipe, Plan(Uniform(2)))
     assert any(
         note.startswith("prior (PriorTransformer) has no deep part") for note in session.report().notes
     )
