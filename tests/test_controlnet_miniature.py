@@ -7,7 +7,6 @@ from diffusers import StableDiffusionControlNetPipeline
 
 from mmcache_demos import load_miniature, miniature
 from mmcache_demos.portraits.attributes import random_portrait
-from mmcache_demos.portraits.captions import caption
 from mmcache_demos.portraits.controlnet.edges import agreement, edge_pictures, edges
 from mmcache_demos.portraits.controlnet.evaluate import draw_along
 from mmcache_demos.portraits.controlnet.train import edge_controlnet
@@ -75,8 +74,10 @@ def test_the_measure_tells_the_same_from_another_and_allows_two_pixels(portraits
 
 
 def test_pictures_follow_the_edges(pipeline, portraits):
-    texts = [caption(random_portrait(seed), seed).text for seed in seeds("evaluation", 8)]
+    # Captions that leave the shapes open: full ones say so much that most edges follow from them.
+    shown = [random_portrait(seed) for seed in seeds("evaluation", 8)]
+    texts = [f"a person on a {portrait.background} background" for portrait in shown]
     lines, asked = edge_pictures(portraits), edges(portraits)
     along = draw_along(pipeline, texts, lines, STEPS, guidance=3.0, seed=0)
     without = draw_captions(load_miniature(), texts, STEPS, guidance=3.0, seed=0)
-    assert agreement(edges(along), asked).mean() > agreement(edges(without), asked).mean() + 0.05
+    assert agreement(edges(along), asked).mean() > agreement(edges(without), asked).mean() + 0.1
