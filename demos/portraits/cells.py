@@ -37,10 +37,8 @@ PLANS = {
     "every 3": Plan(Uniform(3), Taylor(1)),
     "every 3, last 2": Plan(Uniform(3, cooldown=2), Taylor(1)),
     "every 3, held": Plan(Uniform(3), Hold()),
-    "every 3, checked": Plan(Uniform(3, cooldown=2), Taylor(1, checked=True)),
-    "every 4, last 2": Plan(Uniform(4, cooldown=2), Taylor(1)),
+    "every 3, last 2, checked (default)": Plan(Uniform(3, cooldown=2), Taylor(1, checked=True)),
     "every 3, last 2, nothing": Plan(Uniform(3, cooldown=2), Taylor(1, repaid=0.5), "none"),
-    "every 4, last 2, nothing": Plan(Uniform(4, cooldown=2), Taylor(1, repaid=0.5), "none"),
 }
 
 

@@ -17,6 +17,7 @@ from rich.console import Console
 
 import mmcache
 from mmcache import Plan, Taylor, Uniform
+from mmcache.plans.presets import IMAGE, find_plan, presets
 from mmcache.tools.quality.confidence import Mean, mean_of
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
@@ -26,6 +27,7 @@ from mmcache_demos.portraits.attribute_accuracy import fresh_captions
 
 INTERVALS = (2, 3, 5, 8)
 COSTS = (2.0, 2.5, 3.5, 5.0, 7.0)
+TRANSFORMER = "image-transformer"  # the family of the presets for image transformers
 FIRST_SEED = 1000  # of the noise of the captions that judge
 HEADER = "| plan | fewer MACs | PSNR to full, dB | median | worst |\n|---|---|---|---|---|"
 
@@ -58,8 +60,10 @@ def line(way: str, macs: float, decibels: np.ndarray) -> Line:
     return Line(way, macs, psnr, float(np.median(decibels)), float(decibels.min()))
 
 
-def plans(intervals: Sequence[int]) -> Iterator[tuple[str, Plan]]:
-    """What needs no calibration."""
+def plans(intervals: Sequence[int], family: str) -> Iterator[tuple[str, Plan]]:
+    """What needs no calibration, the presets of a family first."""
+    for name in presets(family):
+        yield f"`{name}`", find_plan(name, family)
     for interval in intervals:
         yield f"every {interval}, branch 0", Plan(Uniform(interval), Taylor(1))
         if interval < max(INTERVALS):
@@ -67,10 +71,10 @@ def plans(intervals: Sequence[int]) -> Iterator[tuple[str, Plan]]:
             yield f"every {interval} and the last two, nothing", Plan(last, Taylor(1, repaid=0.5), "none")
 
 
-def lines(trials: Trials, calibrated: dict[str, Plan]) -> Iterator[Line]:
+def lines(trials: Trials, calibrated: dict[str, Plan], family: str) -> Iterator[Line]:
     """All ways, one after another."""
     for way, plan in (
-        *plans(INTERVALS),
+        *plans(INTERVALS, family),
         *((f"calibrated, {cost}", plan) for cost, plan in calibrated.items()),
     ):
         pictures, report = trials.by_plan_with_report(plan)
@@ -104,7 +108,8 @@ def main(
         found.save(save)
     wanted = image_requests(captions_of(WHOLE, count), 1, FIRST_SEED)
     trials = Trials(pipe, wanted, call | {"num_inference_steps": steps}, batch)
-    measured = list(lines(trials, dict(found.plans)))
+    family = IMAGE if miniature == WHOLE else TRANSFORMER
+    measured = list(lines(trials, dict(found.plans), family))
     rows = [one.row() for one in sorted(measured, key=lambda one: one.macs)]
     title = f"{miniature}, {scheduler}, {steps} steps, guidance {guidance_scale:g}, {count} captions:\n"
     Console().print("\n".join([title, HEADER, *rows]), soft_wrap=True, markup=False)

@@ -108,13 +108,17 @@ class Taylor(Forecast):
         )
 
     def _agreement(self, past: Sequence[Observation]) -> list[torch.Tensor]:
-        """For each stream, the inner product of the foretold change and the one seen: 0-d, float32."""
+        """For each stream, the inner product of the foretold change and the one seen, (B, 1, ...), float32.
+
+        Of each sample of the batch by itself, so that an image does not depend on its neighbours.
+        """
         last, before = past[-1], past[:-1]
         foretold = self._extrapolated(last.time, [one._replace(missed=()) for one in before])
         found = []
         for now, told, then in zip(last.feature, foretold, before[-1].feature, strict=True):
             expected, seen = (told.float() - then.float()), (now.float() - then.float())
-            found.append((expected * seen).sum())
+            inner = (expected * seen).flatten(1).sum(dim=1)
+            found.append(inner.view(-1, *(1,) * (now.ndim - 1)))
         return found
 
     def _extrapolated(self, time: float, past: Sequence[Observation]) -> Feature:
