@@ -62,8 +62,8 @@ def accelerate(
         scheduler: for a bare denoiser, the diffusers scheduler of the loop, as its clock.
 
     Returns:
-        The `Session`: `report()`, `enabled`, `restore()`, and a context manager that restores. It does not keep
-            a pipeline alive.
+        The `Session`: `report()`, `enabled`, `restore()`, and a context manager that restores. It keeps no
+            pipeline alive.
 
     Raises:
         UnsupportedPipelineError: no denoiser that mmcache knows, or nothing to gain: the denoiser has no deep
