@@ -19,7 +19,7 @@ from rich.progress import track
 from mmcache import Hold, Plan, Taylor, Uniform
 from mmcache.api.report import Report
 from mmcache.errors import unknown_name
-from mmcache.plans.plan_file import load_plan
+from mmcache.plans.plan_set import load_plan_of
 from mmcache.tools.quality.confidence import Mean, mean_of
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
@@ -33,9 +33,12 @@ from mmcache_demos.portraits.motion.motions import FRAMES
 # By miniature: DeepCache's intervals, and the tuned plans that are no dearer.
 TUNED: Mapping[str, Mapping[int, Sequence[str]]] = {
     "text-to-image": {
-        2: ("portraits-2x.yaml",),
-        3: ("portraits-2.5x.yaml",),
-        5: ("portraits-3.7x.yaml",),
+        2: ("portraits.yaml#2x",),
+        3: ("portraits.yaml#2.5x",),
+        5: (
+            "portraits.yaml#3.5x",
+            "portraits.yaml#5x",
+        ),
     },
     "text-to-video": {2: (), 3: ("clips-2.5x.yaml",), 5: ()},
 }
@@ -122,7 +125,7 @@ def compared(trials: Trials, other: Trials, interval: int, tuned: Sequence[str])
     for order in (1, 2):
         yield by_plan(f"Taylor({order})", Plan(Uniform(interval), Taylor(order)))
     for name in tuned:
-        plan = load_plan(Path(str(files("mmcache.configs"))) / "tuned" / name)
+        plan = load_plan_of(Path(str(files("mmcache.configs"))) / "tuned" / name)
         yield by_plan(name, plan.for_steps(steps))
     fewer = round(steps / price)
     quick = Trials(

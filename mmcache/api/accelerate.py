@@ -89,8 +89,7 @@ def accelerate(
         *borrowed_presets(plan, pipeline, families(pipeline)),
         *other_calibrations(plans, pipeline),
     ]
-    own_loop = pipeline.is_bare and scheduler is None
-    clock: Clock = TimestepClock() if own_loop else PipelineClock(pipeline.clock_owner)
+    clock: Clock = TimestepClock() if pipeline.is_own_loop else PipelineClock(pipeline.clock_owner)
     try:
         bindings = Bindings(pipe, plans, clock, pipeline.denoisers)
     except BaseException:

@@ -1,7 +1,7 @@
 """Which plan each denoiser gets: what `accelerate` was given, presets, defaults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,17 @@ def choose_plans(plan: Any, pipeline: ResolvedPipeline, changes: PlanChanges) ->
             if given is None
             else find(given, family or adapter.fallback_presets)
         )
+        if pipeline.is_own_loop and not isinstance(given, Plan):
+            base = without_cooldown(base)
         chosen[name] = changes.applied_to(base)
     return chosen
+
+
+def without_cooldown(plan: Plan) -> Plan:
+    """A preset without its full steps at the end, for loops whose number of steps nobody tells."""
+    if not isinstance(plan.policy, Uniform) or not plan.policy.cooldown:
+        return plan
+    return replace(plan, policy=replace(plan.policy, cooldown=0), evidence="")
 
 
 def find(plan: Any, family: str) -> Plan:

@@ -45,6 +45,11 @@ class ResolvedPipeline:
         return isinstance(self.owner, nn.Module)
 
     @property
+    def is_own_loop(self) -> bool:
+        """Whether nothing but the timesteps tells where sampling stands, nor how many steps there are."""
+        return self.is_bare and self.scheduler is None
+
+    @property
     def class_name(self) -> str:
         return type(self.owner).__name__
 
