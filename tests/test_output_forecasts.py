@@ -211,7 +211,9 @@ def test_an_output_is_put_together_as_it_was(returned):
 
 
 @pytest.mark.parametrize(
-    "output", [(torch.ones(2), object()), torch.ones(2, dtype=torch.int64), "text", (None,)], ids=str
+    "output",
+    [(torch.ones(2), object()), torch.ones(2, dtype=torch.int64), "text", (None,)],
+    ids=["an object", "integers", "text", "nothing"],
 )
 def test_what_cannot_be_forecast_runs_in_full(output):
     assert take_apart(output) == (None, ())
