@@ -1,0 +1,159 @@
+"""What others do to a denoiser beside mmcache: hooks on deep layers, other caches, forwards of their own."""
+
+import diffusers.hooks as hooks
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from torch import nn
+
+from mmcache import UnsupportedPipelineError, accelerate
+from tests import tiny
+from tests.zoo.transformers import flux
+
+FULL = "F" * tiny.STEPS
+CACHED = "F00F00F00F"
+
+
+def after(module: nn.Module, seen: list) -> None:
+    module.register_forward_hook(lambda module, args, output: seen.append(1))
+
+
+def before(module: nn.Module, seen: list) -> None:
+    module.register_forward_pre_hook(lambda module, args: seen.append(1))
+
+
+def replaced(module: nn.Module, seen: list) -> None:
+    inner = module.forward
+
+    def forward(*args, **kwargs):
+        seen.append(1)
+        return inner(*args, **kwargs)
+
+    module.forward = forward
+
+
+@pytest.mark.parametrize("put", [after, before, replaced])
+@pytest.mark.parametrize("deep", ["mid_block", "up_blocks.0.resnets.1", "down_blocks.2.resnets.0.conv1"])
+def test_what_people_put_on_deep_layers_runs_at_every_step(put, deep):
+    pipe, seen = tiny.stable_diffusion(), []
+    put(pipe.unet.get_submodule(deep), seen)
+    session = accelerate(pipe, interval=3)
+    with pytest.warns(UserWarning, match="every step"):
+        tiny.sample(pipe)
+    assert len(seen) == tiny.STEPS
+    assert tiny.steps_of(session) == FULL
+    assert [note.kind for note in session.report().notes] == ["every_step_full"]
+
+
+def test_hooks_on_layers_that_stay_change_nothing():
+    pipe, seen = tiny.stable_diffusion(), []
+    after(pipe.unet.conv_in, seen)
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    assert len(seen) == tiny.STEPS
+    assert tiny.steps_of(session) == CACHED
+
+
+def test_a_hook_that_is_taken_off_gives_the_savings_back():
+    pipe = tiny.stable_diffusion()
+    handle = pipe.unet.mid_block.register_forward_hook(lambda module, args, output: None)
+    session = accelerate(pipe, interval=3)
+    with pytest.warns(UserWarning, match="every step"):
+        tiny.sample(pipe)
+    handle.remove()
+    tiny.sample(pipe)
+    assert tiny.steps_of(session) == CACHED
+
+
+APPLIED = {
+    "FirstBlockCache": lambda model: hooks.apply_first_block_cache(
+        model, hooks.FirstBlockCacheConfig(threshold=0.5)
+    ),
+    "PyramidAttentionBroadcast": lambda model: hooks.apply_pyramid_attention_broadcast(
+        model,
+        hooks.PyramidAttentionBroadcastConfig(
+            spatial_attention_block_skip_range=2,
+            spatial_attention_timestep_skip_range=(0, 1000),
+            current_timestep_callback=lambda: 500,
+        ),
+    ),
+    "MagCache": lambda model: hooks.apply_mag_cache(
+        model, hooks.MagCacheConfig(num_inference_steps=12, mag_ratios=[1.0] * 12)
+    ),
+    "TaylorSeerCache": lambda model: hooks.apply_taylorseer_cache(model, hooks.TaylorSeerCacheConfig()),
+}
+
+
+@pytest.mark.parametrize("name", APPLIED)
+def test_caches_that_a_function_puts_on_are_refused_by_name(name):
+    model = flux.transformer()
+    APPLIED[name](model)
+    with pytest.raises(UnsupportedPipelineError, match=name):
+        accelerate(model, interval=2)
+    assert "forward" not in vars(model) or not hasattr(vars(model)["forward"], "around")
+
+
+def test_deepcaches_helper_is_refused_before_and_has_its_way_after():
+    deepcache = pytest.importorskip("DeepCache")
+    pipe = tiny.stable_diffusion()
+    helper = deepcache.DeepCacheSDHelper(pipe=pipe)
+    helper.set_params(cache_interval=3, cache_branch_id=0)
+    helper.enable()
+    with pytest.raises(UnsupportedPipelineError, match="DeepCache"):
+        accelerate(pipe, interval=3)
+    helper.disable()
+    tiny.sample(pipe)
+
+
+class Shrinking(UNet2DConditionModel):
+    """Passes the middle at half the size at early steps, which the class's own forward never does."""
+
+    def forward(self, sample, timestep, encoder_hidden_states, return_dict=True, **more):
+        early = float(torch.as_tensor(timestep).max()) > 500
+        size = sample.shape[-2:]
+        seen = nn.functional.interpolate(sample, scale_factor=0.5) if early else sample
+        out = super().forward(seen, timestep, encoder_hidden_states, return_dict=False, **more)[0]
+        return (nn.functional.interpolate(out, size=size),)
+
+
+class Twice(UNet2DConditionModel):
+    """Calls the class's forward twice, so that the deep part runs twice a step."""
+
+    def forward(self, sample, timestep, encoder_hidden_states, return_dict=True, **more):
+        once = super().forward(sample, timestep, encoder_hidden_states, return_dict=False, **more)[0]
+        return super().forward(once, timestep, encoder_hidden_states, return_dict=False, **more)
+
+
+def with_unet(kind):
+    pipe = tiny.stable_diffusion()
+    torch.manual_seed(0)
+    pipe.unet = kind(**tiny.SHAPE).eval()
+    return pipe
+
+
+@pytest.mark.parametrize("kind", [Shrinking, Twice])
+@pytest.mark.parametrize("branch", [0, 3])
+def test_a_subclass_with_a_forward_of_its_own_is_right_or_full_and_never_crashes(kind, branch):
+    pipe = with_unet(kind)
+    plain = tiny.sample(pipe)
+    try:
+        session = accelerate(pipe, interval=3, branch=branch)
+        result = tiny.sample(pipe)
+    except UnsupportedPipelineError:
+        return
+    letters = tiny.steps_of(session)
+    if set(letters) == {"F"}:
+        assert torch.equal(result, plain)
+        assert "every_step_full" in {note.kind for note in session.report().notes}
+    else:
+        assert (result - plain).norm() < 0.5 * plain.norm()
+
+
+def test_a_subclass_without_one_is_cached_as_its_class():
+    class Named(UNet2DConditionModel):
+        pass
+
+    pipe = with_unet(Named)
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    assert tiny.steps_of(session) == CACHED
