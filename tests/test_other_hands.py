@@ -157,3 +157,21 @@ def test_a_subclass_without_one_is_cached_as_its_class():
     session = accelerate(pipe, interval=3)
     tiny.sample(pipe)
     assert tiny.steps_of(session) == CACHED
+
+
+def test_multiply_adds_that_cannot_be_counted_are_said_to_be_unknown():
+    class Looks(UNet2DConditionModel):
+        """What it computes depends on the values of its input, which shapes do not tell."""
+
+        def forward(self, sample, timestep, encoder_hidden_states, return_dict=True, **more):
+            if float(sample.sum()) > 1e9:
+                raise ValueError
+            return super().forward(sample, timestep, encoder_hidden_states, return_dict=False, **more)
+
+    pipe = with_unet(Looks)
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    report = session.report()
+    kinds = [note.kind for note in report.notes]
+    assert ("macs_unknown" in kinds) == (report.denoisers[0].macs is None)
+    assert "macs_unknown" in kinds

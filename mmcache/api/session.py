@@ -90,9 +90,10 @@ class Session:
 
     def report(self) -> Report:
         """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
+        denoisers = tuple(self._denoiser_report(name, part) for name, part in self.denoisers.items())
         return Report(
-            tuple(self._denoiser_report(name, scheduler) for name, scheduler in self.denoisers.items()),
-            (*self.notes, *self._notes_of_run()),
+            denoisers,
+            (*self.notes, *self._notes_of_run(), *uncounted(denoisers)),
             tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
         )
 
@@ -134,3 +135,16 @@ class Session:
             for name, side in self.side_networks.items()
             if side.ran_whole_beside(self.denoisers[side.denoiser_name].run.calls)
         ]
+
+
+def uncounted(denoisers: Sequence[DenoiserReport]) -> list[Note]:
+    """Denoisers that have run, and whose multiply-adds nobody knows."""
+    reason = (
+        "some of its operations cannot be counted from the shapes of a call (its own forward, a compiled "
+        "graph, kernels of quantised weights)"
+    )
+    return [
+        Note("macs_unknown", f"{one.name}: its multiply-adds are not known: {reason}")
+        for one in denoisers
+        if one.steps and one.macs is None
+    ]
