@@ -258,7 +258,7 @@ def test_explore_shows_the_u_and_marks_the_branch(visit):
     page.wait_for_selector(".mm-explored")
     assert has_loaded(page.locator(".mm-u img"))
     assert page.locator(".mm-scroll tr[aria-current] th").inner_text() == "0"
-    assert "17 of 50 steps in full" in page.locator("#explore-strip").inner_text()
+    assert "18 of 50 steps in full" in page.locator("#explore-strip").inner_text()
 
 
 def test_the_link_brings_the_settings_back(visit):

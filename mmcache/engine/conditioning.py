@@ -2,9 +2,8 @@
 
 A feature belongs to the conditioning that it was computed with: prompts, image embeddings, masks, scales.
 Each distinct conditioning of a run has a number. A call's is found by identity first: the same tensors, which
-nobody
-has written to since. Only tensors that are made anew are compared by value, which on a GPU waits for the
-device.
+nobody has written to since. Only tensors that are made anew are compared by value, which on a GPU waits for
+the device.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping

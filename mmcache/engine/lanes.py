@@ -150,6 +150,9 @@ class Step:
     conditions: dict[tuple[str, int], tuple[bool, ...]] = field(default_factory=dict)
     side_conditionings: dict[tuple[str, int], int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._expected = len(self.before)
+
     def begin_call(self, origin: Origin, latent: Latent) -> tuple[Lane, str]:
         """The lane of the next call, and why it has no features, "" if it has some or never had any.
 
@@ -161,6 +164,8 @@ class Step:
         lane = self.lanes[number] = Lane(origin) if before is None else before.goes_on_as(origin)
         if not lane.still_is_known or self._has_several(origin):
             lane.remember(latent)
+        if len(self.lanes) >= self._expected:
+            self.before.clear()  # of as many calls as before, none goes on from what is left
         return lane, why
 
     def _lane_before(self, number: int, origin: Origin, latent: Latent) -> tuple[Lane | None, str]:

@@ -64,7 +64,7 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
 
     What a session holds is found by following every reference from it, not by asking it; the report has
     to say the same. What `Adaptive` compares with is held beside the features, and is not limited here. What
-    tells a call from another is held beside them too: at most its arguments.
+    tells a call from another is held beside them too: at most its arguments and those of the call before.
     """
     sizes, beside = {}, {}
     for name, model, adapter, kinds in kinds_of_calls(pipe, sample):
@@ -83,7 +83,7 @@ def check_one_feature(pipe: Any, sample: Sample, plan: Plan) -> None:
         seen = held[name][len(held[name]) - len(said) :]
         require(seen == said, f"law 7: {name}: holds {seen}, says {said}")
         lanes = 1 + max(call.lane for call in calls)
-        most = lanes * (plan.forecast.memory * sizes[name] + beside[name])
+        most = lanes * (plan.forecast.memory * sizes[name] + 2 * beside[name])
         if not plan.policy.needs_change:
             require(
                 max(said, default=0) <= most,

@@ -16,6 +16,7 @@ from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.api.session import Session
 from mmcache.architectures.adapter import Adapter
 from mmcache.architectures.component import Denoiser
+from mmcache.clocks.scheduler_run import SchedulerRun
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.conditioning import Borrowed
@@ -205,8 +206,9 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
     Closures are followed.
     """
     # What a view has is the model's own, but for the slot, which its cut has too.
-    # A borrowed tensor is an argument of the last call, and settings are the model's own: the caller's.
-    callers = Borrowed, ModelSettings
+    # A borrowed tensor is an argument of the last call, and settings are the model's own: the caller's. So
+    # are the timesteps that a run refers to.
+    callers = Borrowed, ModelSettings, SchedulerRun
     skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, *callers, type, ModuleType)
     seen = {id(thing) for thing in but}
     tensors: dict[int, int] = {}
