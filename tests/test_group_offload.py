@@ -12,7 +12,6 @@ from diffusers.hooks import group_offloading
 from diffusers.hooks.group_offloading import GroupOffloadingConfig, GroupOffloadingType, ModuleGroup
 
 from mmcache import Plan, Taylor, Uniform, accelerate
-from mmcache.engine.verification import CutVerification
 from tests import tiny
 from tests.zoo import controlnet
 from tests.zoo.transformers import flux, sana, wan
@@ -176,7 +175,7 @@ def test_a_verification_waits_until_diffusers_knows_the_order_of_layers(monkeypa
     elsewhere = Elsewhere(monkeypatch, model)
     offload(model, "block_level", streams=True)
     session = accelerate(pipe, plan)
-    session.denoisers[name].verification = CutVerification(needed=True)
+    session.denoisers[name].verification.needed = True
     left_behind = []
     model.register_forward_hook(lambda *_: left_behind.extend(elsewhere.still_here()))
     assert torch.as_tensor(sample(pipe)).isfinite().all()
