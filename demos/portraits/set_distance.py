@@ -99,7 +99,12 @@ def main(
         table.add_row(name, f"{row.frechet:.2f}", f"{row.kernel:.2f}")
     Console().print(table)
     if out:
-        figures = {"images": count, "steps": steps, "guidance_scale": guidance_scale, "seed": seed}
+        figures: dict[str, Any] = {
+            "images": count,
+            "steps": steps,
+            "guidance_scale": guidance_scale,
+            "seed": seed,
+        }
         figures |= {name.replace(" ", "_"): row._asdict() for name, row in rows.items()}
         out.write_text(json.dumps(figures, indent=2) + "\n")
 
