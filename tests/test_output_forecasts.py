@@ -276,3 +276,18 @@ def test_a_plan_that_keeps_nothing_goes_through_a_file(tmp_path):
         assert load_plan(tmp_path / "plan.yaml") == plan
     with pytest.raises(ValueError, match="branch must be"):
         Plan(Uniform(2), branch="nothing")
+
+
+def test_a_model_that_returns_a_tensor_is_cached_in_a_loop_of_ones_own_too():
+    class Told(Own):
+        def forward(self, sample, timestep):
+            return super().forward(sample, timestep)
+
+    torch.manual_seed(0)
+    model = Told().requires_grad_(False)
+    session = accelerate(model, interval=2, branch="none", forecast=Hold())
+    latent = torch.randn(1, 4)
+    with torch.no_grad():
+        for time in (900, 700, 500, 300):
+            latent = latent - 0.1 * model(latent, torch.tensor(time))
+    assert [str(step.ran) for step in session.report().denoisers[0].steps] == ["full", "nothing"] * 2

@@ -4,19 +4,28 @@ From one step to the next a sampler moves a latent a little. Another image, anot
 points somewhere else altogether: the cosine between two latents tells, however they are scaled.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 ALIKE = 0.9  # the cosine of a latent and the one that it continues, at least
-MADE_OF = (
-    0.05  # what is left of a latent beside a sampler's step, at most; rounding of half precision included
-)
+# What is left of a latent beside a sampler's step, at most; rounding of half precision included.
+MADE_OF = 0.05
 LEAST_SLICE = 128  # numbers in a slice that is known to stand still; fewer may do so by chance
 CHANCE = 0.25  # of the other numbers, this share may be equal in half precision
 
 Latent = Sequence[torch.Tensor]
 """A latent, or a list of one for each image."""
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """The tensors that a denoiser is given or returns: one, or those in a tuple, a list or an output."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    leaves = tree_leaves(tuple(value.values()) if isinstance(value, Mapping) else value)
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def cosine(now: Latent, then: Latent) -> torch.Tensor | None:
@@ -127,8 +136,3 @@ def find_still_part(now: torch.Tensor, then: torch.Tensor) -> tuple[bool, StillP
         return True, None
     which = sizes.index(most)
     return True, StillPart(dims[which], still[which].nonzero().flatten(), now)
-
-
-def tensors_of(part: "StillPart | None") -> Iterator[torch.Tensor]:
-    if part is not None:
-        yield part.values

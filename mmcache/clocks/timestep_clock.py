@@ -1,8 +1,8 @@
 """The clock of a bare model in someone's own loop: the timesteps and latents it is called with.
 
 Each image is a run of its own, however the calls of several are mixed: a call goes on with the run whose
-latent
-it continues. What is called at random timesteps, with fresh noise, or once is no run, and every call is full.
+latent it continues. What is called at random timesteps, with fresh noise, or once is no run, and every call
+is full.
 """
 
 import itertools
@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from mmcache.clocks.clock import StepClock
-from mmcache.clocks.latents import ALIKE, Latent, is_step_from, most_alike
+from mmcache.clocks.latents import ALIKE, Latent, is_step_from, most_alike, tensors_in
 
 MOST_AT_ONCE = 8  # runs that are open at once; of more images in one loop, the oldest begin anew
 LEAST = 3  # calls before it is said that none of them was a step
@@ -69,11 +68,6 @@ def same(one: Latent, other: Latent) -> bool:
     return len(one) == len(other) and all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
-def tensors_of(result: Any) -> Any:
-    """What a model returns, out of an output of diffusers."""
-    return tuple(result.values()) if hasattr(result, "values") else result
-
-
 class RunsOfThread(threading.local):
     """The open runs of a thread, the one called last at the end.
 
@@ -90,10 +84,9 @@ class TimestepClock:
     """A step ends when the timestep changes; a run ends when it turns back. Each thread has runs of its own.
 
     It reads values, which on a GPU waits for the device at every call, and it cannot know how many steps are
-    to
-    come, so features are held until the next runs or `restore`. A run is believed once a
-    latent is made of the one before and of what the denoiser returned, as it is by every sampler that adds no
-    noise. Where noise is added, or values are clipped, every step is full.
+    to come, so features are held until the next runs or `restore`. A run is believed once a latent is made of
+    the one before and of what the denoiser returned, as it is by every sampler that adds no noise. Where
+    noise is added, or values are clipped, every step is full.
     `accelerate(model, scheduler=...)` has none of these limits.
     """
 
@@ -108,7 +101,7 @@ class TimestepClock:
 
     def tick(self, timestep: Any, sample: Any) -> StepClock:
         time = float(torch.as_tensor(timestep).max())
-        latent = [leaf for leaf in tree_leaves(sample) if isinstance(leaf, torch.Tensor)]
+        latent = tensors_in(sample)
         runs = self._of_thread
         runs.called = None
         run = self._going_on(runs.open, time, latent)
@@ -137,8 +130,7 @@ class TimestepClock:
     def returned(self, result: Any) -> None:
         run = self._of_thread.called
         if run is not None:
-            outputs = [leaf for leaf in tree_leaves(tensors_of(result)) if isinstance(leaf, torch.Tensor)]
-            run.returned += [leaf.detach() for leaf in outputs[:1]]
+            run.returned += [tensor.detach() for tensor in tensors_in(result)[:1]]
 
     @property
     def remark(self) -> str:

@@ -15,10 +15,11 @@ import torch
 
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
+from mmcache.clocks.latents import tensors_in
 from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_macs import CallMacs
-from mmcache.engine.call_signature import call_signature, first_tensor, latent_of, wants_gradients
+from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.denoiser_calls import DenoiserCalls
 from mmcache.engine.few_steps import FewSteps
@@ -193,7 +194,7 @@ class CachingScheduler:
         sample = self._sample(arguments)
         numbers = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
         origin = Origin(form, (numbers, *step.side_conditionings.values()), run.settings.number())
-        lane, missing = step.begin_call(origin, latent_of(self.part.sample_of(arguments)))
+        lane, missing = step.begin_call(origin, tensors_in(self.part.sample_of(arguments)))
         planned = None if step.full else self.plan.branch_at(step.clock.step)
         if self.plan.keeps_outputs and not is_answered_by_output(arguments):
             lane.observations.pop(NOTHING, None)

@@ -8,7 +8,6 @@ from torch import nn
 from torch.autograd import forward_ad
 from torch.utils._pytree import tree_leaves
 
-from mmcache.clocks.latents import Latent
 from mmcache.macs.count import is_store
 
 STORE_DEPTH = 2  # how deep stores in stores are looked into; objects may refer to themselves
@@ -44,13 +43,6 @@ def first_tensor(value: Any) -> torch.Tensor:
     if isinstance(value, torch.Tensor):
         return value
     return first_tensor(value.sample if hasattr(value, "sample") else value[0])
-
-
-def latent_of(value: Any) -> Latent:
-    """The tensors of a denoiser's input: one, or one for each image."""
-    return (
-        [value] if isinstance(value, torch.Tensor) else [t for t in tree_leaves(value) if torch.is_tensor(t)]
-    )
 
 
 def wants_gradients(model: nn.Module, arguments: dict[str, Any]) -> bool:

@@ -25,7 +25,7 @@ class Origin:
         form: its signature, and the conditions of the step.
         conditioning: the numbers of what it is conditioned on, and of what its side networks are.
         settings: the number of how its model was set: LoRA and IP-Adapter scales, attention processors,
-        FreeU.
+            FreeU.
     """
 
     form: Hashable
@@ -137,8 +137,8 @@ class Step:
     Attributes:
         clock: where it is.
         full: whether the denoiser runs whole, as the policy has decided; None until it has.
-        before: the lanes of the step directly before, until their next calls come, by the place of their
-        call. lanes: those of this step so far, in the order of their calls.
+        before: the lanes of the step directly before, until their next calls come, by the place of a call.
+        lanes: those of this step so far, in the order of their calls.
         conditions: what else a feature of this step depends on: which side networks are switched on.
         side_conditionings: and the numbers of what they are conditioned on, by name and place of the call.
     """

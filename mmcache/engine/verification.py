@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_map_only
 
+from mmcache.clocks.latents import tensors_in
 from mmcache.compat.group_offload import bring_ahead
 from mmcache.engine.hidden_state import random_states, same_states, state_of
+from mmcache.engine.kept_output import is_answered_by_output
 from mmcache.engine.run_views import Variant
 from mmcache.layouts.cut import Cut, cached_view, filled
-from mmcache.macs.count import is_store
 from mmcache.plans.forecast import Feature
 
 
@@ -49,7 +50,7 @@ class CutVerification:
             The arguments once more, in case that the model changes them.
         """
         self._before, self._random = state_of(whole), random_states()
-        if any(is_store(leaf) for leaf in tree_leaves(arguments)):
+        if not is_answered_by_output(arguments):
             self.fail("it is given a store that lives from call to call")
         return copied(arguments)
 
@@ -125,14 +126,8 @@ def copied(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def same_random_numbers(result: Any) -> Any:
     """Within it the random numbers are used that are used again afterwards."""
-    devices = {leaf.device for leaf in tree_leaves(tensors_in(result)) if leaf.is_cuda}
+    devices = {leaf.device for leaf in tensors_in(result) if leaf.is_cuda}
     return torch.random.fork_rng(devices=sorted(devices, key=str))
-
-
-def tensors_in(result: Any) -> list[torch.Tensor]:
-    """The tensors that a model returns, in a tuple, a list or an output of diffusers."""
-    leaves = tree_leaves(tuple(result.values()) if hasattr(result, "values") else result)
-    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def compare(result: Any, again: Any) -> str:

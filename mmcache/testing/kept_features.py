@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from mmcache.api.accelerate import accelerate
 from mmcache.api.session import Session
 from mmcache.architectures.adapter import Adapter
-from mmcache.engine.verification import tensors_in
+from mmcache.clocks.latents import tensors_in
 from mmcache.layouts.cut import full_view
 from mmcache.plans.branch import NOTHING
 from mmcache.plans.plan import Plan
