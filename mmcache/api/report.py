@@ -194,11 +194,7 @@ def steps_of(
             step=call.clock.step,
             lane=call.lane,
             time=call.clock.time,
-            ran=Full()
-            if call.branch is None
-            else Nothing()
-            if call.branch == NOTHING
-            else smaller(call.branch),
+            ran=what_ran(call.branch, smaller),
             cache_miss=call.cache_miss,
             macs=macs_of(call.signature, call.branch),
             full_macs=0 if call.again else macs_of(call.signature, None),

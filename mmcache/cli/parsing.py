@@ -1,10 +1,13 @@
 """Parsers of the option values of `mmcache sweep`, `mmcache tune` and `mmcache calibrate`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mmcache.cli.demos_package import MINIATURES, require_demos
 from mmcache.errors import shortened, shown
+
+Number = TypeVar("Number", int, float)
 
 CAPTIONS = 8  # of the shipped miniature, where no prompts are given
 MOST_PROMPTS = 2**24  # bytes of a file of prompts
@@ -17,20 +20,24 @@ def split_commas(text: str) -> list[str]:
 
 
 def parse_int(option: str, word: str) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        raise ValueError(
-            f"{option}: {shown(word)} is no whole number; wanted numbers between commas, such as 2,3,5"
-        ) from None
+    return parsed(int, "whole number", "2,3,5", option, word)
 
 
 def parse_number(option: str, word: str) -> float:
+    return parsed(float, "number", "2,3.5", option, word)
+
+
+def parsed(kind: Callable[[str], Number], name: str, example: str, option: str, word: str) -> Number:
+    """One of the numbers between commas.
+
+    Raises:
+        ValueError: it is not of this kind.
+    """
     try:
-        return float(word)
+        return kind(word)
     except ValueError:
         raise ValueError(
-            f"{option}: {word!r} is no number; wanted some between commas, such as 2,3.5"
+            f"{option}: {shown(word)} is no {name}; wanted numbers between commas, such as {example}"
         ) from None
 
 

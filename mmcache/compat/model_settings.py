@@ -1,9 +1,8 @@
 """How a model's owner has set its layers: what changes what they compute without being an argument of a call.
 
 LoRA adapters and their scales (peft), IP-Adapter scales and other attention processors, GLIGEN's switches,
-FreeU,
-blocks that are exchanged. They are set between two calls, by a callback, say; a kept feature is that of
-before.
+FreeU, blocks that are exchanged. They are set between two calls, by a callback, say; a kept feature is that
+of before.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,11 +46,10 @@ def rounded(value: Any) -> Any:
 class Watched:
     """Some entries of one table, and what they were."""
 
-    __slots__ = ("_get", "_names", "_size", "_table", "_values")
+    __slots__ = ("_get", "_size", "_table", "_values")
 
     def __init__(self, table: dict[str, Any], names: list[str], *, sized: bool = False) -> None:
         self._table = table
-        self._names = names
         self._size = len(table) if sized else None
         get: Callable[[Any], Any] = itemgetter(*names) if names else lambda table: ()
         self._get = get if len(names) != 1 else lambda table: (get(table),)

@@ -10,7 +10,7 @@ from mmcache.errors import MissingExtraError
 from mmcache.tools.generating.outcomes import Batch, Died, Event, Finished, Generate, Job, Outcome, Ready
 
 AT_ONCE = 64  # results that are looked at in one go
-AUTO, LOCAL = "auto", "local"
+AUTO = "auto"
 
 
 def require_ray() -> Any:
