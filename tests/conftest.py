@@ -6,6 +6,7 @@ Tiny models are slower on several threads, much slower if other programs run.
 import pytest
 import torch
 
+from tests import tiny_prompted
 from tests.pipelines_table import pytest_addoption, pytest_configure  # noqa: F401  # a plugin
 
 torch.set_num_threads(1)
@@ -15,3 +16,18 @@ torch.set_num_threads(1)
 def gradients():
     """On, as they are by default: a law that was broken in mid-way may have left them off in this process."""
     torch.set_grad_enabled(True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a tiny pipeline that takes prompts is saved."""
+    place = tmp_path_factory.mktemp("model")
+    tiny_prompted.prompted().save_pretrained(place)
+    return place
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Whatever a command writes by mistake, it writes here."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -26,18 +26,7 @@ from tests.tiny_prompted import controlled, controlnet, inpainting, motion_adapt
 SHORT = ["--steps", "4"]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("model")
-    prompted().save_pretrained(place)
-    return place
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Whatever a command writes by mistake, it writes here."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.fixture

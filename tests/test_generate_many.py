@@ -21,17 +21,7 @@ SHORT = {"steps": 9, "guidance_scale": 3.0, "progress": False}
 PROMPTS = ["a cat", {"prompt": "a dog", "id": "dog", "seed": 7}, "a bird"]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("model")
-    prompted().save_pretrained(place)
-    return place
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def run(*arguments):

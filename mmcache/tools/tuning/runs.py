@@ -52,6 +52,11 @@ class Trials:
         self.after_run()
         return images
 
+    def in_steps(self, steps: int) -> np.ndarray:
+        """Run it in so many steps without caching: the control that every plan has to beat."""
+        settings = {**self.settings, "num_inference_steps": steps}
+        return Trials(self.pipe, self.requests, settings, self.batch).generate()
+
     def by_plan(self, plan: Plan) -> np.ndarray:
         """Run it by a plan."""
         return self.by_plan_with_report(plan)[0]
