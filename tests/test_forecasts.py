@@ -57,7 +57,7 @@ def test_a_repeated_time_replaces_the_older_observation():
     """Heun and PNDM evaluate twice at one timestep; between equal times there is no slope."""
     lane = Lane(Origin(None))
     for time, value in ((900.0, 1.0), (800.0, 2.0), (800.0, 3.0)):
-        lane.keep(0, time, (torch.tensor([value]),), memory=2)
+        lane.keep(0, time, (torch.tensor([value]),), Taylor(1))
     assert [seen.time for seen in lane.observations[0]] == [900.0, 800.0]
     assert torch.equal(lane.forecast(0, StepClock(0, 3, 10, 700.0), Taylor(1))[0], torch.tensor([5.0]))
 
@@ -73,7 +73,7 @@ def ran(forecast, curve, full, times):
     lane, handed_out = Lane(Origin(None)), {}
     for step, time in enumerate(times):
         if time in full:
-            lane.keep(0, time, (curve(time),), forecast.memory)
+            lane.keep(0, time, (curve(time),), forecast)
         else:
             (handed_out[time],) = lane.forecast(0, StepClock(0, step, None, time), forecast)
     return handed_out
@@ -125,7 +125,7 @@ def test_at_the_time_of_a_full_step_nothing_is_repaid_yet():
     torch.manual_seed(0)
     for step, time in enumerate(times):
         if time in full:
-            lane.keep(0, time, (torch.randn(4),), forecast.memory)
+            lane.keep(0, time, (torch.randn(4),), forecast)
         else:
             lane.forecast(0, StepClock(0, step, None, time), forecast)
     last = lane.observations[0][-1]
@@ -148,8 +148,24 @@ def test_where_the_foretold_change_does_not_come_true_the_last_feature_is_held()
     lane = Lane(Origin(None))
     values = [torch.zeros(2, 8), torch.ones(2, 8), torch.ones(2, 8) * (1 + turns)]
     for time, value in zip((900.0, 800.0, 700.0), values, strict=True):
-        lane.keep(0, time, (value,), forecast.memory)
+        lane.keep(0, time, (value,), forecast)
     (feature,) = lane.forecast(0, StepClock(0, 3, None, 650.0), forecast)
     assert torch.equal(feature[0], values[-1][0])
     assert torch.allclose(feature[1], values[-1][1] + 0.5)
     assert feature.data_ptr() != lane.observations[0][-1].feature[0].data_ptr()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_an_image_with_and_without_its_prompt_is_judged_as_one(frames):
+    """Two images in a batch of guidance. The first turns back without its prompt, and less so with it."""
+    turns = torch.tensor([-3.0, 1.0, 1.0, 1.0]).repeat_interleave(frames)[:, None].expand(-1, 8)
+    sample = torch.randn(2, 4).repeat(2, 1)  # without the prompts, then with them
+    forecast, lane = Taylor(1, checked=True), Lane(Origin(None))
+    zeros = torch.zeros(4 * frames, 8)
+    for time, value in zip((900.0, 800.0, 700.0), (zeros, zeros + 1, zeros + 1 + turns), strict=True):
+        lane.keep(0, time, (value,), forecast, sample)
+    (feature,) = lane.forecast(0, StepClock(0, 3, None, 650.0), forecast)
+    held = [
+        torch.equal(row, last) for row, last in zip(feature, lane.observations[0][-1].feature[0], strict=True)
+    ]
+    assert held == [held for held in (True, False, True, False) for _ in range(frames)]

@@ -66,6 +66,16 @@ def most_alike(now: Latent, others: Sequence[Latent | None]) -> tuple[int, float
     return next(number for number, value in enumerate(cosines) if value >= best - 1e-6), best
 
 
+def rows_of_one_image(sample: torch.Tensor) -> torch.Tensor:
+    """Which rows of a denoiser's input are of one image, bool (B, B): those that are equal.
+
+    Guidance puts each latent into a batch several times, with and without its prompt. Does not wait for the
+    device.
+    """
+    rows = sample.detach().reshape(len(sample) if sample.dim() else 1, -1)
+    return torch.stack([(rows == row).all(dim=1) for row in rows])
+
+
 def is_step_from(now: torch.Tensor, then: torch.Tensor, returned: Sequence[torch.Tensor]) -> bool:
     """Whether a latent is a sampler's step from an earlier one: made of it and of what the denoiser returned.
 

@@ -205,28 +205,28 @@ class CachingScheduler:
             alone = call.branch is None and not run.views.cuts
             result, taps = (plain(), ()) if alone else self._calls.run(run, call, forward, arguments)
             if call.branch is None:
-                self._keep_output(call, result)
+                self._keep_output(call, result, sample)
             for cut in taps:
-                self._keep(call, cut)
+                self._keep(call, cut, sample)
             if self.plan.policy.needs_change and len(step.lanes) == 1:
                 run.change.seen(call.branch is None, sample, first_tensor(result))
             run.end_call(step, lane)
         return result
 
-    def _keep_output(self, call: Call, result: Any) -> None:
+    def _keep_output(self, call: Call, result: Any, sample: torch.Tensor) -> None:
         """Keep what a full step returned, where the plan forecasts outputs."""
         if self.plan.keeps_outputs:
-            feature = call.lane.keep_output(call.step.clock.time, result, self.plan.forecast.memory)
+            feature = call.lane.keep_output(call.step.clock.time, result, self.plan.forecast, sample)
             if feature and self.on_feature is not None:
                 self.on_feature(call.step.clock, len(call.step.lanes) - 1, NOTHING, feature)
 
-    def _keep(self, call: Call, cut: Cut) -> None:
+    def _keep(self, call: Call, cut: Cut, sample: torch.Tensor) -> None:
         """Keep what a tap has seen."""
         feature = cut.tap.take(cut.tensors)
         if not feature:
             return
         if self.part.is_compiled:  # copied once more: CUDA graphs use the memory of their outputs again
             feature = tuple(tensor.clone() for tensor in feature)
-        call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast.memory)
+        call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast, sample)
         if self.on_feature is not None:
             self.on_feature(call.step.clock, len(call.step.lanes) - 1, cut.branch, feature)

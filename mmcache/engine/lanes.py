@@ -70,10 +70,21 @@ class Lane:
     def remember(self, latent: Latent) -> None:
         self.latent = [part.detach().clone() for part in latent]
 
-    def keep(self, branch: int, time: float, feature: Feature, memory: int) -> None:
+    def keep(
+        self,
+        branch: int,
+        time: float,
+        feature: Feature,
+        forecast: Forecast,
+        sample: torch.Tensor | None = None,
+    ) -> None:
         """Add an observation; a time that a sampler repeats replaces the older one.
 
         Features of other sizes than this one are dropped: nothing is forecast from both.
+
+        Args:
+            forecast: what it is kept for.
+            sample: the denoiser's input, by which a forecast may tell rows of one image.
         """
         others = [
             seen
@@ -81,9 +92,13 @@ class Lane:
             if seen.time != time and looks_like(seen.feature, feature)
         ]
         missed = tuple(self.forecast_at.pop(branch, ()))
-        self.observations[branch] = [*others, Observation(time, feature, missed)][-memory:]
+        past = [*others, Observation(time, feature, missed)][-forecast.memory :]
+        past[-1] = past[-1]._replace(believed=forecast.check(past, sample))
+        self.observations[branch] = past
 
-    def keep_output(self, time: float, output: Any, memory: int) -> Feature:
+    def keep_output(
+        self, time: float, output: Any, forecast: Forecast, sample: torch.Tensor | None = None
+    ) -> Feature:
         """Keep what a full step returned; of an output of another form the older ones are no help.
 
         Returns:
@@ -95,7 +110,7 @@ class Lane:
             self.forecast_at.pop(NOTHING, None)
         self.output = form
         if form is not None:
-            self.keep(NOTHING, time, feature, memory)
+            self.keep(NOTHING, time, feature, forecast, sample)
         return feature
 
     def forecast(self, branch: int, clock: StepClock, forecast: Forecast) -> Feature:

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 
 import torch
 
+from mmcache.clocks.latents import rows_of_one_image
 from mmcache.errors import shown
 from mmcache.plans.values import Each, Flag, Real, Share, Whole, check_fields
 
@@ -24,11 +25,14 @@ class Observation(NamedTuple):
         feature: what was computed then.
         missed: times of the forecasts between the observation before and this one, whose errors it shows;
             empty once a forecast has made up for them.
+        believed: for each stream, in which samples extrapolation came true, bool (B, 1, ...); () where that
+            was not checked.
     """
 
     time: float
     feature: Feature
     missed: tuple[float, ...] = ()
+    believed: tuple[torch.Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,15 @@ class Forecast:
             step: which step of the run it is for, where a forecast differs from step to step.
         """
         raise NotImplementedError
+
+    def check(self, past: Sequence[Observation], sample: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """What the newest observation says of this forecast, kept as its `believed`; asked once a full step.
+
+        Args:
+            past: the observations, the newest last.
+            sample: the denoiser's input of the newest, (B, ...); its equal rows are of one image.
+        """
+        return ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,9 @@ class Taylor(Forecast):
         repaid: the share of the errors that is made up for, 0 to 1.
         checked: hold the last feature instead where the change that extrapolation foretold for the last full
             step did not come true, not even in part. So it is under samplers that add noise: it decides by
-            what the run itself shows. Before there is something to check, it extrapolates.
+            what the run itself shows. Before there is something to check, it extrapolates. Each image is
+            judged by itself, with and without its prompt together: guidance takes the difference of the two,
+            which is of no one time if only one of them is held.
     """
 
     order: Annotated[int, Whole(1, MOST_ORDER, "Hold() is order 0")] = 1
@@ -98,28 +113,29 @@ class Taylor(Forecast):
         return self.order + (2 if self.repaid or self.checked else 1)
 
     def at(self, time: float, past: Sequence[Observation], step: int | None = None) -> Feature:
-        feature = self._extrapolated(time, past)
-        if not self.checked or len(past) < self.order + 2:
+        feature, last = self._extrapolated(time, past), past[-1]
+        if not last.believed:
             return feature
-        agreement = self._agreement(past)
         return tuple(
-            torch.where(agrees > 0, tensor, last)
-            for agrees, tensor, last in zip(agreement, feature, past[-1].feature, strict=True)
+            torch.where(believed, tensor, held)
+            for believed, tensor, held in zip(last.believed, feature, last.feature, strict=True)
         )
 
-    def _agreement(self, past: Sequence[Observation]) -> list[torch.Tensor]:
-        """For each stream, the inner product of the foretold change and the one seen, (B, 1, ...), float32.
-
-        Of each sample of the batch by itself, so that an image does not depend on its neighbours.
-        """
+    def check(self, past: Sequence[Observation], sample: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """Whether the foretold change and the one seen have a positive inner product, in float32."""
+        if not self.checked or len(past) < self.order + 2:
+            return ()
         last, before = past[-1], past[:-1]
+        together = None if sample is None else rows_of_one_image(sample)
         foretold = self._extrapolated(last.time, [one._replace(missed=()) for one in before])
         found = []
         for now, told, then in zip(last.feature, foretold, before[-1].feature, strict=True):
             expected, seen = (told.float() - then.float()), (now.float() - then.float())
             inner = (expected * seen).flatten(1).sum(dim=1)
-            found.append(inner.view(-1, *(1,) * (now.ndim - 1)))
-        return found
+            if together is not None and len(inner) % len(together) == 0:  # rows of a video are its frames
+                inner = together.to(inner) @ inner.view(len(together), -1)
+            found.append(inner.view(-1, *(1,) * (now.ndim - 1)) > 0)
+        return tuple(found)
 
     def _extrapolated(self, time: float, past: Sequence[Observation]) -> Feature:
         nodes = [observation.time for observation in past]

@@ -33,7 +33,7 @@ def check_output_forecast(pipe: Any, sample: Callable[[Any], Any]) -> None:
             lane = Lane(Origin(None))
             for number, time in enumerate(TIMES):
                 first_tensor(output).copy_(wanted * (1 + 0.1 * (len(TIMES) - 1 - number) ** 2))
-                require(bool(lane.keep_output(time, output, forecast.memory)), f"law 1: {name}: not kept")
+                require(bool(lane.keep_output(time, output, forecast)), f"law 1: {name}: not kept")
                 clock = StepClock(0, number, None, time)
                 if number < len(TIMES) - 1:
                     lane.forecast_output(replace(clock, time=time - 50.0), forecast)

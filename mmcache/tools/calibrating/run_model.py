@@ -100,7 +100,7 @@ def forecast_weights(times: Sequence[float], full: Sequence[int], forecast: Fore
     rows = torch.eye(steps, dtype=torch.float64)
     for step, time in enumerate(times):
         if step in chosen:
-            lane.keep(0, time, (rows[step].clone(),), forecast.memory)
+            lane.keep(0, time, (rows[step].clone(),), forecast)
         else:
             (rows[step],) = lane.forecast(0, StepClock(0, step, steps, time), forecast)
     return rows.numpy()
