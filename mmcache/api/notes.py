@@ -4,11 +4,10 @@ import warnings
 from collections.abc import Container, Mapping
 from typing import Any
 
-from diffusers import DiffusionPipeline
-
 from mmcache.api.resolved_pipeline import ResolvedPipeline, models_of
 from mmcache.architectures.component import Component
 from mmcache.architectures.registry import adapter_for, side_adapter_for
+from mmcache.patching.pipeline_kinds import is_pipeline
 from mmcache.plans.plan import Plan
 from mmcache.plans.presets import presets
 
@@ -45,7 +44,7 @@ def inferred_adapters(pipeline: ResolvedPipeline) -> list[Note]:
 
 def uncached_denoisers(pipe: Any, cached: Container[str]) -> list[Note]:
     """Models that are told the time, as denoisers are, but which are not among the cached ones, and why."""
-    if not isinstance(pipe, DiffusionPipeline):
+    if not is_pipeline(pipe):
         return []
     notes = []
     for name, module in models_of(pipe).items():

@@ -52,7 +52,7 @@ class PlanChanges:
 
 def families(pipeline: ResolvedPipeline) -> dict[str, str]:
     """Whose presets were measured for what each denoiser does, as the arguments of the call show."""
-    arguments = pipeline.call_parameters
+    arguments = pipeline.task_arguments
     return {
         name: next(
             (family for task, family in part.adapter.tasks.items() if task in arguments), part.adapter.family

@@ -1,21 +1,22 @@
 """A pipeline, looked at once: its denoisers, side networks, schedulers and the arguments of its call."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
-from diffusers import DiffusionPipeline
 from torch import nn
 
 from mmcache.architectures.component import Denoiser, SideNetwork
 from mmcache.architectures.registry import adapter_for, closest_denoiser_name, side_adapter_for
 from mmcache.architectures.undescribed import time_argument, undescribed_adapter
 from mmcache.clocks.pipeline_clock import own_schedulers, pipelines_of
+from mmcache.compat.modular_inputs import modular_parameters
 from mmcache.errors import UnsupportedPipelineError, shortened
 from mmcache.patching.forward_patch import unwrap_compiled
+from mmcache.patching.pipeline_kinds import is_modular, is_pipeline
 
 BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
 RESIDUALS = {  # the denoiser's arguments that side networks are for
@@ -71,12 +72,21 @@ class ResolvedPipeline:
         """
         if self.is_bare:
             return {}
+        if is_modular(self.owner):
+            return modular_parameters(self.owner)
         if not any("__call__" in vars(kind) for kind in type(self.owner).__mro__):
             raise UnsupportedPipelineError(
                 f"{self.class_name} is not called itself: it makes another pipeline of its parts for every "
                 f"task. Make the one that you need, and accelerate that."
             )
         return inspect.signature(type(self.owner).__call__).parameters
+
+    @cached_property
+    def task_arguments(self) -> Collection[str]:
+        """Those of them that show the task; blocks of a modular pipeline that choose a task show none."""
+        if is_modular(self.owner):
+            return modular_parameters(self.owner, required=True)
+        return self.call_parameters
 
 
 def resolve(owner: Any, scheduler: Any = None) -> ResolvedPipeline:
@@ -88,10 +98,9 @@ def resolve(owner: Any, scheduler: Any = None) -> ResolvedPipeline:
     return ResolvedPipeline(owner, find_denoisers(owner, undescribed=True), scheduler)
 
 
-def models_of(pipe: DiffusionPipeline) -> dict[str, nn.Module]:
+def models_of(pipe: Any) -> dict[str, nn.Module]:
     """All models of a pipeline, by name."""
-    parts_of: Any = pipe  # its loader replaces the class when it is imported, so it has no type
-    return {name: part for name, part in parts_of.components.items() if isinstance(part, nn.Module)}
+    return {name: part for name, part in pipe.components.items() if isinstance(part, nn.Module)}
 
 
 def part_of(owner: Any, name: str) -> nn.Module | None:
@@ -117,9 +126,7 @@ def find_denoisers(pipe: Any, undescribed: bool = False) -> dict[str, Denoiser]:
         if part.adapter.undescribed and not undescribed:
             raise missing_adapter(pipe)
         return {BARE: part}
-    if not isinstance(pipe, DiffusionPipeline):
-        if advice := modular(pipe):
-            raise UnsupportedPipelineError(advice)
+    if not is_pipeline(pipe):
         raise UnsupportedPipelineError(
             f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: pass the "
             f"object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)."
@@ -150,19 +157,6 @@ def wrapped_denoiser(model: nn.Module) -> str:
     inner = getattr(model, "module", None)
     known = isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None
     return type(inner).__name__ if known else ""
-
-
-def modular(pipe: Any) -> str:
-    """What to do with a modular pipeline of diffusers; "" for anything else."""
-    if "ModularPipeline" not in {cls.__name__ for cls in type(pipe).__mro__}:
-        return ""
-    parts = getattr(pipe, "components", {})
-    models = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
-    name = next((name for name, model in models.items() if adapter_for(unwrap_compiled(model))), "unet")
-    return (
-        f"{type(pipe).__name__} is a modular pipeline, which is not accelerated as a whole: accelerate its "
-        f"denoiser, mmcache.accelerate(pipe.{name}, interval=3, scheduler=pipe.scheduler)"
-    )
 
 
 def looks_like_denoiser(model: nn.Module) -> bool:
@@ -196,7 +190,7 @@ def missing_adapter(pipe: Any) -> UnsupportedPipelineError:
 
 def find_side_networks(pipe: Any) -> dict[str, SideNetwork]:
     """The networks beside a pipe's denoiser, each once, by name; several under one name are counted."""
-    if not isinstance(pipe, DiffusionPipeline):
+    if not is_pipeline(pipe):
         return {}
     candidates = (
         candidate

@@ -9,13 +9,12 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from diffusers import DiffusionPipeline
-
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.scheduler_clock import SchedulerClock
 from mmcache.clocks.timestep_clock import TimestepClock
 from mmcache.compat.calling_pipeline import calling_pipelines
 from mmcache.patching.held import held
+from mmcache.patching.pipeline_kinds import is_pipeline
 from mmcache.patching.scheduler_patch import is_scheduler
 
 
@@ -28,9 +27,9 @@ def own_schedulers(owner: Any) -> list[Any]:
 def pipelines_of(owner: Any) -> Iterator[Any]:
     """A pipeline and those that it is made of."""
     yield owner
-    if isinstance(owner, DiffusionPipeline):
+    if is_pipeline(owner):
         for part in vars(owner).values():
-            if isinstance(part, DiffusionPipeline):
+            if is_pipeline(part):
                 yield from pipelines_of(part)
 
 
@@ -86,12 +85,12 @@ class PipelineClock:
 
     def tick(self, timestep: Any, sample: Any) -> StepClock | None:
         callers = calling_pipelines()
-        if callers and not any(map(self._is_of, callers)):
-            self._strangers |= {type(callers[0]).__name__}
+        if callers and not any(self._is_of(caller.pipeline) for caller in callers):
+            self._strangers |= {type(callers[0].pipeline).__name__}
             return None  # another pipeline shares the denoiser
-        holder = callers[0] if callers and isinstance(self.owner, DiffusionPipeline) else self.owner
+        holder = callers[0].pipeline if callers and is_pipeline(self.owner) else self.owner
         clock = self._driving(holder, timestep)
-        declared = getattr(holder, "_num_timesteps", None) if callers else None  # left over in one's own loop
+        declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
         if clock is None or not clock.run.wanders or callers or timestep is None:
             return step
@@ -100,13 +99,13 @@ class PipelineClock:
 
     def _is_of(self, pipeline: Any) -> bool:
         """Whether this pipeline is the owner, or samples with the scheduler of the owner's loop."""
-        if isinstance(self.owner, DiffusionPipeline):
+        if is_pipeline(self.owner):
             return pipeline is self.owner
         return any(one is self.owner.scheduler for one in own_schedulers(pipeline))
 
     def _in_pipeline(self) -> bool:
         """Whether one of the pipelines that this clock is of is on the call stack."""
-        return any(map(self._is_of, calling_pipelines()))
+        return any(self._is_of(caller.pipeline) for caller in calling_pipelines())
 
     def _driving(self, holder: Any, timestep: Any) -> SchedulerClock | None:
         """The clock of the scheduler that drives a call by `holder`."""

@@ -1,28 +1,58 @@
 """Which pipeline is calling: two pipelines may share a denoiser and even a scheduler."""
 
 import sys
+from collections.abc import Sized
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
-from diffusers import DiffusionPipeline
+from mmcache.patching.pipeline_kinds import is_block, is_pipeline
 
 # Frames that lie between a pipeline and its denoiser; their locals need not be looked at.
 _BETWEEN = ("torch", "accelerate", "diffusers.hooks", "diffusers.models", "mmcache")
 
 
-def calling_pipelines() -> list[Any]:
+class Caller(NamedTuple):
+    """A pipeline on the call stack.
+
+    Attributes:
+        pipeline: classic or modular.
+        steps: how many steps its run has, if it says so; it may stop before its scheduler's last one.
+    """
+
+    pipeline: Any
+    steps: int | None
+
+
+def calling_pipelines() -> list[Caller]:
     """The diffusers pipelines on the call stack, the innermost first; none in someone's own loop.
 
     Attributes that a pipeline sets on itself would also tell, but not all pipelines set them; its frame
-    is always there. A walk takes microseconds.
+    is always there. A modular pipeline is known by the frames of its blocks, which may be called without it.
+    A walk takes microseconds.
     """
-    found: list[Any] = []
+    found: dict[int, Caller] = {}
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
         if code.co_varnames[:1] == ("self",) and not frame.f_globals.get("__name__", "").startswith(_BETWEEN):
-            caller = frame.f_locals.get("self")
-            if isinstance(caller, DiffusionPipeline):
-                found.append(caller)
+            caller = caller_of(frame)
+            known = None if caller is None else found.get(id(caller.pipeline))
+            if caller is not None and (known is None or known.steps is None):
+                found[id(caller.pipeline)] = caller
         frame = frame.f_back
-    return found
+    return list(found.values())
+
+
+def caller_of(frame: FrameType) -> Caller | None:
+    """The pipeline that a method is of, or that a block of a modular pipeline was called with."""
+    method_of = frame.f_locals.get("self")
+    if is_pipeline(method_of):
+        return Caller(method_of, getattr(method_of, "_num_timesteps", None))
+    if not is_block(method_of):
+        return None
+    arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
+    given = frame.f_locals.get(arguments[0]) if arguments else None
+    if not is_pipeline(given):
+        return None
+    timesteps = getattr(frame.f_locals.get("block_state"), "timesteps", None)
+    return Caller(given, len(timesteps) if isinstance(timesteps, Sized) else None)

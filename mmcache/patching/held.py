@@ -4,12 +4,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from diffusers import DiffusionPipeline
+from mmcache.patching.pipeline_kinds import is_pipeline
 
 
 def held(owner: Any) -> Callable[[], Any]:
     """What gives an owner back: None for a pipeline that is gone; anything else is kept alive."""
-    return weakref.ref(owner) if isinstance(owner, DiffusionPipeline) else lambda: owner
+    return weakref.ref(owner) if is_pipeline(owner) else lambda: owner
 
 
 def when_gone(owner: Any, then: Callable[[], None]) -> Callable[[], object]:
@@ -17,7 +17,7 @@ def when_gone(owner: Any, then: Callable[[], None]) -> Callable[[], object]:
 
     A bare model is part of the cycle with what is placed on it, so the garbage collector frees both.
     """
-    if not isinstance(owner, DiffusionPipeline):
+    if not is_pipeline(owner):
         return lambda: None
     finalizer = weakref.finalize(owner, then)
     finalizer.atexit = False
