@@ -135,10 +135,11 @@ def watch(
         Whether it lost more than workers: Ray's head or raylet, without which it may end by itself.
     """
     lost, waited = False, time.monotonic()
+    before = len(list(out.glob("*.png")))
     while driver.poll() is None:
         done = len(list(out.glob("*.png")))
         due = (sum(found.kills.values()) + 1) * items // (kills + 1)
-        late = time.monotonic() - waited > PATIENCE
+        late = done > before and time.monotonic() - waited > PATIENCE  # not while it still starts
         if sum(found.kills.values()) < kills and (done >= due or late):
             kind, process = chance.choice(victims(driver.pid))
             with suppress(ProcessLookupError):

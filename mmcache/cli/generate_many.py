@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PANEL = "Many prompts"
 FILES = ("image", "mask")  # options whose files' contents matter, not their paths
-BROKEN = 1  # exit code where the device of this process has an error that stays
+BROKEN = 1  # exit code where the input is not to blame: the device, or Ray
 NOT_OF_IMAGES = ("device", "threads")  # options that leave images what they are, or are told elsewhere
 
 
@@ -104,6 +104,7 @@ def generate_prompts(
     from mmcache.tools.generating.generate import generate_many
     from mmcache.tools.generating.outcomes import WorkerBroken
     from mmcache.tools.generating.progress import ProgressLine, events_as_json
+    from mmcache.tools.generating.ray_pool import RayStartError
     from mmcache.tools.generating.survey import ALL, Shard
     from mmcache.tools.media.ffmpeg import require_ffmpeg
 
@@ -129,7 +130,7 @@ def generate_prompts(
             listener=events_as_json if as_json else ProgressLine(),
             call=call,
         )
-    except WorkerBroken as error:
+    except (WorkerBroken, RayStartError) as error:
         fail(str(error), BROKEN)
     if not as_json:
         show(str(result))
@@ -147,7 +148,7 @@ def model_of(request: GenerationRequest, inputs: Mapping[str, Any]) -> "Model":
     config, pipeline = (
         miniature_config(request.miniature)
         if request.miniature
-        else (str(request.model), pipeline_class(str(request.model)))
+        else (str(request.model), pipeline_class(str(request.model), request.revision))
     )
     if pipeline is not None and task.argument and not has_argument(pipeline, task.argument):
         pipeline = None  # it is converted, and the conversion chooses the class
@@ -167,6 +168,7 @@ def model_of(request: GenerationRequest, inputs: Mapping[str, Any]) -> "Model":
         options,
         task.sized_like_image,
         request.device,
+        request.revision,
     )
 
 

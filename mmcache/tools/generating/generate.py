@@ -39,6 +39,8 @@ def generate(
     threads: int = 1,
     device: str = "auto",
     dtype: str = "auto",
+    revision: str | None = None,
+    variant: str | None = None,
     model: str | Path | None = None,
     overwrite: bool = False,
     progress: bool = True,
@@ -66,7 +68,8 @@ def generate(
         ray_resource: a resource of the cluster that each actor takes one of, in place of a GPU.
         batch: lines of equal shape in one call of the pipeline, at most. One gives the same bytes everywhere.
         threads: of the CPU per worker. The same number gives the same bytes.
-        device, dtype: for a `load` that is no function.
+        device, dtype, revision, variant: for a `load` that is no function. A revision is a commit, a tag or
+            a branch of the hub; a variant names files of weights, such as "fp16".
         model: for a `load` that is one, the folder or id whose config files the plan is checked against.
         overwrite: replace images of other settings.
         progress: show a line on a terminal.
@@ -76,9 +79,10 @@ def generate(
     Raises:
         PromptsFileError, OtherSettingsError, ValueError: a line, the folder or an option cannot be used.
         MissingExtraError: `ray` without Ray installed.
+        RayStartError: Ray is installed and does not start.
         KeyboardInterrupt: Ctrl-C, once the workers have ended.
     """
-    made = model_of(load, model, device, dtype)
+    made = model_of(load, model, device, dtype, revision, variant)
     result = generate_many(
         prompts,
         Path(out),
@@ -127,7 +131,7 @@ def generate_many(
     for name in call:
         if name in OWN or name == "prompt":
             raise ValueError(f"{name}=...: give {OWN.get(name, 'it in the prompts')}")
-    plans = PlanCheck(model.config)
+    plans = PlanCheck(model.config, model.revision)
     plans.check(plan, interval, branch)
     settings = {
         **(model.settings or {}),

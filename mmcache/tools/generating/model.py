@@ -19,11 +19,13 @@ class LoadModel:
     model: str
     device: str = "auto"
     dtype: str = "auto"
+    revision: str | None = None
+    variant: str | None = None
 
     def __call__(self) -> Any:
         from mmcache.tools.loading import load_pipeline
 
-        return load_pipeline(self.model, self.device, self.dtype)
+        return load_pipeline(self.model, self.device, self.dtype, self.revision, self.variant)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Model:
         settings: what settings.json says of it.
         sized_like_image: whether an image of a line's own sets the proportions.
         device: of all workers.
+        revision: of `config`, where that is an id of the hub.
     """
 
     load: Callable[[], Any]
@@ -45,21 +48,37 @@ class Model:
     settings: Mapping[str, Any] | None = None
     sized_like_image: bool = False
     device: str = "auto"
+    revision: str | None = None
 
 
 def model_of(
-    load: str | Path | Callable[[], Any], config: str | Path | None, device: str, dtype: str
+    load: str | Path | Callable[[], Any],
+    config: str | Path | None,
+    device: str,
+    dtype: str,
+    revision: str | None = None,
+    variant: str | None = None,
 ) -> Model:
     """The model of `generate`'s arguments.
 
     Raises:
         ModelNotFoundError: there is no such folder or id.
+        ValueError: a revision or variant for a function, which chooses for itself.
     """
-    if callable(load):
-        return Model(load, config, annotated_class(load), {"load": described(load)}, device=device)
-    settings = {"model": str(load), "dtype": dtype}
-    loader = LoadModel(str(load), device, dtype)
-    return Model(loader, load, pipeline_class(load), settings, device=device)
+    if not callable(load):
+        chosen = {"revision": revision, "variant": variant}
+        named = {name: value for name, value in chosen.items() if value is not None}
+        settings = {"model": str(load), "dtype": dtype} | named
+        loader = LoadModel(str(load), device, dtype, **named)
+        return Model(loader, load, pipeline_class(load, revision), settings, device=device, revision=revision)
+    if variant is not None or (revision is not None and config is None):
+        raise ValueError(
+            "revision and variant are for a load that is an id or a folder: a function gives them to "
+            "from_pretrained itself (beside model=, revision names whose configs the plan is checked against)"
+        )
+    return Model(
+        load, config, annotated_class(load), {"load": described(load)}, device=device, revision=revision
+    )
 
 
 def annotated_class(load: Callable[[], Any]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from mmcache.errors import UnsupportedPipelineError
 
 
-def pipeline_class(model: str | Path) -> Any:
+def pipeline_class(model: str | Path, revision: str | None = None) -> Any:
     """The class of a pipeline, as its index says; None where that is not a class of diffusers.
 
     Raises:
@@ -24,7 +24,8 @@ def pipeline_class(model: str | Path) -> Any:
         config = read(index)
     elif is_hub_id(str(model)):
         try:
-            config = dict(diffusers.DiffusionPipeline.load_config(str(model)))  # type: ignore[arg-type]
+            found: Any = diffusers.DiffusionPipeline.load_config(str(model), revision=revision)
+            config = dict(found)
         except Exception:  # the loading itself will say what the hub has
             return None
     else:
@@ -37,12 +38,13 @@ class PlanCheck:
 
     Args:
         model: a folder or an id of the hub; None where nobody knows before it is loaded.
+        revision: of an id of the hub.
     """
 
-    def __init__(self, model: str | Path | None) -> None:
+    def __init__(self, model: str | Path | None, revision: str | None = None) -> None:
         from mmcache.tools.inspecting.from_config import denoisers_from_config
 
-        self._denoisers = {} if model is None else denoisers_from_config(model)
+        self._denoisers = {} if model is None else denoisers_from_config(model, revision)
 
     def check(self, plan: Any, interval: int | None = None, branch: int | None = None) -> None:
         """Refuse a plan that the model cannot follow.

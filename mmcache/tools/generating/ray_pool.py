@@ -13,6 +13,10 @@ AT_ONCE = 64  # results that are looked at in one go
 AUTO = "auto"
 
 
+class RayStartError(RuntimeError):
+    """Ray is installed, but no cluster of it could be started on this machine."""
+
+
 def require_ray() -> Any:
     """The package.
 
@@ -46,6 +50,7 @@ def connect(address: str, workers: int | None, resource: str | None, threads: in
 
     Raises:
         ValueError: no cluster at this address, or nothing of the resource in it.
+        RayStartError: a new one does not start.
     """
     ray = require_ray()
     own = not ray.is_initialized()
@@ -54,6 +59,13 @@ def connect(address: str, workers: int | None, resource: str | None, threads: in
             ray.init(address=None if address == AUTO else address, log_to_driver=False, logging_level="error")
         except ConnectionError as error:
             raise ValueError(f"no Ray cluster at {address!r}: {' '.join(str(error).split())[:160]}") from None
+        except (AssertionError, TypeError, ValueError):
+            raise
+        except Exception as error:  # Ray raises the class itself where its own processes do not start in time
+            raise RayStartError(
+                f"Ray did not start on this machine ({' '.join(str(error).split())[:120]}). Try again when it "
+                f"is less busy, start Ray by itself (ray start --head), or use --workers N, which needs no Ray"
+            ) from error
     if workers is not None:
         return Cluster(workers, own)
     room = ray.cluster_resources()

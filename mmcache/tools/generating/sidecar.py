@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+INDEX, SNAPSHOTS = "model_index.json", "snapshots"
+
 
 def summed(report: Any, seconds: float, batch: int) -> dict[str, Any]:
     """The report of a call as that of one of its images: steps are everyone's, the rest a share."""
@@ -50,22 +52,33 @@ def about(pipe: Any) -> dict[str, Any]:
     """The model, its revision, and the versions and device that an image depends on."""
     from mmcache.tools.running.provenance import environment
 
-    name = str(pipe.name_or_path or "")
-    return {"model": name, "revision": revision_of(name), "versions": environment(pipe)}
+    return {
+        "model": str(pipe.name_or_path or ""),
+        "revision": revision_of(pipe),
+        "versions": environment(pipe),
+    }
 
 
-def revision_of(model: str) -> str | None:
-    """The commit of a model of the hub; of a folder the hash of its configs; None where neither is known."""
-    folder = Path(model)
-    if (folder / "model_index.json").is_file():
-        if folder.parent.name == "snapshots":
+def revision_of(pipe: Any) -> str | None:
+    """The commit of a model of the hub; of a folder the hash of its configs; None where neither is known.
+
+    The pipeline itself keeps only the id, which stands for any commit. Its models keep the folder that their
+    weights were read from, and the hub's cache has a folder for each commit.
+    """
+    folder = Path(pipe.name_or_path or "")
+    if (folder / INDEX).is_file():
+        if folder.parent.name == SNAPSHOTS:
             return folder.name
         configs = sorted((*folder.glob("*.json"), *folder.glob("*/*.json")))
         contents = b"".join(config.read_bytes() for config in configs)
         return "configs-" + hashlib.sha256(contents).hexdigest()[:16]
-    if model.count("/") != 1:
-        return None
-    from huggingface_hub import try_to_load_from_cache
+    for part in pipe.components.values():
+        source = Path(str(getattr(getattr(part, "config", None), "_name_or_path", None) or ""))
+        if source.parent.parent.name == SNAPSHOTS and folder_of_hub(pipe) in source.parts:
+            return source.parent.name
+    return None
 
-    cached = try_to_load_from_cache(model, "model_index.json")
-    return Path(cached).parent.name if isinstance(cached, str) else None
+
+def folder_of_hub(pipe: Any) -> str:
+    """The name of its folder in the hub's cache."""
+    return "models--" + str(pipe.name_or_path).replace("/", "--")

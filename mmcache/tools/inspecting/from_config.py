@@ -18,12 +18,13 @@ PIPELINE, MODEL = "model_index.json", "config.json"
 MOST_BYTES = 2**22  # of a config; those of diffusers have a few thousand
 
 
-def denoisers_from_config(model: str | Path) -> dict[str, nn.Module]:
+def denoisers_from_config(model: str | Path, revision: str | None = None) -> dict[str, nn.Module]:
     """The denoisers of a pipeline or of a model, by name. Nothing but their config files is read.
 
     Args:
         model: a folder with model_index.json, or with config.json in it or in a folder below it; or an id on
             the Hugging Face hub.
+        revision: of an id on the hub: a commit, a tag or a branch.
 
     Raises:
         ModelNotFoundError: there is no such folder or id, or no denoiser in it that mmcache knows.
@@ -33,8 +34,8 @@ def denoisers_from_config(model: str | Path) -> dict[str, nn.Module]:
         classes = classes_of_folder(folder)
         config_of = folder_config(folder)
     elif is_hub_id(str(model)):
-        classes = classes_of_hub(str(model))
-        config_of = hub_config(str(model))
+        classes = classes_of_hub(str(model), revision)
+        config_of = hub_config(str(model), revision)
     else:
         raise ModelNotFoundError(f"{model}: there is no such folder ({folder.absolute()})")
     known = set(denoiser_names())
@@ -74,15 +75,15 @@ def classes_of_index(index: dict[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def classes_of_hub(model: str) -> dict[str, tuple[str, str]]:
+def classes_of_hub(model: str, revision: str | None) -> dict[str, tuple[str, str]]:
     from diffusers import DiffusionPipeline, ModelMixin
 
     try:
-        index: Any = DiffusionPipeline.load_config(model)
+        index: Any = DiffusionPipeline.load_config(model, revision=revision)
         return classes_of_index(index)
     except Exception:  # no pipeline: perhaps a model alone
         try:
-            config: Any = ModelMixin.load_config(model)  # type: ignore[attr-defined]
+            config: Any = ModelMixin.load_config(model, revision=revision)  # type: ignore[attr-defined]
         except Exception as error:
             raise ModelNotFoundError(
                 f"{model}: there is no such folder here, and the Hugging Face hub did not give its config: "
@@ -101,12 +102,12 @@ def folder_config(folder: Path) -> Callable[[str], dict[str, Any]]:
     return config_of
 
 
-def hub_config(model: str) -> Callable[[str], dict[str, Any]]:
+def hub_config(model: str, revision: str | None) -> Callable[[str], dict[str, Any]]:
     from diffusers import UNet2DModel  # any class of diffusers reads any config
 
     def config_of(name: str) -> dict[str, Any]:
         place = {} if name == "denoiser" else {"subfolder": name}
-        return dict(UNet2DModel.load_config(model, **place))  # type: ignore[arg-type]
+        return dict(UNet2DModel.load_config(model, revision=revision, **place))  # type: ignore[arg-type]
 
     return config_of
 
