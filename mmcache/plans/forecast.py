@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
-import torch
-
-from mmcache.clocks.latents import rows_of_one_image
 from mmcache.errors import shown
 from mmcache.plans.values import Each, Flag, Real, Share, Whole, check_fields
 
+if TYPE_CHECKING:  # plans are read and listed without torch, which takes seconds to import
+    import torch
+
 MOST_ORDER = 8  # of a polynomial; each order keeps one more feature, and beyond 3 nothing was ever gained
 
-Feature = tuple[torch.Tensor, ...]
+Feature: TypeAlias = "tuple[torch.Tensor, ...]"
 """What a cut keeps of a full step: the hidden state that enters the skip branch, first; then, where an
 architecture carries more than one stream across the cut, the others."""
 
@@ -32,7 +32,7 @@ class Observation(NamedTuple):
     time: float
     feature: Feature
     missed: tuple[float, ...] = ()
-    believed: tuple[torch.Tensor, ...] = ()
+    believed: "tuple[torch.Tensor, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Forecast:
         """
         raise NotImplementedError
 
-    def check(self, past: Sequence[Observation], sample: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    def check(self, past: Sequence[Observation], sample: "torch.Tensor | None") -> "tuple[torch.Tensor, ...]":
         """What the newest observation says of this forecast, kept as its `believed`; asked once a full step.
 
         Args:
@@ -116,15 +116,19 @@ class Taylor(Forecast):
         feature, last = self._extrapolated(time, past), past[-1]
         if not last.believed:
             return feature
+        import torch
+
         return tuple(
             torch.where(believed, tensor, held)
             for believed, tensor, held in zip(last.believed, feature, last.feature, strict=True)
         )
 
-    def check(self, past: Sequence[Observation], sample: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    def check(self, past: Sequence[Observation], sample: "torch.Tensor | None") -> "tuple[torch.Tensor, ...]":
         """Whether the foretold change and the one seen have a positive inner product, in float32."""
         if not self.checked or len(past) < self.order + 2:
             return ()
+        from mmcache.clocks.latents import rows_of_one_image
+
         last, before = past[-1], past[:-1]
         together = None if sample is None else rows_of_one_image(sample)
         foretold = self._extrapolated(last.time, [one._replace(missed=()) for one in before])
@@ -226,8 +230,10 @@ def missed_weights(nodes: Sequence[float], missed: Sequence[float], order: int) 
     return [0.0] * (len(nodes) - len(owed)) + owed
 
 
-def weighted_sum(weights: Sequence[float], tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+def weighted_sum(weights: Sequence[float], tensors: "Sequence[torch.Tensor]") -> "torch.Tensor":
     """In float32 for half precision, where a difference of near-equal features would lose its digits."""
+    import torch
+
     kind = tensors[0].dtype
     wide = torch.float32 if kind in (torch.float16, torch.bfloat16) else kind
     total = tensors[0].to(wide) * weights[0]

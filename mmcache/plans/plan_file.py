@@ -10,16 +10,18 @@ import dataclasses
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from mmcache.errors import PlanFileError, shortened, shown, unknown_name
 from mmcache.plans.calibrated_for import CalibratedFor
+from mmcache.plans.kinds import EARLIER_KEYS, FORECASTS, POLICIES
 from mmcache.plans.plan import Plan
-from mmcache.plans.plan_model import EARLIER_KEYS, FORECASTS, POLICIES, PlanModel
 from mmcache.plans.plan_yaml import MOST_BYTES, Placed, read_plain
+
+if TYPE_CHECKING:  # the presets are read without it
+    from pydantic import BaseModel, ValidationError
 
 PLAN_KEYS = tuple(field.name for field in dataclasses.fields(Plan))
 KNOWN: Mapping[Any, Mapping[str, type]] = {"policy": POLICIES, "forecast": FORECASTS}
@@ -105,6 +107,10 @@ def plan_from(data: Any) -> Plan:
     Raises:
         ValueError: a key or name that is not known, a missing or wrong value.
     """
+    from pydantic import ValidationError
+
+    from mmcache.plans.plan_model import PlanModel
+
     try:
         read = PlanModel.model_validate(data)
     except ValidationError as error:
@@ -119,7 +125,7 @@ def plan_from(data: Any) -> Plan:
     return Plan(**{key: makers[key](part) if key in makers else part for key, part in given.items()})
 
 
-def made(cls: type) -> Callable[[BaseModel], Any]:
+def made(cls: type) -> "Callable[[BaseModel], Any]":
     """From the model of a dataclass to the dataclass."""
     return lambda part: cls(**{f.name: getattr(part, f.name) for f in dataclasses.fields(cls)})
 
@@ -129,7 +135,7 @@ def named(known: Mapping[str, type]) -> Callable[[Any], Any]:
     return lambda part: made(known[part.name])(part)
 
 
-def first_refusal(error: ValidationError, data: Any) -> str:
+def first_refusal(error: "ValidationError", data: Any) -> str:
     """What was wrong, in the words of whoever makes the setting in Python: pydantic's own say less.
 
     An unknown key comes first, since the value that is missing beside it is often that of the key meant.

@@ -12,17 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from mmcache.plans import forecast, policy
 from mmcache.plans.calibrated_for import CalibratedFor
+from mmcache.plans.kinds import EARLIER_KEYS, FORECASTS, POLICIES
 from mmcache.plans.plan import Plan
-
-POLICIES: Mapping[str, type] = {
-    cls.__name__: cls for cls in (policy.Uniform, policy.NonUniform, policy.StepMask, policy.Adaptive)
-}
-FORECASTS: Mapping[str, type] = {
-    cls.__name__: cls for cls in (forecast.Hold, forecast.Taylor, forecast.Fitted)
-}
-EARLIER_KEYS = {"made_for": "calibrated_for"}  # files of version 0.1 have these
 
 _BOTH: Any = [{"required": [earlier, key]} for earlier, key in EARLIER_KEYS.items()]
 

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
-import numpy as np
-
 from mmcache.clocks.clock import StepClock
 from mmcache.errors import shown
 from mmcache.plans.values import Each, Real, Whole, check_fields
@@ -97,6 +95,8 @@ def nonuniform_steps(total: int, interval: int, center: int, power: float) -> fr
     That is what is done here, so that the published settings mean the same steps. It stops at p = 1,
     which is uniform spacing, where the published code gives up.
     """
+    import numpy as np  # here, so that plans are listed without it
+
     wanted = math.ceil(total / interval)
     if wanted == total:
         return frozenset(range(total))

@@ -7,10 +7,13 @@ same names.
 import importlib.resources
 import os
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mmcache.errors import PlanFileError, unknown_name
+from mmcache.plans.kinds import FORECASTS, POLICIES
 from mmcache.plans.plan import Plan
-from mmcache.plans.plan_file import load_plan
 from mmcache.plans.plan_set import load_plan_of
 
 IMAGE = "image"  # whose presets serve where none were measured
@@ -41,7 +44,7 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
     """
     known = presets(family)
     if str(name_or_path) in known:
-        return load_plan(known[str(name_or_path)])
+        return load_preset(known[str(name_or_path)])
     path = Path(name_or_path)
     looks_like_a_path = path.suffix or len(path.parts) > 1
     if not looks_like_a_path and not os.path.exists(path):  # unlike Path's, never an error
@@ -49,6 +52,18 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
             unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
         )
     return load_plan_of(path)
+
+
+def load_preset(file: Path) -> Plan:
+    """A preset from its file, which ships with mmcache: without pydantic, which takes long to import.
+
+    Settings check themselves; `plan_file.load_plan` reads the same file to the same plan.
+    """
+    contents: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for part, known in (("policy", POLICIES), ("forecast", FORECASTS)):
+        values = dict(contents[part])
+        contents[part] = known[values.pop("name")](**values)
+    return Plan(**contents)
 
 
 def _folder() -> Path:

@@ -6,11 +6,12 @@ setting is made in Python; pydantic reads it for plan files and for their JSON s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
-
-from pydantic_core import CoreSchema, core_schema
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mmcache.errors import shown
+
+if TYPE_CHECKING:  # only plan files of a user are read by pydantic
+    from pydantic_core import CoreSchema
 
 MOST_STEPS = 100_000  # a hundred times the training steps of any published sampler
 MOST_WORDS = 10_000  # characters of a text in a plan file
@@ -32,7 +33,7 @@ class Value(Protocol):
             ValueError: it is not one of these.
         """
 
-    def core(self) -> CoreSchema:
+    def core(self) -> "CoreSchema":
         """The same for pydantic."""
 
     def for_editors(self) -> dict[str, Any]:
@@ -42,10 +43,10 @@ class Value(Protocol):
 class ForPydantic:
     """Answers pydantic, which asks whatever stands in an annotation."""
 
-    def __get_pydantic_core_schema__(self: Value, source: Any, handler: Any) -> CoreSchema:
+    def __get_pydantic_core_schema__(self: Value, source: Any, handler: Any) -> "CoreSchema":
         return self.core()
 
-    def __get_pydantic_json_schema__(self: Value, core: CoreSchema, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self: Value, core: "CoreSchema", handler: Any) -> dict[str, Any]:
         return self.for_editors()
 
 
@@ -78,7 +79,9 @@ class Whole(ForPydantic):
             return
         raise ValueError(f"{owner}({name}={shown(value)}): {name} {wanted}")
 
-    def core(self) -> CoreSchema:
+    def core(self) -> "CoreSchema":
+        from pydantic_core import core_schema
+
         strict = core_schema.int_schema(strict=True, ge=self.least, le=self.most)
         whole: CoreSchema = core_schema.no_info_before_validator_function(from_integral, strict)
         if self.or_word:
@@ -108,7 +111,9 @@ class Real(ForPydantic):
             return
         raise ValueError(f"{owner}({name}={shown(value)}): {name} {wanted}")
 
-    def core(self) -> CoreSchema:
+    def core(self) -> "CoreSchema":
+        from pydantic_core import core_schema
+
         return core_schema.float_schema(strict=True, gt=self.above, le=self.most, allow_inf_nan=False)
 
     def for_editors(self) -> dict[str, Any]:
@@ -125,7 +130,9 @@ class Share(ForPydantic):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ValueError(f"{owner}({name}={shown(value)}): {name} must be a share, from 0 to 1")
 
-    def core(self) -> CoreSchema:
+    def core(self) -> "CoreSchema":
+        from pydantic_core import core_schema
+
         return core_schema.float_schema(strict=True, ge=0, le=1, allow_inf_nan=False)
 
     def for_editors(self) -> dict[str, Any]:
@@ -141,7 +148,9 @@ class Flag(ForPydantic):
         if not isinstance(value, bool):
             raise ValueError(f"{owner}({name}={shown(value)}): {name} must be True or False")
 
-    def core(self) -> CoreSchema:
+    def core(self) -> "CoreSchema":
+        from pydantic_core import core_schema
+
         return core_schema.bool_schema(strict=True)
 
     def for_editors(self) -> dict[str, Any]:
@@ -158,7 +167,9 @@ class Text(ForPydantic):
         if not isinstance(value, str) or len(value) > self.most:
             raise ValueError(f"{owner}({name}={shown(value)}): {name} must be text of at most {self.most}")
 
-    def core(self) -> CoreSchema:
+    def core(self) -> "CoreSchema":
+        from pydantic_core import core_schema
+
         return core_schema.str_schema(strict=True, max_length=self.most)
 
     def for_editors(self) -> dict[str, Any]:
@@ -193,7 +204,9 @@ class Each(ForPydantic):
         for entry in value:
             self.of.check(owner, name, entry)
 
-    def core(self) -> CoreSchema:
+    def core(self) -> "CoreSchema":
+        from pydantic_core import core_schema
+
         entries = core_schema.list_schema(
             self.of.core(), strict=True, min_length=self.least, max_length=self.most, fail_fast=True
         )
