@@ -97,18 +97,22 @@ class DenoiserReport:
 
     @property
     def full_steps(self) -> int:
+        """Calls that ran the whole denoiser."""
         return sum(step.branch is None for step in self.steps)
 
     @property
     def cached_steps(self) -> int:
+        """Calls that ran less than the whole denoiser."""
         return len(self.steps) - self.full_steps
 
     @property
     def seconds(self) -> float:
+        """Wall time of all calls."""
         return sum(step.seconds for step in self.steps)
 
     @property
     def macs(self) -> int | None:
+        """Multiply-adds of the run; None where they cannot be counted."""
         return sum_or_none([step.macs for step in self.steps])
 
     @property
@@ -165,6 +169,7 @@ class Report:
 
     @property
     def macs(self) -> int | None:
+        """Multiply-adds of all denoisers and side networks; None where they cannot be counted."""
         return sum_or_none([part.macs for part in self.parts])
 
     @property

@@ -49,6 +49,7 @@ class Calibrated:
     runs: float
 
     def as_json(self) -> str:
+        """The plans and their figures as JSON."""
         found = {
             name: {
                 "plan": plan_as_dict(plan),

@@ -142,6 +142,7 @@ class Comparison:
         }
 
     def as_json(self) -> str:
+        """The figures as JSON, without the images."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False, ensure_ascii=False)
 
     def titles(self) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -184,6 +185,7 @@ class Comparison:
         return {name: png(image) for name, image in images.items()} | {REPORT: self.report_file()}
 
     def report_file(self) -> bytes:
+        """What `report.json` holds."""
         return (self.as_json() + "\n").encode()
 
     def words(self) -> str:

@@ -36,6 +36,7 @@ class ManyResult:
 
     @property
     def nothing_to_do(self) -> bool:
+        """Whether every file was there before the run."""
         return self.were_there == self.total
 
     @property

@@ -166,6 +166,7 @@ class Sweep:
 
     @property
     def full(self) -> ConfigurationResult:
+        """The full run, which all others are compared with."""
         return self.results[0]
 
     @property
@@ -209,4 +210,5 @@ class Sweep:
         }
 
     def as_json(self) -> str:
+        """The figures as JSON, without the images."""
         return json.dumps(self.as_dict(), indent=2, allow_nan=False, ensure_ascii=False)

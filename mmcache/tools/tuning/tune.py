@@ -54,6 +54,7 @@ class Tuned:
     runs: int
 
     def as_json(self) -> str:
+        """The plan and its figures as JSON."""
         result = {
             "plan": plan_as_dict(self.plan),
             "speedup_in_macs": self.speedup,
