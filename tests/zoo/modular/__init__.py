@@ -1,0 +1,1 @@
+"""Modular pipelines of diffusers, a module per family: the blocks between the encoders and the decoder."""
