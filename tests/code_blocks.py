@@ -42,7 +42,9 @@ class Smaller(ast.NodeTransformer):
         return ast.copy_location(ast.Constant("cpu"), node) if node.value == "cuda" else node
 
 
-def run(code: str, sizes: Mapping[str, Any] | None = None, names: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def run(
+    code: str, sizes: Mapping[str, Any] | None = None, names: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Run a block; its names afterwards.
 
     Args:

@@ -98,4 +98,4 @@ def test_a_recipe_runs_and_saves(recipe, loaded, capsys):
 
 def test_every_kind_has_a_recipe():
     assert len(RECIPES) == len(MAKERS) - 2  # a ControlNet and a motion adapter are parts
-    assert STEPS == code_blocks.SMALLER["num_inference_steps"]
+    assert code_blocks.SMALLER["num_inference_steps"] == STEPS

@@ -27,7 +27,13 @@ NUMBERS = 400  # of a feature, among which the one that moves most is shown
 def sample(pipe: Any) -> None:
     """One image from the same noise each time."""
     noise = torch.Generator().manual_seed(0)
-    pipe(PROMPT, num_inference_steps=STEPS, guidance_scale=GUIDANCE_SCALE, generator=noise, output_type="latent")
+    pipe(
+        PROMPT,
+        num_inference_steps=STEPS,
+        guidance_scale=GUIDANCE_SCALE,
+        generator=noise,
+        output_type="latent",
+    )
 
 
 def shares(pipe: Any, preset: str) -> list[float]:

@@ -20,9 +20,7 @@ def is_code(member: Any) -> bool:
     return inspect.isroutine(member) or isinstance(member, kinds)
 
 
-def leave_out_fields(
-    app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any
-) -> bool | None:
+def leave_out_fields(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
     """Fields of a class stand in its docstring; its methods are listed, with a docstring or a warning."""
     if name.startswith("_"):
         return None
