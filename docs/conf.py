@@ -2,9 +2,9 @@
 
     sphinx-build -n -W --keep-going -c docs . build/site
 
-The source folder is the repository, so that a link between two Markdown files is right both in the repository and
-on the site. `-n -W` fails at a link that leads nowhere. `public_names.py` fails at a public name that no page
-documents, or that has no docstring.
+The source folder is the repository, so that a link between two Markdown files is right both in the repository
+and on the site. `-n -W` fails at a link that leads nowhere, and at what `public_names.py` warns of: a public
+name that no page documents, or that has no docstring.
 """
 
 import sys

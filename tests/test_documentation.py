@@ -63,7 +63,8 @@ def test_model_cards_are_fit_for_the_hub(card):
         assert data.library_name == "diffusers"
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
         target = card.parent / link.partition("#")[0]
-        assert target.exists() and target.resolve().is_relative_to(card.parent), link
+        assert target.exists(), link
+        assert target.resolve().is_relative_to(card.parent), link
 
 
 def test_the_citation_has_the_package_s_version():

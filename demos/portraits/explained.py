@@ -1,7 +1,7 @@
-"""python -m mmcache_demos.portraits.explained: the plots that explain caching, from runs of the U-Net miniature.
+"""python -m mmcache_demos.portraits.explained: the plots that explain caching, of the U-Net miniature.
 
-`steps.png` shows what ran at each step under four presets, `forecast.png` what a cached step gets in place of a
-deep feature. The U and the stack are made by `mmcache inspect --plot`.
+`steps.png` shows what ran at each step under four presets, `forecast.png` what a cached step gets in place of
+a deep feature. The U and the stack are made by `mmcache inspect --plot`.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A Sphinx extension: parts of the README stand on pages of their own, and their links still lead somewhere."""
+"""A Sphinx extension: parts of the README stand on pages of their own, with links that are right there."""
 
 import re
 from pathlib import Path
