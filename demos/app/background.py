@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -26,12 +26,15 @@ class _Failed:
 
 
 def news_of(
-    work: Callable[[Callable[[News], None]], Result], stop: threading.Event
+    work: Callable[[Callable[[News], None]], Result],
+    stop: threading.Event,
+    about: Callable[[News], Hashable] = lambda news: None,
 ) -> Generator[News | Done[Result], None, None]:
-    """The news of some work, the newest where several have come within a moment, and then its result.
+    """The news of some work, the newest of each kind within a moment, and then its result.
 
     Args:
         work: is given what it tells its news to.
+        about: what a piece of news is about; newer ones about the same take its place.
         stop: is set if nobody waits for the news any more; then the work has ended when this has.
 
     Raises:
@@ -50,16 +53,19 @@ def news_of(
     try:
         again = 0.0
         while True:
-            news = told.get()
-            while not isinstance(news, Done | _Failed):
+            waiting: dict[Hashable, News] = {}
+            last: News | Done[Result] | _Failed = told.get()
+            while not isinstance(last, Done | _Failed):
+                waiting[about(last)] = last
                 try:
-                    news = told.get(timeout=max(0.0, again - time.monotonic()))
+                    last = told.get(timeout=max(0.0, again - time.monotonic()))
                 except queue.Empty:
                     break
-            if isinstance(news, _Failed):
-                raise news.error
-            yield news
-            if isinstance(news, Done):
+            yield from waiting.values()
+            if isinstance(last, _Failed):
+                raise last.error
+            if isinstance(last, Done):
+                yield last
                 return
             again = time.monotonic() + PAUSE
     finally:

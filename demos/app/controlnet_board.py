@@ -37,7 +37,7 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
     shown = gr.HTML(map_markup(shipped), apply_default_css=False)
 
     def take(path: str) -> dict[str, Any]:
-        with told_to_visitor():
+        with told_to_visitor("board"):
             taken = read_upload(path, limits)
         # The longer side gets as many pixels as the example's; a larger model's lines are scaled up.
         scale = max(shipped.size) / max(taken.size)

@@ -1,10 +1,11 @@
-"""The tabs that draw, as data: their tasks, what they say, what they begin with."""
+"""The tabs that generate, as data: their tasks, what they say, what they begin with."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmcache.tools.tasks.tasks import Task, find_task
 from mmcache_demos import GUIDANCE_SCALE
+from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.settings import Settings
 
 
@@ -21,7 +22,7 @@ class DrawingTab:
     """One tab.
 
     Attributes:
-        task: what it draws.
+        task: what it generates.
         title: on the tab.
         says: what there is to do, in a sentence.
         steps: sampling steps that it begins with.
@@ -34,13 +35,19 @@ class DrawingTab:
     steps: int
     examples: tuple[Example, ...]
 
-    def settings(self, model: str) -> Settings:
-        """What it begins with."""
+    def settings(self, model: str, limits: Limits | None = None) -> Settings:
+        """What it begins with.
+
+        Args:
+            model: that is chosen.
+            limits: that it stays within; None for none.
+        """
+        frames = self.task.settings.get("frames")
         return Settings(
             prompt=self.task.prompt,
-            steps=self.steps,
+            steps=min(self.steps, limits.steps) if limits else self.steps,
             guidance=GUIDANCE_SCALE,
-            frames=self.task.settings.get("frames"),
+            frames=min(frames, limits.frames) if limits and frames else frames,
             model=model,
         )
 
@@ -48,8 +55,8 @@ class DrawingTab:
 DRAWING_TABS = (
     DrawingTab(
         task=find_task("text-to-image"),
-        title="Text to image",
-        says="Draws one prompt twice from the same noise: in full, and with features kept from step to step.",
+        title="Image",
+        says="Your prompt becomes an image twice from the same noise: in a full run, and in a cached one.",
         steps=50,
         examples=(
             Example(
@@ -74,7 +81,7 @@ DRAWING_TABS = (
     DrawingTab(
         task=find_task("inpaint"),
         title="Inpainting",
-        says="Paint over a part of the picture: that part is drawn anew, as the prompt says.",
+        says="Paint over a part of the image: that part is generated anew, as the prompt says.",
         steps=50,
         examples=(
             Example(
@@ -92,7 +99,7 @@ DRAWING_TABS = (
     DrawingTab(
         task=find_task("controlnet"),
         title="ControlNet",
-        says="Draw lines, or upload a picture whose edges are found: the result follows them.",
+        says="Draw lines, or upload an image whose edges are found: the result follows them.",
         steps=50,
         examples=(
             Example(
@@ -110,8 +117,8 @@ DRAWING_TABS = (
     ),
     DrawingTab(
         task=find_task("text-to-video"),
-        title="Text to video",
-        says="Draws a short clip twice. The miniature can move left, right, up, down, and zoom in or out.",
+        title="Video",
+        says="A short clip, twice from the same noise. The miniature can move left, right, up, down, and zoom in or out.",
         steps=25,
         examples=(
             Example(

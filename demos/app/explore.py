@@ -1,10 +1,13 @@
 """What a cached step leaves of a model: the U, its branches and what each takes, as HTML."""
 
+import io
 import threading
 from base64 import b64encode
 from collections import OrderedDict
+from contextlib import suppress
 from typing import NamedTuple
 
+from PIL import Image
 from torch import nn
 
 from mmcache.api.report import format_macs
@@ -20,6 +23,9 @@ from mmcache_demos.app.models import ModelRefusedError, Offer
 from mmcache_demos.app.settings import SHIPPED_AS
 
 KEPT_MODELS = 4
+KEPT_PAGES = 60
+USUAL_DPI = 100  # of a drawing that does not say
+POINTS, SMALLEST = 8, 12.5  # of the drawing's smallest letters, and how many pixels of the screen they get
 MARKED = ' aria-current="true"'
 WHAT_STAYS = (
     "What stays on a cached step is in colour. The deep part in gray does not run; what it would have given "
@@ -45,6 +51,7 @@ class Explorer:
         self._offer = offer
         self._lock = threading.Lock()
         self._known: OrderedDict[str, list[Explored]] = OrderedDict()
+        self._pages: OrderedDict[tuple[str, int], str] = OrderedDict()
 
     @property
     def names(self) -> list[str]:
@@ -65,7 +72,16 @@ class Explorer:
         """
         explored = self._explored(name)
         with self._lock:
-            return join(section(one, branch) for one in explored)
+            if (name, branch) not in self._pages:
+                self._pages[name, branch] = join(section(one, branch) for one in explored)
+                if len(self._pages) > KEPT_PAGES:
+                    self._pages.popitem(last=False)
+            return self._pages[name, branch]
+
+    def prepare(self) -> None:
+        """Make the first page, so that whoever opens the tab does not wait for it."""
+        with suppress(ValueError, OSError):  # a model that cannot be shown says so to who asks for it
+            self.page(self.names[0], 0)
 
     def _explored(self, name: str) -> list[Explored]:
         # Not even where visitors may type ids: whoever wrote a config names the module that it is for.
@@ -98,17 +114,26 @@ def section(one: Explored, branch: int) -> str:
     if not 0 <= branch < len(found.branches):
         raise ValueError(f"{found.kind} has branches 0 to {len(found.branches) - 1}, and no branch {branch}")
     try:
-        picture = b64encode(draw(one.model, found, branch)).decode()
+        drawing = draw(one.model, found, branch)
+        picture = b64encode(drawing).decode()
         stay = found.branches[branch].layers
         label = f"The layers of {found.kind}: on a cached step at branch {branch} {stay} stay"
-        drawn = f'<img src="data:image/png;base64,{picture}" alt="{text(label)}">'
+        drawn = f'<img src="data:image/png;base64,{picture}" alt="{text(label)}" '
+        drawn += f'style="width:{shown_width(drawing)}px">'
     except ValueError as reason:
         drawn = f"<p>{text(reason)}</p>"
     return (
-        f'<section class="mm-explored"><figure class="mm-u">{drawn}<figcaption>{WHAT_STAYS}</figcaption>'
+        f'<section class="mm-explored"><h2>The model</h2><figure class="mm-u">{drawn}<figcaption>{WHAT_STAYS}</figcaption>'
         f"</figure>{table(found, branch)}"
         f'<ul class="mm-notes">{join(f"<li>{text(note)}</li>" for note in notes(found))}</ul></section>'
     )
+
+
+def shown_width(drawing: bytes) -> int:
+    """How wide a drawing is shown, in pixels, so that its smallest letters can be read."""
+    with Image.open(io.BytesIO(drawing)) as image:
+        inches = image.width / image.info.get("dpi", (USUAL_DPI, USUAL_DPI))[0]
+    return round(inches * 72 * SMALLEST / POINTS)
 
 
 def table(found: Inspection, chosen: int) -> str:

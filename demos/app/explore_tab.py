@@ -1,5 +1,6 @@
 """The tab "Explore": a model's U at a branch, and the steps that a plan runs in full."""
 
+import threading
 from typing import Any
 
 import gradio as gr
@@ -7,6 +8,8 @@ import gradio as gr
 from mmcache_demos.app.explore import Explorer
 from mmcache_demos.app.guards import RUNS
 from mmcache_demos.app.messages import told_to_visitor
+from mmcache_demos.app.model_plans import MOST_BRANCHES
+from mmcache_demos.app.models import label
 from mmcache_demos.app.plan_controls import plan_controls
 from mmcache_demos.app.plan_preview import plan_preview, sentence
 from mmcache_demos.app.service import Service
@@ -14,6 +17,8 @@ from mmcache_demos.app.settings import read_settings
 from mmcache_demos.app.similarity import SimilarityMaps
 
 BEGINS_WITH = "balanced"
+STEPS = 50
+WAITS = '<p class="mm-plan">The model is read.</p>'
 
 
 def build_explore_tab(tab: gr.Tab, service: Service) -> None:
@@ -24,34 +29,32 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
     """
     explorer = Explorer(service.models.offer)
     maps = SimilarityMaps(service.models)
-    with gr.Row(elem_classes="mm-columns"):
-        with gr.Column(scale=4, min_width=300, elem_classes="mm-controls"):
-            gr.HTML(
-                '<p class="mm-says">What a cached step still runs, and which steps of a run are full.</p>',
-                apply_default_css=False,
-            )
-            model = gr.Dropdown(
-                explorer.names,
-                value=explorer.names[0],
-                label="Model",
-                info="Only its shape is looked at, nothing is drawn.",
-            )
-            branch = gr.Slider(
-                0, 11, 0, step=1, label="Branch", info="How many of the outer layers stay; 0 are the fewest."
-            )
-            steps = gr.Slider(1, service.limits.steps, 50, step=1, label="Steps", info="Of a run.")
-            with gr.Group():
-                plan = plan_controls(list(service.plans), BEGINS_WITH)
-        with gr.Column(scale=8, min_width=300, elem_classes="mm-outcome"):
-            gr.HTML("<h2>The steps of a run</h2>", elem_classes="mm-heading", apply_default_css=False)
-            strip = gr.HTML(elem_id="explore-strip", apply_default_css=False)
-            gr.HTML("<h2>The model</h2>", elem_classes="mm-heading", apply_default_css=False)
-            shape = gr.HTML(elem_id="explore-shape", apply_default_css=False)
-            gr.HTML("<h2>Similar features</h2>", elem_classes="mm-heading", apply_default_css=False)
-            similar = gr.HTML(
-                maps.known(explorer.names[0]), elem_id="explore-similar", apply_default_css=False
-            )
-            measure = gr.Button("Measure similar features", size="sm", elem_id="measure-similar")
+    first = explorer.names[0]
+    with gr.Row(elem_classes="mm-explore-controls"):
+        model = gr.Dropdown(
+            [(label(name), name) for name in explorer.names], value=first, label="Model", min_width=200
+        )
+        branch = gr.Slider(
+            0,
+            MOST_BRANCHES - 1,
+            0,
+            step=1,
+            label="Branch",
+            info="How many outer layers stay; 0 are the fewest.",
+        )
+    shape = gr.HTML(WAITS, elem_id="explore-shape", apply_default_css=False)
+    gr.HTML("<h2>The steps of a run</h2>", elem_classes="mm-heading", apply_default_css=False)
+    strip = gr.HTML(elem_id="explore-strip", apply_default_css=False)
+    with gr.Row(elem_classes="mm-explore-controls"):
+        steps = gr.Slider(
+            1, service.limits.steps, min(STEPS, service.limits.steps), step=1, label="Steps", info="Of a run."
+        )
+        with gr.Column():
+            plan = plan_controls(list(service.plans), MOST_BRANCHES - 1, service.limits.steps, BEGINS_WITH)
+    gr.HTML("<h2>Similar features</h2>", elem_classes="mm-heading", apply_default_css=False)
+    similar = gr.HTML(maps.known(first), elem_id="explore-similar", apply_default_css=False)
+    measure = gr.Button("Measure similar features", size="sm", elem_id="measure-similar")
+    threading.Thread(target=explorer.prepare, daemon=True).start()
 
     def shown(name: str, at: int) -> tuple[str, Any]:
         with told_to_visitor():

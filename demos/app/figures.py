@@ -1,4 +1,4 @@
-"""The figures above the pictures, each with what it means in plain words."""
+"""The figures of a comparison: the three that most people need, and the others for whoever wants details."""
 
 from typing import NamedTuple
 
@@ -8,17 +8,18 @@ from mmcache_demos.app.markup import join, text
 
 MEANINGS = {
     "time": "Wall time of the whole call: text, denoising and decoding. On a machine that is busy with other "
-    "things it wavers; the multiply-adds do not.",
-    "MACs": "A multiply-add (MAC) is one multiplication and one addition. Their number says how much work "
-    "the networks had, whatever the machine.",
-    "steps": "On a full step the whole network runs. On a cached step only its outermost layers do, and take "
-    "the rest from the full steps before.",
+    "things it wavers; the work does not.",
+    "work": "How many times fewer multiply-adds the model had to compute, whatever the machine.",
+    "steps": "On a full step the whole model runs. On a cached step only its outermost layers do, or none, and "
+    "the rest is forecast from the full steps before.",
+    "MACs": "A multiply-add (MAC) is one multiplication and one addition.",
     "PSNR": "Peak signal-to-noise ratio, from the mean squared difference of all pixels: 20 dB more is a "
     "difference ten times smaller. Higher is closer.",
     "SSIM": "Structural similarity: whether edges and textures are alike, from 0 to 1. 1 is identical.",
-    "VMAF": "A measure of video quality as people see it, from 0 to 100. 100 is as good as the full clip.",
+    "VMAF": "A measure of video quality as people see it, from 0 to 100. 100 is as good as the full run.",
     "cache": "Memory that the kept features take, at most, while the cached run goes on.",
 }
+FIRST = ("time", "work", "steps")
 
 
 class Figure(NamedTuple):
@@ -38,44 +39,37 @@ class Figure(NamedTuple):
 
 
 def figures_of(found: Comparison, full_was_kept: bool) -> list[Figure]:
-    """What a comparison came to."""
+    """What a comparison came to; those of FIRST come first."""
     kept = " (kept)" if full_was_kept else ""
     figures = [
         Figure(
             "time",
             "less time",
-            f"{found.speed_up:.2f}x",
+            f"{found.speed_up:.1f}x",
             f"{found.full.seconds:.2f} s{kept} to {found.cached.seconds:.2f} s",
         )
     ]
     if found.macs and found.full_macs:
-        figures.append(
-            Figure(
-                "MACs",
-                "fewer multiply-adds",
-                f"{found.full_macs / found.macs:.2f}x",
-                f"{format_macs(found.full_macs)} to {format_macs(found.macs)} MACs",
-            )
-        )
+        figures.append(Figure("work", "less work", f"{found.full_macs / found.macs:.1f}x", "of the model"))
+    steps = found.full_steps + found.cached_steps
     figures.append(
-        Figure(
-            "steps",
-            "steps in full",
-            f"{found.full_steps} of {found.full_steps + found.cached_steps}",
-            f"{found.cached_steps} cached",
-        )
+        Figure("steps", "full steps", f"{found.full_steps} of {steps}", f"{found.cached_steps} cached")
     )
     figures += [
         Figure(label.split()[0], label, value.removesuffix(" (identical)"))
         for label, value in found.likeness_rows()
     ]
-    figures.append(Figure("cache", "cache", format_bytes(found.bytes_held), "at most"))
+    if found.macs and found.full_macs:
+        figures.append(
+            Figure("MACs", "multiply-adds", f"{format_macs(found.full_macs)} to {format_macs(found.macs)}")
+        )
+    figures.append(Figure("cache", "memory of the cache", format_bytes(found.bytes_held), "at most"))
     return figures
 
 
-def figures_markup(figures: list[Figure]) -> str:
+def figures_markup(figures: list[Figure], kind: str = "") -> str:
     """A list of terms; what a figure means opens under it, by mouse, finger and keyboard alike."""
-    return f'<dl class="mm-figures">{join(map(figure_markup, figures))}</dl>'
+    return f'<dl class="mm-figures {kind}">{join(map(figure_markup, figures))}</dl>'
 
 
 def figure_markup(figure: Figure) -> str:

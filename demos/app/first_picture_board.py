@@ -29,7 +29,7 @@ def first_picture_board(limits: Limits) -> Board:
     )
 
     def take(path: str) -> tuple[Image.Image, str]:
-        with told_to_visitor():
+        with told_to_visitor("board"):
             taken = read_upload(path, limits)
         small = taken.copy()
         small.thumbnail((SHOWN, SHOWN))

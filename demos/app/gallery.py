@@ -1,13 +1,14 @@
-"""The comparisons of one visit, the newest first: each opens to what was shown then."""
+"""The comparisons of one visit, the newest first: image, speed and closeness; each opens to what was shown."""
 
 from collections.abc import Iterable
 
-from mmcache.tools.comparison.comparison import SHEET
+from mmcache.tools.comparison.comparison import CACHED, SHEET
 from mmcache_demos.app.markup import address, join, text
 from mmcache_demos.app.visits import Past
 
 EMPTY = (
-    '<p class="mm-empty">Nothing yet. What you compare on the other tabs is kept here until you leave.</p>'
+    '<p class="mm-empty">Nothing yet. What you compare on the other tabs stays here while this tab of your '
+    "browser is open, also when you reload the page.</p>"
 )
 
 
@@ -17,7 +18,8 @@ def gallery_markup(past: Iterable[Past]) -> str:
 
 
 def entry(one: Past) -> str:
+    shown = one.files.get(CACHED) or one.files[SHEET]
     return (
-        f'<details class="mm-past"><summary><img src="{address(one.files[SHEET])}" alt="" loading="lazy">'
-        f"<span>{text(one.title)}</span></summary>{one.page}</details>"
+        f'<details class="mm-past"><summary><img src="{address(shown)}" alt="" loading="lazy">'
+        f"<span><b>{text(one.says)}</b><br>{text(one.title)}</span></summary>{one.page}</details>"
     )

@@ -39,7 +39,7 @@ def inpainting_board(task: Task, limits: Limits) -> Board:
     upload, clear, example = paint_buttons("Upload a picture", "Clear the mask")
 
     def take(path: str) -> tuple[Image.Image, dict[str, Any]]:
-        with told_to_visitor():
+        with told_to_visitor("board"):
             taken = read_upload(path, limits)
         return taken, canvas(taken, None)
 

@@ -10,13 +10,41 @@ from mmcache_demos.app.markup import text
 
 SECONDS = 20  # that a message stays
 OUT_OF_MEMORY = "The server has not enough memory for this: take a smaller size, or fewer frames."
+ELSEWHERE = "Error"
+# The title of a message names the field that it is about: page.js shows it beside the control of this label.
+TITLES = {
+    "prompt": "Prompt",
+    "cost": "Speed",
+    "plan": "Plan",
+    "policy": "Full steps",
+    "interval": "Interval",
+    "center": "Centre",
+    "power": "Power",
+    "threshold": "Threshold",
+    "full_steps": "Steps to run in full",
+    "forecast": "Forecast",
+    "branch": "Branch",
+    "steps": "Steps",
+    "seed": "Seed",
+    "guidance": "Guidance",
+    "sampler": "Sampler",
+    "width": "Width",
+    "height": "Height",
+    "frames": "Frames",
+    "previews": "Images on the way",
+    "model": "Model",
+    "board": "Your image",
+}
 
 
 @contextmanager
-def told_to_visitor() -> Iterator[None]:
+def told_to_visitor(field: str = "") -> Iterator[None]:
     """Turn what was wrong with an order into a message on the page.
 
     Our own mistakes stay what they are: they are printed on the server, and the page says only "Error".
+
+    Args:
+        field: that is meant where the error names none.
 
     Raises:
         gr.Error: with the sentence.
@@ -24,18 +52,19 @@ def told_to_visitor() -> Iterator[None]:
     try:
         yield
     except (ValueError, MissingExtraError) as error:
-        raise gr.Error(in_a_toast(error), duration=SECONDS, print_exception=False) from error
+        title = TITLES.get(getattr(error, "field", field), ELSEWHERE)
+        raise gr.Error(in_a_toast(error), duration=SECONDS, title=title, print_exception=False) from error
     except RuntimeError as error:
         if "out of memory" not in str(error):
             raise
         raise gr.Error(OUT_OF_MEMORY, duration=SECONDS, print_exception=False) from error
 
 
-def warn_visitor(error: Exception) -> None:
+def warn_visitor(words: str) -> None:
     """Show a message beside what goes on."""
-    gr.Warning(in_a_toast(error), duration=SECONDS)
+    gr.Warning(in_a_toast(words), duration=SECONDS, title="This link")
 
 
-def in_a_toast(error: Exception) -> str:
+def in_a_toast(error: object) -> str:
     """In one line, and as text: gradio shows messages as HTML, and a link may have brought some along."""
     return text(" ".join(str(error).split()))

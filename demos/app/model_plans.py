@@ -1,5 +1,6 @@
-"""The plans that go with a model and a task, found without loading the model where they can be known."""
+"""The plans and branches of a model for a task, found without loading the model where they can be known."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from mmcache.api.plan_choice import families
@@ -8,11 +9,13 @@ from mmcache.architectures.adapter import Adapter, default_plan
 from mmcache.architectures.registry import adapters
 from mmcache.plans.plan import Plan
 from mmcache.plans.presets import IMAGE
+from mmcache.tools.inspecting.from_config import denoisers_from_config
 from mmcache.tools.tasks.tasks import Task
-from mmcache_demos import SHIPPED
+from mmcache_demos import SHIPPED, WHOLE, miniature_folder
 from mmcache_demos.app.models import Models, miniature_of
 
 DENOISERS = ("unet", "transformer")
+MOST_BRANCHES = 12  # of Stable Diffusion's U-Net; what a model does not have, it refuses
 USUAL_DENOISER = "UNet2DConditionModel"  # of the miniatures that bring none of their own
 
 
@@ -62,3 +65,23 @@ def family_for(models: Models, task: Task, name: str) -> str:
     """Whose presets a preset's name stands for."""
     found = known(models, task, name)
     return found.family or found.adapter.fallback_presets if found else IMAGE
+
+
+def deepest_branch(models: Models, task: Task, name: str) -> int:
+    """The deepest branch that can be chosen: of the model, where it is shipped or in memory."""
+    found = known(models, task, name)
+    if found is None:
+        return MOST_BRANCHES - 1
+    if miniature := miniature_of(task, name):
+        return shipped_branches(miniature) - 1
+    denoiser = next(iter(resolve(models.loaded(task, name)).denoisers.values()))
+    return found.adapter.branches(denoiser.model) - 1
+
+
+@cache
+def shipped_branches(miniature: str) -> int:
+    """How many branches a shipped model has; its config says so, no weight is read."""
+    own = any(role in DENOISERS for role in SHIPPED[miniature].parts)
+    model = next(iter(denoisers_from_config(miniature_folder(miniature if own else WHOLE)).values()))
+    adapter = next(adapter for adapter in adapters() if type(model).__name__ in adapter.denoisers)
+    return adapter.branches(model)

@@ -17,6 +17,16 @@ from mmcache_demos.app.settings import MINIATURE, SHIPPED_AS
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
+# The one name of each shipped model in words.
+LABELS = {
+    "text-to-image": "U-Net miniature",
+    "inpainting": "inpainting miniature",
+    "controlnet": "ControlNet miniature",
+    "text-to-video": "video miniature",
+    "transformer": "transformer miniature",
+}
+
+
 class ModelRefusedError(ValueError):
     """A visitor named a model that this server does not load; the message says which it does."""
 
@@ -72,6 +82,17 @@ def needed_call(task: Task, name: str) -> Mapping[str, Any]:
     """The arguments that a model's pipeline cannot do without, beside what a visitor chooses."""
     miniature = miniature_of(task, name)
     return SHIPPED[miniature].call if miniature else {}
+
+
+def label(model: str, task: Task | None = None) -> str:
+    """A model's name in words.
+
+    Args:
+        model: as `Offer.names` has it, or with SHIPPED_AS in front.
+        task: whose miniature is meant by MINIATURE.
+    """
+    shipped = task.miniature if task and model == MINIATURE else model.removeprefix(SHIPPED_AS)
+    return LABELS.get(shipped, model) if shipped != model else model
 
 
 class Models:

@@ -1,46 +1,170 @@
 () => {
   // Results come and go, so the page listens once for all of them.
   const withinFrames = 0.5; // how far, in frames, two players may be apart
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const narrow = () => matchMedia("(max-width: 760px)").matches;
+  document.documentElement.classList.add("mm-ready");
 
-  const wipe = (input) => input.closest(".mm-frame").style.setProperty("--wipe", `${input.value}%`);
+  const wipe = (input) => {
+    const frame = input.closest(".mm-frame");
+    frame.classList.remove("once");
+    frame.style.setProperty("--wipe", `${input.value}%`);
+  };
 
+  // Two clips that go in step.
   const players = (inside) => {
     const place = inside.closest(".mm-players");
     const [full, cached] = place.querySelectorAll("video");
     return { full, cached, place, button: place.querySelector(".mm-play"), bar: place.querySelector(".mm-bar input") };
   };
-
   const bringTogether = ({ full, cached, place }) => {
     if (Math.abs(full.currentTime - cached.currentTime) > withinFrames / Number(place.dataset.fps)) {
       cached.currentTime = full.currentTime;
     }
   };
-
-  const playOrPause = async (both) => {
-    if (both.full.paused) {
-      both.cached.currentTime = both.full.currentTime;
+  const play = async (both) => {
+    both.full.muted = both.cached.muted = true; // only muted clips may begin by themselves
+    both.cached.currentTime = both.full.currentTime;
+    try {
       await Promise.all([both.full.play(), both.cached.play()]);
       both.button.textContent = "Pause both";
-    } else {
-      both.full.pause();
-      both.cached.pause();
-      both.cached.currentTime = both.full.currentTime;
+    } catch {
       both.button.textContent = "Play both";
+    }
+  };
+  const pause = (both) => {
+    both.full.pause();
+    both.cached.pause();
+    both.cached.currentTime = both.full.currentTime;
+    both.button.textContent = "Play both";
+  };
+
+  // Two films, each at the pace of its run.
+  const show = (lane, share) => {
+    const at = lane.dataset.at.split(" ").map(Number);
+    const steps = lane.dataset.steps.split(" ").map(Number);
+    const count = at.filter((one) => one <= share + 1e-6).length;
+    const last = at.length - 1;
+    const film = lane.querySelector(".mm-film");
+    film.style.visibility = count ? "visible" : "hidden";
+    film.style.backgroundPositionX = `${(100 * Math.max(0, count - 1)) / Math.max(1, last)}%`;
+    const done = Math.min(1, share / at[last]);
+    lane.querySelector(".mm-lane-bar i").style.transform = `scaleX(${done})`;
+    const total = steps[last];
+    lane.querySelector(".mm-at").textContent =
+      done >= 1 ? `${total} steps, finished` : `step ${Math.min(total, Math.round(total * done))} of ${total}`;
+    return done;
+  };
+  const race = (button) => {
+    const place = button.closest(".mm-race");
+    const lanes = [...place.querySelectorAll(".mm-lane")];
+    place.classList.add("playing");
+    button.disabled = true;
+    place.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+    const began = performance.now();
+    const lasts = 1000 * Number(place.dataset.seconds);
+    const go = (now) => {
+      const share = Math.min(1, (now - began) / lasts);
+      lanes.forEach((lane) => show(lane, share));
+      if (share < 1) return requestAnimationFrame(go);
+      place.classList.replace("playing", "played");
+      button.disabled = false;
+      button.textContent = "Watch it again";
+    };
+    requestAnimationFrame(go);
+  };
+
+  // A message whose title is the label of a control of the open tab goes beside that control.
+  const labelOf = (block) =>
+    (block.querySelector("[data-testid='block-info'], label > span, .label-wrap > span, legend")?.textContent ?? "").trim();
+  const fieldOf = (title) => {
+    const panel = [...document.querySelectorAll("[role=tabpanel]")].find((one) => one.checkVisibility());
+    if (title === "Your image") return panel?.querySelector(".mm-editor, .mm-board");
+    return [...(panel?.querySelectorAll(".block") ?? [])].find((one) => labelOf(one) === title);
+  };
+  const place = (toast) => {
+    const title = toast.querySelector(".toast-title")?.textContent.trim();
+    const words = toast.querySelector(".toast-message-text")?.textContent.trim();
+    const field = title && words && fieldOf(title);
+    if (!field) return;
+    toast.dataset.placed = "";
+    forget(field);
+    const expert = field.closest(".mm-expert");
+    const closed = expert && !field.checkVisibility() && expert.querySelector("button.label-wrap");
+    if (closed) closed.click();
+    const fault = document.createElement("p");
+    fault.className = "mm-fault";
+    fault.role = "alert";
+    fault.id = `fault-${title.toLowerCase().replace(/\W+/g, "-")}-${Date.now()}`;
+    fault.textContent = words;
+    field.after(fault);
+    field.classList.add("mm-faulty");
+    const input = field.querySelector("textarea, input");
+    input?.setAttribute("aria-invalid", "true");
+    input?.setAttribute("aria-describedby", fault.id);
+    setTimeout(() => {
+      fault.scrollIntoView({ block: "center" });
+      input?.focus({ preventScroll: true });
+    }, closed ? 300 : 0);
+    toast.querySelector(".toast-close")?.click();
+  };
+  const forget = (field) => {
+    if (!field.classList.contains("mm-faulty")) return;
+    field.classList.remove("mm-faulty");
+    const input = field.querySelector("textarea, input");
+    document.getElementById(input?.getAttribute("aria-describedby"))?.remove();
+    if (field.nextElementSibling?.matches(".mm-fault")) field.nextElementSibling.remove();
+    input?.removeAttribute("aria-invalid");
+    input?.removeAttribute("aria-describedby");
+  };
+
+  // The slider's stops can be dragged across.
+  let dragged = null;
+  const dragTo = (event) => {
+    const stops = [...dragged.querySelectorAll("label")];
+    const middle = (one) => one.getBoundingClientRect().left + one.getBoundingClientRect().width / 2;
+    stops.sort((a, b) => Math.abs(middle(a) - event.clientX) - Math.abs(middle(b) - event.clientX));
+    const input = stops[0].querySelector("input");
+    if (!input.checked) input.click();
+  };
+
+  const keep = (name, value) => {
+    try {
+      sessionStorage.setItem(`mmcache-${name}`, value);
+    } catch {
+      /* a browser that keeps nothing */
     }
   };
 
   document.addEventListener("input", ({ target }) => {
     if (target.matches(".mm-frame input")) wipe(target);
     if (target.matches(".mm-bar input")) {
-      const { full, cached } = players(target);
-      full.currentTime = cached.currentTime = (full.duration * target.value) / target.max;
+      const both = players(target);
+      pause(both);
+      both.full.currentTime = both.cached.currentTime = (both.full.duration * target.value) / target.max;
     }
+    const field = target.closest(".mm-faulty");
+    if (field) forget(field);
   });
+  document.addEventListener("pointerdown", (event) => (dragged = event.target.closest(".mm-stops .wrap")));
+  document.addEventListener("pointermove", (event) => dragged && event.buttons === 1 && dragTo(event));
+  document.addEventListener("pointerup", () => (dragged = null));
   document.addEventListener("click", ({ target }) => {
-    if (target.matches(".mm-play")) playOrPause(players(target));
-    const go = target.closest("[id^=go-]");
-    // On a phone the outcome is below the controls.
-    if (go) document.getElementById(go.id.replace("go-", "progress-")).scrollIntoView({ block: "nearest" });
+    if (target.matches(".mm-play")) {
+      const both = players(target);
+      if (both.full.paused) play(both);
+      else pause(both);
+    }
+    if (target.matches(".mm-race-go")) race(target);
+    const tab = target.closest("[role=tab][data-tab-id]");
+    if (tab) {
+      keep("tab", tab.dataset.tabId);
+      keep("address", location.search);
+    }
+    const panel = target.closest("[role=tabpanel]");
+    if (target.closest("[id^=go-], .mm-example")) {
+      panel.querySelectorAll(".mm-faulty").forEach(forget);
+    }
   });
   // Media events do not bubble, so they are caught on their way down. Only the full player leads.
   document.addEventListener("timeupdate", ({ target }) => {
@@ -50,4 +174,28 @@
     if (!both.full.paused) bringTogether(both);
     both.bar.value = (both.bar.max * both.full.currentTime) / both.full.duration;
   }, true);
+
+  // On a phone the outcome is above the controls: the page goes there when a run begins, and when it ends.
+  const goTo = (place) => narrow() && place.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+  const began = new WeakSet();
+  const watch = () => {
+    document.querySelectorAll(".toast-body:not([data-placed])").forEach(place);
+    for (const progress of document.querySelectorAll("[id^=progress-]")) {
+      const runs = progress.querySelector(".mm-lane");
+      if (runs && !began.has(progress)) {
+        began.add(progress);
+        goTo(progress);
+      } else if (!runs && began.has(progress)) {
+        began.delete(progress);
+        goTo(document.getElementById(progress.id.replace("progress-", "result-")));
+      }
+    }
+    for (const one of document.querySelectorAll(".mm-players:not([data-seen])")) {
+      if (!one.checkVisibility()) continue;
+      one.dataset.seen = "";
+      if (!calm) play(players(one));
+    }
+  };
+  new MutationObserver(watch).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["style", "class"] });
+  watch();
 }

@@ -5,23 +5,28 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache_demos.app.controls import label
+from mmcache_demos.app.controls import stops
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.explore_tab import build_explore_tab
-from mmcache_demos.app.gallery import EMPTY
+from mmcache_demos.app.gallery import EMPTY, gallery_markup
 from mmcache_demos.app.guards import held_runs, refuse_more_runs, refuse_quietly
-from mmcache_demos.app.link import read_query
+from mmcache_demos.app.link import TAB, read_query
 from mmcache_demos.app.markup import text
+from mmcache_demos.app.memory import RECALL, Memory, read_memory
 from mmcache_demos.app.messages import warn_visitor
+from mmcache_demos.app.models import label
+from mmcache_demos.app.own_files import TITLE
 from mmcache_demos.app.server import SWEEP
 from mmcache_demos.app.service import Service
-from mmcache_demos.app.tab import build_tab
+from mmcache_demos.app.settings import Settings
+from mmcache_demos.app.tab import BuiltTab, build_tab
 
-TITLE = "mmcache: cached and full, side by side"
-HEADING = """<header class="mm-head"><h1>Cached and full, side by side</h1>
-<p>A diffusion model runs its network once per step, and from step to step its deep features hardly change.
-mmcache keeps them, and runs only the outermost layers in between. Here you see what that saves, and what it
-changes in the picture.</p></header>"""
+PAPER = "https://arxiv.org/abs/2312.00858"
+PROJECT = "https://pypi.org/project/mmcache/"
+HEADING = f"""<header class="mm-head"><h1>mmcache</h1>
+<p>Diffusion models with less work, without training.</p>
+<nav aria-label="About"><a href="{PROJECT}" rel="noopener" target="_blank">Project</a>
+<a href="{PAPER}" rel="noopener" target="_blank">Paper</a></nav></header>"""
 GALLERY, EXPLORE = "gallery", "explore"
 
 
@@ -46,42 +51,82 @@ def build(service: Service) -> gr.Blocks:
                 build_explore_tab(explore, service)
             with gr.Tab("This visit", id=GALLERY):
                 gallery.render()
-        names = dict.fromkeys(name for tab in DRAWING_TABS for name in service.models.offer.names(tab.task))
-        offered = text(", ".join(map(label, names)))
-        gr.HTML(
-            f'<footer class="mm-foot"><p>Models: {offered}. {text(limits.in_words())} Your pictures are '
-            f"seen by nobody else, and are deleted {limits.idle_seconds // 60} minutes after you were last "
-            f"here, or when the server ends.</p></footer>",
-            apply_default_css=False,
-        )
+        gr.HTML(footer(service), apply_default_css=False)
+        said = gr.Textbox(visible=False)
 
-        defaults = {
-            one.tab.task.name: one.tab.settings(service.models.offer.names(one.tab.task)[0]) for one in built
-        }
-
-        def restore(request: gr.Request) -> list[Any]:
-            try:
-                asked = read_query(
-                    dict(request.query_params), defaults, limits, service.plans, service.models.offer
-                )
-            except ValueError as error:
-                warn_visitor(ValueError(f"This page's link asks for something that cannot be: {error}"))
-                asked = None
-            tab, settings = asked or (None, None)
-            updates: list[Any] = [gr.skip() if tab is None else gr.Tabs(selected=tab)]
+        def restore(request: gr.Request, memory: str) -> list[Any]:
+            known = read_memory(memory)
+            visit = service.visits.comes_back(str(request.session_hash), known.visit)
+            tab, wanted = wanted_settings(dict(request.query_params), known, built, service)
+            updates: list[Any] = [gr.Tabs(selected=tab) if tab else gr.skip(), gallery_markup(visit.gallery)]
             for one in built:
-                values = settings.flat() if settings and one.tab.task.name == tab else {}
-                updates += [values.get(name, gr.skip()) for name in one.controls]
+                updates += control_updates(one, wanted.get(one.tab.task.name), service)
             return updates
 
         def left(request: gr.Request) -> None:
             service.visits.left(str(request.session_hash))
 
         controls = [control for one in built for control in one.controls.values()]
-        page.load(restore, None, [tabs, *controls], api_visibility="private", show_progress="hidden")
+        page.load(
+            restore,
+            said,
+            [tabs, gallery, *controls],
+            js=RECALL,
+            api_visibility="private",
+            show_progress="hidden",
+        )
         page.unload(left)
     page.queue(max_size=4 * limits.waiting, default_concurrency_limit=8, api_open=False)
     refuse_more_runs(page, limits)
     refuse_quietly(page)
     service.visits.held = partial(held_runs, page)
     return page
+
+
+def footer(service: Service) -> str:
+    """Which models there are, the limits, and what becomes of a visitor's images."""
+    names = dict.fromkeys(
+        label(name, tab.task) for tab in DRAWING_TABS for name in service.models.offer.names(tab.task)
+    )
+    minutes = service.limits.idle_seconds // 60
+    return (
+        f'<footer class="mm-foot"><p>Models: {text(", ".join(names))}. {text(service.limits.in_words())} Your '
+        f"images are seen by nobody else, and are deleted {minutes} minutes after you were last here, or when "
+        f"the server ends.</p></footer>"
+    )
+
+
+def wanted_settings(
+    query: dict[str, Any], memory: Memory, built: list[BuiltTab], service: Service
+) -> tuple[str, dict[str, Settings]]:
+    """The tab to open ("" for the first), and the settings of each tab that is not as usual.
+
+    What the page has kept goes before what its address asks for: it is younger. A bad value of the address is
+    said, one that was kept is left out.
+    """
+    defaults = {one.tab.task.name: one.usual for one in built}
+    plans, offer = service.plans, service.models.offer
+    wanted: dict[str, Settings] = {}
+    asked = read_query(query, defaults, service.limits, plans, offer)
+    if asked is not None:
+        wanted[asked.tab] = asked.settings
+        for complaint in asked.complaints:
+            warn_visitor(f"One value of this link was left out. {complaint}")
+    for name, values in memory.settings.items():
+        if name in defaults:
+            kept = read_query({TAB: name, **values}, defaults, service.limits, plans, offer)
+            if kept is not None:
+                wanted[name] = kept.settings
+    tabs = (*defaults, EXPLORE, GALLERY)
+    tab = memory.tab if memory.tab in tabs else (asked.tab if asked else "")
+    return tab, wanted
+
+
+def control_updates(one: BuiltTab, settings: Settings | None, service: Service) -> list[Any]:
+    """What becomes of a tab's controls."""
+    if settings is None:
+        return [gr.skip()] * len(one.controls)
+    values = settings.flat()
+    slider = service.slider(one.tab, settings)
+    values["cost"] = gr.Radio(choices=stops(slider), value=slider.nearest(settings.plan.cost).name)
+    return [values.get(name, gr.skip()) for name in one.controls]

@@ -1,5 +1,6 @@
-"""How a visitor says how to cache: a named plan, or one put together of parts."""
+"""How a visitor says how to cache: a cost of the slider, a named plan, or one put together of parts."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,20 @@ from mmcache.plans.plan_file import load_plan
 from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
 from mmcache.plans.presets import IMAGE, presets
 
-RECOMMENDED = "recommended"  # what the model's adapter says for the task
+SLIDER = "slider"  # the plan is that of the slider's cost
+RECOMMENDED = "recommended"  # what `mmcache.accelerate(pipe)` takes
 OWN = "own"
+COST = re.compile(r"\d{1,3}(\.\d{1,3})?x")
 Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
 class PlanChoice:
-    """What the controls of a plan say; all but `name` count only for a plan of one's own.
+    """What the controls of a plan say; all but `name` and `cost` count only for a plan of one's own.
 
     Attributes:
-        name: RECOMMENDED, OWN, or the name of a plan.
+        name: SLIDER, RECOMMENDED, OWN, or the name of a plan.
+        cost: of the slider, as "2.5x"; "" for the recommended one. It counts where `name` is SLIDER.
         policy: a key of POLICIES.
         interval: every how many steps one is full.
         center, power: where the full steps of a non-uniform policy are densest, and how much.
@@ -32,7 +36,8 @@ class PlanChoice:
         branch: the skip branch of cached steps.
     """
 
-    name: str = RECOMMENDED
+    name: str = SLIDER
+    cost: str = ""
     policy: str = "uniform"
     interval: int = 3
     center: int = 15
@@ -43,7 +48,7 @@ class PlanChoice:
     branch: int = 0
 
     def plan(self, named: Mapping[str, Path], family: str = IMAGE) -> Plan | None:
-        """The plan; None for the recommended one.
+        """The plan; None for the library's default, and for the slider (`costs.slider_for` knows its plans).
 
         Args:
             named: the plans that can be chosen by name, and their files.
@@ -52,7 +57,9 @@ class PlanChoice:
         Raises:
             ValueError: a name that is not known, or a part that is wrong.
         """
-        if self.name == RECOMMENDED:
+        if self.cost and not COST.fullmatch(self.cost):
+            raise ValueError(f"cost: {shown(self.cost)}: wanted one such as 2.5x")
+        if self.name in (SLIDER, RECOMMENDED):
             return None
         if self.name == OWN:
             make_policy = found("policy", self.policy, POLICIES)
@@ -109,7 +116,7 @@ def named_plans(files: Mapping[str, Path]) -> dict[str, Path]:
     """
     known = presets()
     for name, path in files.items():
-        if name in {*known, RECOMMENDED, OWN}:
+        if name in {*known, SLIDER, RECOMMENDED, OWN}:
             raise ValueError(f"{path}: a plan named {name!r} is there already; give the file another name")
         load_plan(path)
     return known | dict(files)

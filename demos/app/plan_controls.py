@@ -1,4 +1,4 @@
-"""The controls of a plan: a named one, or policy, interval, forecast and branch of one's own."""
+"""The controls of a plan: the slider's, a named one, or policy, interval, forecast and branch of one's own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,9 +6,7 @@ from typing import Any
 import gradio as gr
 
 from mmcache_demos.app.board import QUIET
-from mmcache_demos.app.plan_choice import OWN, RECOMMENDED, PlanChoice
-
-DEEPEST = 11  # Stable Diffusion's U-Net has branches 0 to 11; what a model does not have, it refuses
+from mmcache_demos.app.plan_choice import OWN, RECOMMENDED, SLIDER, PlanChoice, whole_numbers
 
 POLICY_CHOICES = (
     ("every so many steps", "uniform"),
@@ -31,12 +29,16 @@ BELONGS = {
 }
 
 
-def plan_controls(names: Sequence[str], begins_with: str = RECOMMENDED) -> dict[str, Any]:
+def plan_controls(
+    names: Sequence[str], deepest: int, most_steps: int, begins_with: str = SLIDER
+) -> dict[str, Any]:
     """Build them where they are called for.
 
     Args:
         names: of the plans that can be chosen by name.
-        begins_with: the plan that is chosen at first.
+        deepest: branch of the model.
+        most_steps: of a run.
+        begins_with: the plan that is chosen at first; SLIDER is offered only then.
 
     Returns:
         The components, by the names of `settings.READERS`.
@@ -44,31 +46,36 @@ def plan_controls(names: Sequence[str], begins_with: str = RECOMMENDED) -> dict[
     usual = PlanChoice()
     made: dict[str, Any] = {
         "plan": gr.Dropdown(
-            [("recommended for this model", RECOMMENDED), *((name, name) for name in names), ("my own", OWN)],
+            [
+                *([("as the speed above says", SLIDER)] if begins_with == SLIDER else []),
+                ("the library's default", RECOMMENDED),
+                *((name, name) for name in names),
+                ("my own", OWN),
+            ],
             value=begins_with,
             label="Plan",
-            info="When the whole network runs, and what stands in for it at the steps between.",
+            info="When the whole model runs, and what stands in for it at the steps between.",
         )
     }
     with gr.Column(visible=False, elem_classes="mm-own") as own:
         made["policy"] = gr.Dropdown(
             list(POLICY_CHOICES),
             value=usual.policy,
-            label="Full steps (policy)",
-            info="At which steps the whole network runs.",
+            label="Full steps",
+            info="The policy: at which steps the whole model runs.",
         )
         made["interval"] = gr.Slider(
             1,
-            20,
-            usual.interval,
+            max(2, min(20, most_steps)),
+            min(usual.interval, most_steps),
             step=1,
             label="Interval",
             info="One full step in so many; 1 caches nothing.",
         )
         made["center"] = gr.Slider(
             0,
-            99,
-            usual.center,
+            max(1, most_steps - 1),
+            min(usual.center, most_steps - 1),
             step=1,
             label="Centre",
             info="Full steps lie closest around this step.",
@@ -87,17 +94,20 @@ def plan_controls(names: Sequence[str], begins_with: str = RECOMMENDED) -> dict[
             info="A full step when the network's input or output has changed by this part of its size.",
         )
         made["full_steps"] = gr.Textbox(
-            usual.full_steps, label="Steps", info="Counted from 0, which has to be among them.", visible=False
+            ", ".join(str(step) for step in whole_numbers(usual.full_steps) if step < most_steps),
+            label="Steps to run in full",
+            info="Counted from 0, which has to be among them.",
+            visible=False,
         )
         made["forecast"] = gr.Dropdown(
             list(FORECAST_CHOICES),
             value=usual.forecast,
-            label="Features in between (forecast)",
+            label="Forecast",
             info="What stands in for the layers that a cached step leaves out.",
         )
         made["branch"] = gr.Slider(
             0,
-            DEEPEST,
+            max(1, deepest),
             usual.branch,
             step=1,
             label="Branch",

@@ -1,9 +1,13 @@
 """Which steps a plan will run in full, before anything is run: said by its policy."""
 
 from mmcache.clocks.clock import StepClock
+from mmcache.errors import shortened
 from mmcache.plans.plan import Plan
+from mmcache_demos.app.costs import Cost, Slider, closeness
 from mmcache_demos.app.markup import text
 from mmcache_demos.app.strip import Bar, bar, strip
+
+MOST = 400  # characters of a plan
 
 
 class Since:
@@ -34,15 +38,33 @@ def planned(plan: Plan, total: int) -> list[Bar]:
 
 
 def plan_preview(plan: Plan | None, total: int) -> str:
-    """The strip of a plan, with a sentence; only the sentence where there can be no strip."""
+    """The strip of a plan with the plan itself, for experts; only the plan where there can be no strip."""
     if plan is None:
-        return sentence("The plan that the model's adapter recommends; which one, the report says.")
+        return sentence("The library's default for the model; which plan that is, the report says.")
     try:
         bars = planned(plan, total)
     except ValueError as reason:
-        return sentence(f"{plan}. {reason}")
+        return sentence(f"{short(plan)}. {reason}")
     full = sum(one.branch is None for one in bars)
-    return f"{strip(bars)}{sentence(f'{full} of {total} steps in full. {plan}.')}"
+    return f"{strip(bars)}{sentence(f'{full} of {total} steps are full. {short(plan)}.')}"
+
+
+def speed_preview(slider: Slider, cost: Cost, plan: Plan, total: int) -> str:
+    """What a stop of the slider stands for, in words: how close, how many full steps, measured on what."""
+    try:
+        full = sum(one.branch is None for one in planned(plan, total))
+    except ValueError as reason:
+        return sentence(str(reason))
+    how = f"{cost.name} less work: {full} of {total} steps run the whole model."
+    close = (
+        f"{closeness(cost.psnr)}: {cost.psnr:.0f} dB, {slider.measured}; the worst has {cost.worst:.0f} dB."
+    )
+    return sentence(f"{how} {close}")
+
+
+def short(plan: Plan) -> str:
+    """The plan as code writes it; plans with a weight for every step are cut."""
+    return shortened(str(plan), MOST)
 
 
 def sentence(words: str) -> str:

@@ -1,4 +1,4 @@
-"""Where a run stands, as the page shows it: a strip that fills for each side, and perhaps a picture."""
+"""Where the runs stand, as the page shows it: both images as they grow, each over a strip that fills."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,12 @@ from mmcache_demos.app.markup import inline, join, text
 from mmcache_demos.app.strip import bar, strip
 from mmcache_demos.app.watching import Progress
 
-SIDES = {"full": "Full", "cached": "Cached"}
+SIDES = {"full": "Full run", "cached": "Cached run"}
+KEPT = "kept from before"
 
 
 class Seen:
-    """What has been told of one run so far."""
+    """What has been told of one order so far."""
 
     def __init__(self) -> None:
         self._words = "Waiting for its turn"
@@ -21,18 +22,24 @@ class Seen:
         if isinstance(news, str):
             self._words = news
             return
-        for side, before in self._sides.items():
-            if side != news.side:  # it is over, since the other side runs
-                self._sides[side] = before._replace(steps=[None] * before.total, preview=None)
         self._sides[news.side] = news
-        over = news.side == "cached" and len(news.steps) >= news.total
-        self._words = "Measuring what was saved" if over else f"{SIDES[news.side]} run"
+        self._words = self._said()
 
     def markup(self) -> str:
         """As HTML."""
         return progress_markup(
             self._words, self._sides, "cached" in self._sides and "full" not in self._sides
         )
+
+    def _said(self) -> str:
+        over = {side: len(one.steps) >= one.total for side, one in self._sides.items()}
+        full = self._sides.get("full")
+        if over.get("cached") and over.get("full", True):
+            return "Both are finished: measuring what was saved"
+        if over.get("cached") and full is not None:
+            share = len(full.steps) / full.total
+            return f"The cached run is finished. The full run is at {share:.0%}."
+        return "Both images grow from the same noise"
 
 
 def progress_markup(words: str, sides: Mapping[str, Progress], full_was_kept: bool = False) -> str:
@@ -44,22 +51,25 @@ def progress_markup(words: str, sides: Mapping[str, Progress], full_was_kept: bo
         full_was_kept: the full side needs no run.
     """
     rows = join(
-        row(side, sides.get(side), "kept from before" if side == "full" and full_was_kept else "")
-        for side in SIDES
+        row(side, sides.get(side), KEPT if side == "full" and full_was_kept else "") for side in SIDES
     )
-    return f'<div class="mm-progress"><p role="status">{text(words)}</p>{rows}</div>'
+    return (
+        f'<div class="mm-progress"><p role="status">{text(words)}</p>'
+        f'<div class="mm-race-pair">{rows}</div></div>'
+    )
 
 
 def row(side: str, seen: Progress | None, instead: str) -> str:
-    """One side: its name, its strip, how far it is."""
+    """One side: its name, its image so far, its strip, how far it is. The image's place is always there."""
     done, total = (len(seen.steps), seen.total) if seen else (0, 1)
     bars = [bar(branch) for branch in seen.steps] if seen else []
     far = instead or (f"step {done} of {total}" if seen else "waits")
-    picture = ""
-    if seen and seen.preview:
-        picture = f'<img src="{inline(seen.preview)}" alt="{SIDES[side]} picture so far">'
+    if seen and done >= total:
+        far = f"{total} steps, finished"
+    image = f'<img src="{inline(seen.preview)}" alt="">' if seen and seen.preview else ""
     return (
-        f'<div class="mm-side {side}" role="progressbar" aria-label="{SIDES[side]} run" aria-valuemin="0" '
+        f'<div class="mm-lane {side}" role="progressbar" aria-label="{SIDES[side]}" aria-valuemin="0" '
         f'aria-valuemax="{total}" aria-valuenow="{done}" aria-valuetext="{text(far)}">'
-        f"<b>{SIDES[side]}</b>{strip(bars, total)}<span>{text(far)}</span>{picture}</div>"
+        f'<b>{SIDES[side]}</b><div class="mm-growing">{image}</div>{strip(bars, total)}'
+        f'<span class="mm-at">{text(far)}</span></div>'
     )

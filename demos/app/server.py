@@ -1,8 +1,6 @@
 """The page as a server: where it listens, who may come in, and that nothing of a visit stays."""
 
 import os
-import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mmcache.errors import MissingExtraError
 from mmcache_demos.app.connections import asking_within
+from mmcache_demos.app.lifetime import ended_by_sigterm, own_folder
 from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.start_checks import check_address, check_models
 
 if TYPE_CHECKING:
     import gradio
@@ -120,9 +120,14 @@ def serving(server: Server) -> Iterator[str]:
 
     Raises:
         MissingExtraError: a package is missing.
+        ModelNotFoundError: a model is not there.
+        ValueError: the host is none of this machine.
         OSError: the port is taken.
     """
     require_gradio()
+    check_address(server.host, server.port)
+    if server.offer is not None:
+        check_models(server.offer)
     import torch
 
     from mmcache_demos.app.page import build
@@ -130,15 +135,15 @@ def serving(server: Server) -> Iterator[str]:
     if server.threads is not None:
         torch.set_num_threads(server.threads)
     with (
-        tempfile.TemporaryDirectory(prefix="mmcache-demo-") as folder,
-        files_of_gradio_in(folder),
+        own_folder() as folder,
+        files_of_gradio_in(str(folder)),
         pictures_of_at_most(server.limits.upload_pixels),
     ):
-        service = service_of(server, Path(folder, "visits"))
+        service = service_of(server, folder / "visits")
         page = build(service)
         try:
             with sweeping(service.visits):
-                _, local, shared = page.launch(**how_to_launch(server, Path(folder)))
+                _, local, shared = page.launch(**how_to_launch(server, folder))
                 hang_up_on_the_slow(page.server, server.limits)
                 yield shared or local
         finally:
@@ -161,12 +166,13 @@ def how_to_launch(server: Server, folder: Path) -> dict[str, Any]:
     from starlette.middleware import Middleware
 
     from mmcache_demos.app.gate import Gate
+    from mmcache_demos.app.own_files import OwnFiles
     from mmcache_demos.app.theme import theme
 
     kept_seconds = server.limits.idle_seconds + 2 * SWEEP
     gate = Middleware(Gate, limits=server.limits, folder=folder, kept_seconds=kept_seconds)  # type: ignore[arg-type]
     return {
-        "app_kwargs": {"middleware": [gate]},
+        "app_kwargs": {"middleware": [gate, Middleware(OwnFiles)]},  # type: ignore[arg-type]
         "server_name": server.host,
         "server_port": server.port,
         "share": server.share,
@@ -223,22 +229,6 @@ def pictures_of_at_most(pixels: int) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-@contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Within the block SIGTERM is like Ctrl-C, so that files are deleted then too.
-
-    Python lets only the main thread say so.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def launch(server: Server) -> None:
     """Serve the page until Ctrl-C, or until the process is told to end (SIGTERM).
 
@@ -246,9 +236,9 @@ def launch(server: Server) -> None:
         MissingExtraError: a package is missing.
         OSError: the port is taken.
     """
-    with ended_by_sigterm(), serving(server) as address:
-        print(f"The demo is at {address} (Ctrl-C ends it)")
-        try:
+    try:
+        with ended_by_sigterm(), serving(server) as address:
+            print(f"The demo is at {address} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
-        except KeyboardInterrupt:
-            print("ended; visitors' files are deleted")
+    except KeyboardInterrupt:
+        print("ended; visitors' files are deleted")

@@ -8,20 +8,21 @@ from typing import Any
 
 from PIL import Image
 
-from mmcache.tools.comparison.comparison import Comparison
+from mmcache.plans.plan import Plan
 from mmcache.tools.running.call_settings import has_argument
 from mmcache.tools.sweeping.settings import content_mark
 from mmcache_demos.app.background import Done, news_of
 from mmcache_demos.app.board import Board
+from mmcache_demos.app.costs import Slider, slider_for
 from mmcache_demos.app.demo_tabs import DrawingTab
 from mmcache_demos.app.limits import LimitError, Limits
 from mmcache_demos.app.model_plans import family_for
 from mmcache_demos.app.models import Models, Offer, needed_call
-from mmcache_demos.app.plan_choice import PlanChoice
-from mmcache_demos.app.result import files_of, result_markup
-from mmcache_demos.app.runs import Order, run_both
-from mmcache_demos.app.settings import Settings
-from mmcache_demos.app.visits import Past, Visit, Visits
+from mmcache_demos.app.plan_choice import SLIDER, PlanChoice
+from mmcache_demos.app.result import files_of, headline, result_markup
+from mmcache_demos.app.runs import PREVIEWS, Order, Ran, run_both
+from mmcache_demos.app.settings import Settings, field_of
+from mmcache_demos.app.visits import Past, Visit, Visits, order_name
 from mmcache_demos.app.watching import Progress, Stopped
 
 
@@ -38,6 +39,27 @@ class Service:
         """That of a request."""
         return self.visits.of(str(request.session_hash))
 
+    def slider(self, tab: DrawingTab, settings: Settings) -> Slider:
+        """The costs that can be chosen at some settings."""
+        family = family_for(self.models, tab.task, settings.model)
+        return slider_for(settings, tab.task.name, family)
+
+    def plan(self, tab: DrawingTab, settings: Settings) -> Plan | None:
+        """The plan of an order; None for the library's default of a model that is not in memory yet.
+
+        Raises:
+            ValueError: a part of it is wrong.
+        """
+        family = family_for(self.models, tab.task, settings.model)
+        plan = settings.plan.plan(self.plans, family)
+        if plan is None and settings.plan.name == SLIDER:
+            return self.slider(tab, settings).nearest(settings.plan.cost).make(family)
+        return plan
+
+    def stop(self, request: Any, task: str) -> None:
+        """A visitor ends a run."""
+        self.visit(request).stop(order_name(str(request.session_hash), task))
+
     def takes_order(self, request: Any, task: str) -> None:
         """A visitor asks for a run.
 
@@ -49,7 +71,7 @@ class Service:
             raise LimitError(
                 f"{self.limits.waiting} comparisons are waiting already, and no more may: try again soon"
             )
-        visit.asks_for(task)
+        visit.asks_for(order_name(str(request.session_hash), task))
 
     def compare(
         self, request: Any, tab: DrawingTab, settings: Settings, board: Board, given: Sequence[Any]
@@ -67,15 +89,20 @@ class Service:
             ValueError: what cannot be done.
         """
         visit = self.visit(request)
-        stop = visit.expects(tab.task.name)
+        name = order_name(str(request.session_hash), tab.task.name)
+        stop = visit.expects(name)
         try:
-            settings.plan.plan(self.plans)  # what is wrong with it is said before a model is loaded
+            self.plan(tab, settings)  # what is wrong with it is said before a model is loaded
             if self.models.loaded(tab.task, settings.model) is None:
                 yield "Loading the model"
             pipe = self.models.pipe_for(tab.task, settings.model)
-            plan = settings.plan.plan(self.plans, family_for(self.models, tab.task, settings.model))
+            plan = self.plan(tab, settings)
+            if plan is not None:
+                with field_of("plan"):
+                    plan.check_total(settings.steps)
             needed = needed_call(tab.task, settings.model)
-            call = {**needed, **board.read(pipe, *given), **sizes(settings)}
+            with field_of("board"):
+                call = {**needed, **board.read(pipe, *given), **sizes(settings)}
             self.limits.check("side", max(call.get("width") or 0, call.get("height") or 0))
             order = Order(
                 prompt=settings.prompt,
@@ -89,18 +116,18 @@ class Service:
                     for name, value in call.items()
                     if name != "num_frames" or has_argument(pipe, name)
                 },
-                previews=settings.previews,
+                previews=PREVIEWS if settings.previews else 0,
             )
             key = full_run_key(tab, settings, order.call)
             kept = visit.full_run(key)
 
-            def work(tell: Any) -> Comparison:
+            def work(tell: Any) -> Ran:
                 with self.models.running:
                     if stop.is_set():
                         raise Stopped
                     return run_both(pipe, order, kept, stop, tell)
 
-            with closing(news_of(work, stop)) as all_news:
+            with closing(news_of(work, stop, side_of)) as all_news:
                 for news in all_news:
                     if isinstance(news, Done):
                         visit.keep_full_run(key, news.result.full)
@@ -108,11 +135,16 @@ class Service:
                     else:
                         yield news
         finally:
-            visit.ended(tab.task.name)
+            visit.ended(name)
+
+
+def side_of(news: Progress) -> str:
+    """News about one run do not take the place of those about the other."""
+    return news.side
 
 
 def sizes(settings: Settings) -> dict[str, int]:
-    """What the visitor has said about the size of what is drawn."""
+    """What the visitor has said about the size of the result."""
     said = {"width": settings.width, "height": settings.height, "num_frames": settings.frames}
     return {name: value for name, value in said.items() if value is not None}
 
@@ -123,12 +155,14 @@ def full_run_key(tab: DrawingTab, settings: Settings, call: Mapping[str, Any]) -
     return tab.task.name, replace(settings, plan=PlanChoice(), previews=False), pictures
 
 
-def remembered(
-    visit: Visit, tab: DrawingTab, settings: Settings, found: Comparison, full_was_kept: bool
-) -> Past:
+def remembered(visit: Visit, tab: DrawingTab, settings: Settings, ran: Ran, full_was_kept: bool) -> Past:
     """Write the files of a comparison and put it into the visitor's gallery."""
-    files = visit.write(files_of(found))
-    title = f"{tab.title}: {settings.prompt} ({found.plan}, seed {settings.seed})"
-    past = Past(title, result_markup(found, files, full_was_kept), files)
+    files = visit.write(files_of(ran))
+    past = Past(
+        f"{tab.title}: {settings.prompt}, seed {settings.seed}",
+        headline(ran.found),
+        result_markup(ran, files, full_was_kept),
+        files,
+    )
     visit.remember(past)
     return past

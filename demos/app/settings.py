@@ -1,6 +1,7 @@
 """What a visitor asks for: read from whatever the browser (or a link, or a stranger's program) sends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -14,6 +15,7 @@ OWN_SAMPLER = "own"  # the one that the model came with
 MINIATURE = "miniature"  # the name of the model that is shipped for each task
 SHIPPED_AS = "miniature: "  # before the names of further miniatures among those of models
 MOST_GUIDANCE = 30
+EMPTY_PROMPT = "Please write a prompt."
 LEAST_SIDE = 64  # pixels: below it the deepest level of a U-Net has nothing to work on
 
 
@@ -22,16 +24,16 @@ class Settings:
     """One order.
 
     Attributes:
-        prompt: what to draw.
+        prompt: what to generate.
         plan: how to cache.
         steps: sampling steps.
         seed: of the noise.
         guidance: strength of classifier-free guidance.
         sampler: a name of `mmcache sweep --scheduler`, or OWN_SAMPLER.
         width, height: in pixels; None for the model's own.
-        frames: of a clip; None where none is drawn.
-        model: which one draws.
-        previews: whether pictures are shown on the way.
+        frames: of a clip; None where none is generated.
+        model: which one generates.
+        previews: whether images are shown on the way.
     """
 
     prompt: str
@@ -44,7 +46,7 @@ class Settings:
     height: int | None = None
     frames: int | None = None
     model: str = MINIATURE
-    previews: bool = False
+    previews: bool = True
 
     def check(self, limits: Limits) -> None:
         """Refuse what no run can have, or is more than the server gives.
@@ -53,26 +55,48 @@ class Settings:
             LimitError: it is more.
             ValueError: it is wrong.
         """
-        check_prompt(self.prompt)
-        check_counts(self.steps, self.seed)
-        limits.check("prompt_characters", len(self.prompt))
-        limits.check("steps", self.steps)
-        limits.check("frames", self.frames or 0)
-        limits.check("side", max(self.width or 0, self.height or 0))
-        for name, least in (("width", LEAST_SIDE), ("height", LEAST_SIDE), ("frames", 1)):
+        with field_of("prompt"):
+            if not self.prompt.strip():
+                raise ValueError(EMPTY_PROMPT)
+            check_prompt(self.prompt)
+            limits.check("prompt_characters", len(self.prompt))
+        with field_of("steps"):
+            check_counts(self.steps, 0)
+            limits.check("steps", self.steps)
+        with field_of("seed"):
+            check_counts(1, self.seed)
+        for name, least, most in (
+            ("width", LEAST_SIDE, "side"),
+            ("height", LEAST_SIDE, "side"),
+            ("frames", 1, "frames"),
+        ):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name}: {shown(value)}: wanted at least {least}, or nothing")
-        if not 0 <= self.guidance <= MOST_GUIDANCE:
-            raise ValueError(f"guidance: {self.guidance:g}: wanted between 0 and {MOST_GUIDANCE}")
-        if self.sampler != OWN_SAMPLER:
-            find_sampler(self.sampler)
+            with field_of(name):
+                if value is not None and value < least:
+                    raise ValueError(f"{name}: {shown(value)}: wanted at least {least}, or nothing")
+                limits.check(most, value or 0)
+        with field_of("guidance"):
+            if not 0 <= self.guidance <= MOST_GUIDANCE:
+                raise ValueError(f"guidance: {self.guidance:g}: wanted between 0 and {MOST_GUIDANCE}")
+        with field_of("sampler"):
+            if self.sampler != OWN_SAMPLER:
+                find_sampler(self.sampler)
 
     def flat(self) -> dict[str, Any]:
         """Every value by its name; those of the plan beside the others, its own name as "plan"."""
         values = asdict(self)
         chosen = values.pop("plan")
         return values | {"plan": chosen.pop("name")} | chosen
+
+
+@contextmanager
+def field_of(name: str) -> Iterator[None]:
+    """Within the block, an error that says no field yet gets this one, for the page to show it there."""
+    try:
+        yield
+    except ValueError as error:
+        error.__dict__.setdefault("field", name)
+        raise
 
 
 def text(name: str, value: Any) -> str:
@@ -113,17 +137,10 @@ def yes_or_no(name: str, value: Any) -> bool:
     return known[value]
 
 
+# In the order in which a program gives them; "frames" only where a video is generated.
 READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "prompt": text,
-    "steps": whole,
-    "seed": whole,
-    "guidance": number,
-    "sampler": text,
-    "width": whole_or_none,
-    "height": whole_or_none,
-    "frames": whole_or_none,
-    "model": text,
-    "previews": yes_or_no,
+    "cost": text,
     "plan": text,
     "policy": text,
     "interval": whole,
@@ -133,6 +150,15 @@ READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "full_steps": text,
     "forecast": text,
     "branch": whole,
+    "steps": whole,
+    "seed": whole,
+    "guidance": number,
+    "sampler": text,
+    "width": whole_or_none,
+    "height": whole_or_none,
+    "frames": whole_or_none,
+    "previews": yes_or_no,
+    "model": text,
 }
 NAMES = tuple(READERS)
 
@@ -147,7 +173,10 @@ def read_settings(values: Mapping[str, Any], limits: Limits) -> Settings:
     for name in values:
         if name not in READERS:
             raise ValueError(unknown_name("setting", name, NAMES))
-    read = {name: READERS[name](name, value) for name, value in values.items()}
+    read = {}
+    for name, value in values.items():
+        with field_of(name):
+            read[name] = READERS[name](name, value)
     parts = {f.name for f in fields(PlanChoice)} - {"name"}
     plan = {name: read.pop(name) for name in parts if name in read}
     if "plan" in read:

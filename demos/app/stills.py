@@ -1,4 +1,4 @@
-"""Two pictures as the page shows them: beside each other with their difference, and to wipe between."""
+"""Two images as the page shows them: one over the other under a line to wipe, and beside their difference."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +8,9 @@ from mmcache.tools.media.side_by_side import enlarged, png
 from mmcache_demos.app.markup import address, join, text
 
 DIFFERENCE, GIVEN = "difference.png", "input.png"
-LARGE = 256  # pixels: smaller pictures are shown pixel for pixel, not smoothed
-HOW = "Drag across the picture, or use the arrow keys: left of the line full, right of it cached."
-WIPE = "Wipe: how much of the full picture lies over the cached one, in percent"
+LARGE = 256  # pixels: smaller images are shown pixel for pixel, not smoothed
+HOW = "Drag the line, or use the arrow keys: left of it the full run, right of it the cached one."
+WIPE = "Wipe: how much of the full run's image lies over the cached one's, in percent"
 
 
 def further_files(found: Comparison) -> dict[str, bytes]:
@@ -22,36 +22,43 @@ def further_files(found: Comparison) -> dict[str, bytes]:
     return files
 
 
-def stills_markup(found: Comparison, files: Mapping[str, Path], prompt: str) -> str:
-    """The pictures as HTML.
-
-    Args:
-        found: what was measured; of several pictures all are shown, one below the other.
-        files: written, by name.
-        prompt: what they show, for who cannot see them.
-    """
+def size_of(found: Comparison) -> tuple[int, int]:
+    """Width and height of what is shown; several images stand below each other."""
     count, height, width, _ = found.full.images.shape
-    pixels = " pixels" if max(width, height) < LARGE else ""
+    return width, height * count
+
+
+def panels_markup(found: Comparison, files: Mapping[str, Path]) -> str:
+    """Both images, their difference, and the input image where there is one."""
+    pixels = " pixels" if max(size_of(found)) < LARGE else ""
     names = (("full", FULL), ("cached", CACHED), ("difference", DIFFERENCE))
     panels = list(zip(names, found.panels(), strict=True))
     if GIVEN in files:
         panels.insert(0, (("given", GIVEN), found.inputs[0]))
     beside = join(
         f'<figure class="mm-panel{pixels}" data-panel="{name}"><img src="{address(files[file])}" '
-        f'alt="{text(panel.title)}"><figcaption><b>{text(panel.title)}</b> {text(panel.subtitle)}'
-        f"</figcaption></figure>"
+        f'alt="{text(panel.title)}" loading="lazy"><figcaption><b>{text(panel.title)}</b> '
+        f"{text(panel.subtitle)}</figcaption></figure>"
         for (name, file), panel in panels
     )
-    ratio = f"{width}/{height * count}"
-    return f'<div class="mm-panels">{beside}</div>{wipe(files, prompt, ratio, pixels)}'
+    return f'<div class="mm-panels">{beside}</div>'
 
 
-def wipe(files: Mapping[str, Path], prompt: str, ratio: str, pixels: str) -> str:
-    """The full picture over the cached one, as far as a slider says; page.js moves the line."""
+def wipe(full: str, cached: str, prompt: str, width: int, height: int, once: bool = False) -> str:
+    """The full run's image over the cached one's, as far as a slider says; page.js moves the line.
+
+    Args:
+        full, cached: addresses of the images.
+        prompt: what they show, for who cannot see them.
+        width, height: of the images; small ones are enlarged by whole factors.
+        once: whether the line wipes by itself once.
+    """
+    pixels = " pixels" if max(width, height) < LARGE else ""
     return (
-        f'<figure class="mm-wipe{pixels}" style="--ratio:{ratio}"><div class="mm-frame">'
-        f'<img src="{address(files[CACHED])}" alt="Cached: {text(prompt)}">'
-        f'<img class="mm-over" src="{address(files[FULL])}" alt="Full: {text(prompt)}">'
+        f'<figure class="mm-wipe{pixels}" style="--ratio:{width}/{height};--w:{width}px">'
+        f'<div class="mm-frame{" once" if once else ""}">'
+        f'<img src="{cached}" alt="Cached run: {text(prompt)}">'
+        f'<img class="mm-over" src="{full}" alt="Full run: {text(prompt)}">'
         f'<span class="mm-tag full">full</span><span class="mm-tag cached">cached</span>'
         f'<span class="mm-line"></span>'
         f'<input type="range" min="0" max="100" value="50" step="1" aria-label="{WIPE}"></div>'

@@ -1,5 +1,6 @@
 """What the server remembers of each visitor, apart from all others: full runs, past comparisons, files."""
 
+import re
 import secrets
 import threading
 import time
@@ -10,8 +11,8 @@ from pathlib import Path
 from shutil import rmtree
 
 from mmcache.tools.media.output_folder import write_files
-from mmcache.tools.running.runner import Sampling
 from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.runs import FullRun
 from mmcache_demos.app.watching import Stopped
 
 
@@ -20,12 +21,14 @@ class Past:
     """A comparison in the gallery.
 
     Attributes:
-        title: what was drawn.
+        title: what was generated.
+        says: how fast and how close, in a sentence.
         page: the result as it was shown, HTML.
         files: what can be downloaded, by name.
     """
 
     title: str
+    says: str
     page: str
     files: Mapping[str, Path]
 
@@ -58,7 +61,7 @@ class Visit:
         self.last_seen = time.monotonic()
         self._folder = folder
         self._limits = limits
-        self._full_runs: OrderedDict[Hashable, Sampling] = OrderedDict()
+        self._full_runs: OrderedDict[Hashable, FullRun] = OrderedDict()
         self._orders: dict[str, Ordered] = {}
         self._forgotten = False
 
@@ -96,13 +99,13 @@ class Visit:
         """The run for a task is over: what was to stop it does not stop the next."""
         self._orders.pop(task, None)
 
-    def full_run(self, key: Hashable) -> Sampling | None:
+    def full_run(self, key: Hashable) -> FullRun | None:
         """The full run that was kept under this key."""
         if key in self._full_runs:
             self._full_runs.move_to_end(key)
         return self._full_runs.get(key)
 
-    def keep_full_run(self, key: Hashable, run: Sampling) -> None:
+    def keep_full_run(self, key: Hashable, run: FullRun) -> None:
         """Keep it; the one that was not used for longest makes room."""
         self._full_runs[key] = run
         if len(self._full_runs) > self._limits.kept_full_runs:
@@ -129,10 +132,11 @@ class Visit:
             for path in self.gallery.pop().files.values():
                 path.unlink(missing_ok=True)
 
-    def stop_all(self) -> None:
-        """End whatever runs or waits."""
+    def stop_all(self, beginning: str = "") -> None:
+        """End whatever runs or waits, of all orders whose names begin so."""
         for task in list(self._orders):
-            self.stop(task)
+            if task.startswith(beginning):
+                self.stop(task)
 
     def forget(self) -> None:
         """End what runs, and delete the files."""
@@ -141,14 +145,18 @@ class Visit:
         rmtree(self._folder, ignore_errors=True)
 
 
+TOKEN = re.compile(r"[0-9a-f]{32}")
+PAGES = 20  # for each visitor that is kept: so many of its pages are known, the oldest makes room
+
+
 class Visits:
-    """All visitors, by the name that their browser's page has chosen at random.
+    """All visitors. A visitor is a browser's tab, which has a secret of its own and keeps it when it reloads.
 
     Args:
         folder: for their files; whoever made it deletes it.
 
     Attributes:
-        held: the visitors whose runs a queue holds, each as often as one waits or runs.
+        held: the pages whose runs a queue holds, each as often as one waits or runs.
     """
 
     held: Callable[[], Sequence[str]]
@@ -157,21 +165,37 @@ class Visits:
         self.folder = folder
         self._limits = limits
         self._visits: dict[str, Visit] = {}
+        self._tokens: OrderedDict[str, str] = OrderedDict()  # by page
         self.held = list
         self._lock = threading.Lock()
 
+    def comes_back(self, session: str, token: str) -> "Visit":
+        """A page says whose it is: the visit of this secret goes on in it.
+
+        Args:
+            session: the name that a page has chosen at random when it was loaded.
+            token: the secret of its tab; what is none is ignored.
+        """
+        if TOKEN.fullmatch(token):
+            with self._lock:
+                self._tokens[session] = f"token {token}"
+                while len(self._tokens) > PAGES * self._limits.visits:
+                    self._tokens.popitem(last=False)
+        return self.of(session)
+
     def of(self, session: str) -> Visit:
-        """The visit of this name, begun if there is none; where there are too many, the one that was idle
-        for longest makes room."""
+        """The visit of a page, begun if there is none; where there are too many, the one that was idle for
+        longest makes room."""
         with self._lock:
-            if session not in self._visits:
+            name = self._name(session)
+            if name not in self._visits:
                 if len(self._visits) >= self._limits.visits:
-                    held = set(self.held())
-                    idle = [name for name, one in self._visits.items() if not one.runs and name not in held]
-                    for name in sorted(idle, key=lambda name: self._visits[name].last_seen)[:1]:
-                        self._visits.pop(name).forget()
-                self._visits[session] = Visit(self.folder / secrets.token_urlsafe(16), self._limits)
-            visit = self._visits[session]
+                    held = self._held()
+                    idle = [one for one, visit in self._visits.items() if not visit.runs and one not in held]
+                    for one in sorted(idle, key=lambda one: self._visits[one].last_seen)[:1]:
+                        self._visits.pop(one).forget()
+                self._visits[name] = Visit(self.folder / secrets.token_urlsafe(16), self._limits)
+            visit = self._visits[name]
             visit.last_seen = time.monotonic()
             return visit
 
@@ -179,7 +203,7 @@ class Visits:
         """Forget the visits that were idle for long; one whose run goes on or waits is not idle."""
         with self._lock:
             now = time.monotonic()
-            held = set(self.held())
+            held = self._held()
             for name, visit in list(self._visits.items()):
                 if visit.runs or name in held:
                     visit.last_seen = now
@@ -189,14 +213,26 @@ class Visits:
     def runs_beside(self, session: str) -> int:
         """How many runs of all visitors but one go on, wait in a queue, or were announced just now."""
         with self._lock:
-            held = Counter(self.held())
+            own = self._name(session)
+            held = self._held()
             known = Counter({name: visit.runs for name, visit in self._visits.items()})
-        del held[session], known[session]
+        del held[own], known[own]
         return (held | known).total()
 
     def left(self, session: str) -> None:
         """The page was closed: end what runs for it. What it has shown is kept for a while, since phones
         close connections of pages that are only in the background."""
         with self._lock:
-            if session in self._visits:
-                self._visits[session].stop_all()
+            if (name := self._name(session)) in self._visits:
+                self._visits[name].stop_all(order_name(session, ""))
+
+    def _name(self, session: str) -> str:
+        return self._tokens.get(session, session)
+
+    def _held(self) -> Counter[str]:
+        return Counter(map(self._name, self.held()))
+
+
+def order_name(session: str, task: str) -> str:
+    """The name of an order: two pages of one visitor do not stop each other's runs."""
+    return f"{session} {task}"

@@ -1,8 +1,7 @@
 """What can be seen of a run while it goes on, and where it can be stopped: at the end of each step."""
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +12,6 @@ from mmcache.api.session import Session
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.tools.media.side_by_side import as_images
 
-PREVIEWS = 6  # of a run
 PREVIEW_SIDE = 32  # the most latents along a side that are decoded: the price goes with their number
 
 
@@ -28,7 +26,7 @@ class Progress(NamedTuple):
         side: "full" or "cached".
         steps: what each step so far was: None for a full one, else its branch.
         total: how many there will be.
-        preview: the picture so far, if one was asked for.
+        preview: the last image on the way, if any was asked for.
     """
 
     side: str
@@ -37,11 +35,30 @@ class Progress(NamedTuple):
     preview: Image.Image | None = None
 
 
-class Watcher:
-    """A pipeline's `callback_on_step_end`: tells the progress, and ends the run when it is to stop.
+class Frame(NamedTuple):
+    """An image on the way.
 
     Attributes:
-        seconds: what watching itself took, previews above all; not a part of the pipeline's own time.
+        step: after which it was made, counted from 1.
+        seconds: that the run had taken by then.
+        image: small.
+    """
+
+    step: int
+    seconds: float
+    image: Image.Image
+
+
+class Watcher:
+    """Watches one run step by step: tells the progress, and ends the run when it is to stop.
+
+    Args:
+        side: "full" or "cached".
+        total: the steps, where the pipeline does not say.
+        session: of the cached run; None for the full one.
+        stops: events; when one of them is set the run ends.
+        tell: is told after every step.
+        frames: the images on the way are put here.
     """
 
     def __init__(
@@ -49,35 +66,42 @@ class Watcher:
         side: str,
         total: int,
         session: Session | None,
-        stop: threading.Event,
+        stops: Sequence[threading.Event],
         tell: Callable[[Progress], None],
-        preview: Callable[[torch.Tensor], Image.Image | None] | None,
+        frames: list[Frame],
     ) -> None:
-        self.seconds = 0.0
         self._side = side
         self._total = total
         self._session = session
-        self._stop = stop
+        self._stops = stops
         self._tell = tell
-        self._preview = preview
+        self._frames = frames
+        self._preview: Callable[[torch.Tensor], Image.Image | None] | None = None
+        self._count = 1
 
-    def __call__(self, pipe: Any, step: int, time_of_step: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        """Called by the pipeline.
+    def shows(self, preview: Callable[[torch.Tensor], Image.Image | None], count: int) -> None:
+        """Make images on the way, so many in a run."""
+        self._preview, self._count = preview, count
+
+    def __call__(self, pipe: Any, step: int, tensors: Mapping[str, Any], seconds: float) -> None:
+        """A step is over.
+
+        Args:
+            seconds: that the run has taken so far.
 
         Raises:
             Stopped: the run is to stop.
         """
-        if self._stop.is_set():
+        if any(stop.is_set() for stop in self._stops):
             raise Stopped
-        started = time.perf_counter()
         total = getattr(pipe, "num_timesteps", None) or self._total
-        preview = None
-        if self._preview and (step + 1) % max(1, total // PREVIEWS) == 0:
-            preview = self._preview(tensors["latents"])
+        if self._preview and (step + 1) % max(1, total // self._count) == 0:
+            image = self._preview(tensors["latents"])
+            if image is not None:
+                self._frames.append(Frame(step + 1, seconds, image))
         steps = [None] * (step + 1) if self._session is None else steps_so_far(self._session)
+        preview = self._frames[-1].image if self._frames else None
         self._tell(Progress(self._side, steps, total, preview))
-        self.seconds += time.perf_counter() - started
-        return {}
 
 
 def steps_so_far(session: Session) -> list[int | None]:

@@ -1,0 +1,148 @@
+"""The stops of the page's slider: costs, and what each holds, as `measure_costs` has measured and stored it."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mmcache.plans.plan import Plan
+from mmcache.plans.plan_set import load_plan_of
+from mmcache.plans.presets import IMAGE, USUAL, find_plan
+from mmcache_demos.app.settings import MINIATURE, OWN_SAMPLER, Settings
+
+FILE = Path(__file__).parent / "stored" / "costs.json"
+_TUNED = Path(str(files("mmcache.configs"))) / "tuned"
+# Plans that were calibrated for one shipped model, by task and model.
+CALIBRATED: Mapping[tuple[str, str], Path] = {("text-to-image", MINIATURE): _TUNED / "portraits.yaml"}
+# From the full run's closeness in dB to words; the first that it reaches.
+WORDS = (
+    (45.0, "You will not see a difference"),
+    (35.0, "Look closely to see a difference"),
+    (25.0, "You will see a difference"),
+)
+FARTHEST = "It is another image"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A stop of the slider.
+
+    Attributes:
+        name: how many times less work, as "2.5x".
+        plan: the name of a preset, or of a calibrated plan as "portraits#2.5x".
+        less_work: times fewer multiply-adds of the denoiser.
+        psnr: to the full run in dB, mean over the prompts.
+        worst: of them.
+        recommended: the fastest that is at least as close as the library's default.
+    """
+
+    name: str
+    plan: str
+    less_work: float
+    psnr: float
+    worst: float
+    recommended: bool = False
+
+    def make(self, family: str) -> Plan:
+        """The plan itself.
+
+        Args:
+            family: whose presets are meant.
+        """
+        stem, _, cost = self.plan.partition("#")
+        if not cost:
+            return find_plan(stem, family)
+        path = next(path for path in CALIBRATED.values() if path.stem == stem)
+        return load_plan_of(f"{path}#{cost}")
+
+
+@dataclass(frozen=True)
+class Slider:
+    """The stops for a model at some settings, from the closest to the fastest.
+
+    Attributes:
+        costs: the stops.
+        measured: on what the figures were measured, in words.
+    """
+
+    costs: Sequence[Cost]
+    measured: str
+
+    @property
+    def recommended(self) -> Cost:
+        return next(cost for cost in self.costs if cost.recommended)
+
+    def nearest(self, name: str) -> Cost:
+        """The stop of this name, or the nearest where the settings have changed since; "" is recommended."""
+        if not name:
+            return self.recommended
+        wanted = float(name.removesuffix("x"))
+        return min(self.costs, key=lambda cost: abs(cost.less_work - wanted))
+
+
+def closeness(psnr: float) -> str:
+    """How close an image is to that of the full run, in words."""
+    return next((words for least, words in WORDS if psnr >= least), FARTHEST)
+
+
+def slider_for(settings: Settings, task: str, family: str) -> Slider:
+    """The stops that there are for an order.
+
+    Args:
+        settings: calibrated plans are for their own number of steps, guidance and sampler.
+        task: what is generated.
+        family: of the presets.
+    """
+    one, own = record_of(task, settings.model, family)
+    fits = own and settings.sampler == OWN_SAMPLER
+    same = settings.steps == one["steps"] and settings.guidance == one["guidance"]
+    plans = [plan for plan in one["plans"] if "#" not in plan["plan"] or (fits and same)]
+    return Slider(tuple(best(plans)), words_of(one, own, same))
+
+
+def record_of(task: str, model: str, family: str) -> tuple[dict[str, Any], bool]:
+    """What was measured of a model, and True; else of a model with the same presets, and False."""
+    for one in stored():
+        if (one["task"], one["model"]) == (task, model):
+            return one, True
+    kin = [one for one in stored() if one["family"] == family] or [
+        one for one in stored() if one["family"] == IMAGE
+    ]
+    return kin[0], False
+
+
+def words_of(one: Mapping[str, Any], own: bool, same: bool) -> str:
+    """On what figures were measured, and what of it is different here."""
+    where = f"mean of {one['prompts']} images at {one['steps']} steps"
+    if not own:
+        return f"{where} of a shipped miniature; this model was not measured"
+    return where if same else f"{where}, guidance {one['guidance']:g}; not measured at these settings"
+
+
+def best(plans: Sequence[Mapping[str, Any]]) -> Iterator[Cost]:
+    """The plans that no other beats in both cost and closeness, from the closest to the fastest."""
+    usual = next(plan["psnr"] for plan in plans if plan["plan"] == USUAL)
+    kept = [
+        plan
+        for plan in plans
+        if not any(
+            other["less_work"] >= plan["less_work"] and other["psnr"] >= plan["psnr"] and other is not plan
+            for other in plans
+        )
+    ]
+    kept.sort(key=lambda plan: plan["less_work"])
+    chosen = max((plan for plan in kept if plan["psnr"] >= usual), key=lambda plan: plan["less_work"])
+    for plan in kept:
+        name = f"{round(plan['less_work'], 1):g}x"
+        yield Cost(
+            name, plan["plan"], plan["less_work"], plan["psnr"], plan["worst"], recommended=plan is chosen
+        )
+
+
+@cache
+def stored() -> list[dict[str, Any]]:
+    """What `measure_costs` has written."""
+    return list(json.loads(FILE.read_text(encoding="utf-8"))["measured"])
