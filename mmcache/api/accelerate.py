@@ -1,7 +1,10 @@
 """`mmcache.accelerate(pipe)`: the whole interface for most people."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+
+from torch import nn
 
 from mmcache.api.bindings import Bindings
 from mmcache.api.checks import (
@@ -20,7 +23,7 @@ from mmcache.api.notes import (
     uncached_denoisers,
 )
 from mmcache.api.plan_choice import PlanChanges, PlanLike, choose_plans, families
-from mmcache.api.resolved_pipeline import resolve
+from mmcache.api.resolved_pipeline import find_denoisers, resolve
 from mmcache.api.session import Session, session_of
 from mmcache.clocks.clock import Clock
 from mmcache.clocks.pipeline_clock import PipelineClock
@@ -38,6 +41,7 @@ def accelerate(
     forecast: Forecast | None = None,
     branch: int | str | None = None,
     scheduler: Any = None,
+    shared: bool = False,
 ) -> Session:
     """Cache a pipeline's deep features between sampling steps.
 
@@ -48,7 +52,8 @@ def accelerate(
     with the next run or `restore`.
 
     Pipelines that share a denoiser may sample in any number of threads, each with a scheduler of its own:
-    `type(pipe).from_pipe(pipe, scheduler=copy.deepcopy(pipe.scheduler))`.
+    `type(pipe).from_pipe(pipe, scheduler=copy.deepcopy(pipe.scheduler))`. Each is accelerated by itself,
+    which takes less than a millisecond once one was, or all by one session (`shared`).
 
     Args:
         pipe: a diffusers pipeline, or a bare denoiser that someone's own loop calls.
@@ -60,6 +65,9 @@ def accelerate(
         forecast: what a cached step gets, in place of the plan's.
         branch: which skip connections stay on a cached step, in place of the plan's; "none" runs no layer.
         scheduler: for a bare denoiser, the diffusers scheduler of the loop, as its clock.
+        shared: also accelerate every other pipeline that calls the same denoiser, at its first call, as if
+            `accelerate` had been called on it with the same arguments. The session then pauses, restores,
+            reports and sums up all of them; it lasts as long as `pipe`.
 
     Returns:
         The `Session`: `report()`, `enabled`, `restore()`, and a context manager that restores. It keeps no
@@ -73,6 +81,23 @@ def accelerate(
             Whatever is raised, the pipe is untouched.
     """
     changes = PlanChanges(interval, policy, forecast, branch)
+    if shared and isinstance(pipe, nn.Module):
+        raise TypeError("accelerate(model, shared=True): wanted a pipeline, of whose parts others are made")
+    session = begin_session(pipe, plan, changes, scheduler)
+    if shared:
+        session.share(partial(begin_member, plan=plan, changes=changes))
+    return session
+
+
+def begin_member(pipe: Any, plan: Any, changes: PlanChanges) -> Session:
+    """The session of a pipeline that calls a denoiser of a shared session."""
+    if isinstance(plan, Mapping):
+        plan = {name: one for name, one in plan.items() if name in find_denoisers(pipe)}
+    return begin_session(pipe, plan, changes)
+
+
+def begin_session(pipe: Any, plan: Any, changes: PlanChanges, scheduler: Any = None) -> Session:
+    """Check everything, then put it in place; raises as `accelerate` does."""
     pipeline = resolve(pipe, scheduler)
     plans = choose_plans(plan, pipeline, changes)
     check_fits(plans, pipeline)
@@ -99,7 +124,7 @@ def accelerate(
         notes.append(Note("replaced_plan", f"replaces the plan {old.plan}"))
         old.restore()
     session = Session(pipe, plans, notes, bindings)
-    bindings.place(session)
+    session.place()
     return session
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from torch import nn
+
 from mmcache.api.resolved_pipeline import find_side_networks, part_of, takes_residuals
 from mmcache.architectures.component import Denoiser, SideNetwork
 from mmcache.architectures.registry import adapter_for
@@ -10,8 +12,10 @@ from mmcache.architectures.undescribed import undescribed_adapter
 from mmcache.clocks.clock import Clock
 from mmcache.clocks.pipeline_clock import PipelineClock
 from mmcache.engine.caching_scheduler import CachingScheduler
+from mmcache.engine.callbacks import Callbacks, nobody, nothing, nothing_of
+from mmcache.engine.run import Run
 from mmcache.engine.side_scheduler import SideScheduler
-from mmcache.patching.forward_patch import patch_forward, unwrap_compiled
+from mmcache.patching.forward_patch import Around, patch_forward, unwrap_compiled
 from mmcache.patching.held import held, when_gone
 from mmcache.plans.plan import Plan
 
@@ -28,6 +32,9 @@ class Bindings:
     Attributes:
         denoisers: what drives each of them, by name.
         side_networks: what drives the ControlNets, by name.
+        on_begun: called when a run has begun, in the thread that samples.
+        on_finished: called with runs that are over, by the names of their denoisers.
+        deputy: as a caching scheduler has it: gives what drives a call of this model in place of the owner's.
 
     Raises:
         UnsupportedPipelineError: a model has a forward that cannot be repeated on a smaller copy.
@@ -40,6 +47,9 @@ class Bindings:
         self._plans = plans
         self._clock = clock
         self._session: object = None
+        self.on_begun: Callable[[], None] = nothing
+        self.on_finished: Callable[[Mapping[str, Run]], None] = nothing_of
+        self.deputy: Callable[[nn.Module], Around | None] = nobody
         self._with_side_networks = next((n for n, part in denoisers.items() if takes_residuals(part)), None)
         self.denoisers = {name: self._scheduler(part) for name, part in denoisers.items()}
         self.side_networks: dict[str, SideScheduler] = {}
@@ -53,8 +63,21 @@ class Bindings:
 
     def _scheduler(self, part: Denoiser) -> CachingScheduler:
         scheduler = CachingScheduler(part, self._plans[part.name], self._clock)
-        scheduler.on_failure = self._forget_runs
+        scheduler.callbacks = Callbacks(
+            failed=self._forget_runs,
+            begun=lambda: self.on_begun(),
+            left=lambda run: self._finish({part.name: run}),
+            deputy=lambda model: self.deputy(model),
+        )
         return scheduler
+
+    def _finish(self, runs: Mapping[str, Run]) -> None:
+        """Runs are over: tell of those that have done something, each once."""
+        over = {name: run for name, run in runs.items() if run.calls and not run.finished}
+        for run in over.values():
+            run.finished = True
+        if over:
+            self.on_finished(over)
 
     def _forget_runs(self) -> None:
         """A call of one denoiser has failed: none of them holds anything of this thread's run."""
@@ -72,7 +95,7 @@ class Bindings:
             self.restore()
             raise
         if isinstance(self._clock, PipelineClock):
-            self._clock.on_run, self._clock.on_end = self.follow, self.clear_early_ones
+            self._clock.on_run, self._clock.on_end = self.follow, self.end_run
 
     def follow(self) -> None:
         """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""
@@ -107,14 +130,22 @@ class Bindings:
     def _place_side_network(self, part: SideNetwork) -> SideScheduler:
         name, denoisers = str(self._with_side_networks), self.denoisers
         side = SideScheduler(part, name, lambda: denoisers[name])
+        side.deputy = lambda model: self.deputy(model)
         self._undo[part.name] = patch_forward(part.module, side, owner=self._session)
         return side
 
-    def clear_early_ones(self, run: int, last_step: int) -> None:
+    def end_run(self, number: int, last_step: int) -> None:
         """At the end of a run: denoisers that were not called in its last step hold nothing more either."""
-        for scheduler in self.denoisers.values():
-            if scheduler.run.number == run and scheduler.run.has_stopped_before(last_step):
-                scheduler.run.clear_features()
+        runs = {name: one.run for name, one in self.denoisers.items() if one.run.number == number}
+        for run in runs.values():
+            if run.has_stopped_before(last_step):
+                run.clear_features()
+        self._finish(runs)
+
+    def watch_strangers(self, on_stranger: Callable[[Any], None]) -> None:
+        """Hear of calls that other pipelines make of the denoisers."""
+        if isinstance(self._clock, PipelineClock):
+            self._clock.on_stranger = on_stranger
 
     @property
     def remark(self) -> str:
@@ -128,6 +159,11 @@ class Bindings:
 
     def restore(self) -> None:
         """Take everything off again."""
+        for name, scheduler in self.denoisers.items():
+            for run in scheduler.runs:
+                self._finish({name: run})
+        self.on_begun, self.on_finished = nothing, nothing_of
+        self.deputy = nobody
         for undo in self._undo.values():
             undo()
         self._undo.clear()
@@ -136,14 +172,12 @@ class Bindings:
         self._clock.release()
         for scheduler in self.denoisers.values():
             scheduler.clear_features()
-            scheduler.on_failure = nothing_to_forget
+            scheduler.callbacks = Callbacks()
+        for side in self.side_networks.values():
+            side.deputy = nobody
 
     def let_go(self) -> None:
         """The pipeline is gone: take everything off its models, and hold them no longer."""
         self.restore()
         self.denoisers.clear()
         self.side_networks.clear()
-
-
-def nothing_to_forget() -> None:
-    """What a scheduler does on a failure once it was taken off."""

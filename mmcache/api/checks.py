@@ -32,7 +32,7 @@ def check_fits(plans: Plans, pipeline: ResolvedPipeline) -> None:
             raise UnsupportedPipelineError(f"{name} ({part.class_name}) {part.adapter.refused}")
         for branch in plans[name].cut_branches:
             try:
-                part.adapter.cut(part.model, branch)
+                part.check_branch(branch)
             except ValueError as error:
                 several = f" Give each denoiser its plan: accelerate(pipe, {{{name!r}: Plan(...), ...}})."
                 raise ValueError(
@@ -95,7 +95,7 @@ def check_alone(pipeline: ResolvedPipeline) -> None:
 def check_other_caches(pipeline: ResolvedPipeline) -> None:
     """Refuse a denoiser with another cache on it: each would take the other's steps for full ones."""
     for name, part in pipeline.denoisers.items():
-        if found := other_cache(part.model):
+        if found := other_cache(part.model, part.seen):
             raise UnsupportedPipelineError(f"{name}: {found}")
 
 

@@ -1,12 +1,12 @@
 """What there is to say about an acceleration, each with a kind that code can ask for."""
 
-import warnings
 from collections.abc import Container, Mapping
 from typing import Any
 
 from mmcache.api.resolved_pipeline import ResolvedPipeline, models_of
 from mmcache.architectures.component import Component
 from mmcache.architectures.registry import adapter_for, side_adapter_for
+from mmcache.caller import warn
 from mmcache.patching.pipeline_kinds import is_pipeline
 from mmcache.plans.plan import Plan
 from mmcache.plans.presets import presets
@@ -18,7 +18,7 @@ class Note(str):
     Attributes:
         kind: what it is about: `runs_in_full`, `inferred_adapter`, `borrowed_preset`, `other_calibration`,
             `replaced_plan`, `replaced_model`, `every_step_full`, `conditioning_changed`, `untold_lanes`,
-            `macs_unknown`, `verified` or `side_network_whole`.
+            `macs_unknown`, `verified`, `side_network_whole`, `few_steps`, `disabled` or `pipeline_gone`.
     """
 
     kind: str
@@ -97,5 +97,5 @@ def other_calibrations(plans: Mapping[str, Plan], pipeline: ResolvedPipeline) ->
         if found := plan.calibrated_for.differences(part.model, scheduler):
             text = f"{name}: the plan was calibrated for {' and '.join(found)}; it was not measured here"
             notes.append(Note("other_calibration", text))
-            warnings.warn(text, stacklevel=4)
+            warn(text)
     return notes

@@ -1,11 +1,13 @@
 """A pipeline, looked at once: its denoisers, side networks, schedulers and the arguments of its call."""
 
+import functools
 import inspect
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
@@ -19,6 +21,7 @@ from mmcache.patching.forward_patch import unwrap_compiled
 from mmcache.patching.pipeline_kinds import is_modular, is_pipeline
 
 BARE = "denoiser"  # the name of a model that is accelerated without a pipeline
+_component_names: WeakKeyDictionary[type, tuple[str, ...]] = WeakKeyDictionary()
 RESIDUALS = {  # the denoiser's arguments that side networks are for
     "down_block_additional_residuals",
     "controlnet_block_samples",
@@ -79,7 +82,7 @@ class ResolvedPipeline:
                 f"{self.class_name} is not called itself: it makes another pipeline of its parts for every "
                 f"task. Make the one that you need, and accelerate that."
             )
-        return inspect.signature(type(self.owner).__call__).parameters
+        return parameters_of(type(self.owner).__call__)
 
     @cached_property
     def task_arguments(self) -> Collection[str]:
@@ -87,6 +90,12 @@ class ResolvedPipeline:
         if is_modular(self.owner):
             return modular_parameters(self.owner, required=True)
         return self.call_parameters
+
+
+@functools.lru_cache(maxsize=1024)
+def parameters_of(call: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """The arguments of a pipeline class's call."""
+    return inspect.signature(call).parameters
 
 
 def resolve(owner: Any, scheduler: Any = None) -> ResolvedPipeline:
@@ -100,7 +109,13 @@ def resolve(owner: Any, scheduler: Any = None) -> ResolvedPipeline:
 
 def models_of(pipe: Any) -> dict[str, nn.Module]:
     """All models of a pipeline, by name."""
-    return {name: part for name, part in pipe.components.items() if isinstance(part, nn.Module)}
+    if is_modular(pipe):
+        return {name: part for name, part in pipe.components.items() if isinstance(part, nn.Module)}
+    names = _component_names.get(type(pipe))
+    if names is None:  # the same for all of a class; to find them, diffusers looks at signatures
+        names = _component_names[type(pipe)] = tuple(pipe.components)
+    parts = ((name, getattr(pipe, name, None)) for name in names)
+    return {name: part for name, part in parts if isinstance(part, nn.Module)}
 
 
 def part_of(owner: Any, name: str) -> nn.Module | None:

@@ -1,16 +1,24 @@
 """What `accelerate` returns: the pipeline's acceleration, which can be reported on, paused and undone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
+
+from torch import nn
 
 from mmcache.api.bindings import Bindings
 from mmcache.api.notes import Note
-from mmcache.api.report import DenoiserReport, Report, Residuals, steps_of
-from mmcache.api.resolved_pipeline import part_of
+from mmcache.api.observers import LOGGER, Observers, OnRun
+from mmcache.api.report import Report
+from mmcache.api.reporting import Reporting
+from mmcache.api.sharing import Sharing
+from mmcache.api.totals import Totals
+from mmcache.caller import warn
 from mmcache.engine.caching_scheduler import CachingScheduler
-from mmcache.engine.lanes import CHANGED, UNTOLD
+from mmcache.engine.run import Run
 from mmcache.engine.side_scheduler import SideScheduler
+from mmcache.patching.forward_patch import Around
 from mmcache.plans.plan import Plan
 
 # The session of each owner, so that accelerating again and `restore(pipe)` find it, even after its
@@ -39,8 +47,14 @@ class Session:
     ) -> None:
         self.plans = dict(plans)
         self.notes = list(notes)
+        self._class_name = type(owner).__name__
         self._bindings = bindings
+        self._observers = Observers()
+        self._sharing: Sharing | None = None
+        self._reporting = Reporting(bindings, self.plans, self.notes)
+        self._strangers: set[str] = set()
         _live[id(owner)] = self
+        LOGGER.debug("%r", self)
 
     @property
     def owner(self) -> Any:
@@ -64,7 +78,7 @@ class Session:
 
     @property
     def enabled(self) -> bool:
-        """Set to False to run the pipeline in full for a while, without undoing anything."""
+        """Set to False to run in full for a while, without undoing anything; where it is shared, for all."""
         return all(scheduler.enabled for scheduler in self.denoisers.values())
 
     @enabled.setter
@@ -72,6 +86,8 @@ class Session:
         for scheduler in self.denoisers.values():
             scheduler.enabled = value
             scheduler.clear_features()
+        for member in self._members():
+            member.enabled = value
 
     @property
     def active(self) -> bool:
@@ -80,7 +96,10 @@ class Session:
 
     def restore(self) -> None:
         """Undo everything; the pipeline is bit for bit what it was. Doing it twice is fine."""
+        members = self._members()
         self._bindings.restore()
+        for member in members:
+            member.restore()
 
     def __enter__(self) -> "Session":
         return self
@@ -88,63 +107,95 @@ class Session:
     def __exit__(self, *exc: object) -> None:
         self.restore()
 
+    def __repr__(self) -> str:
+        plans = sorted({str(plan) for plan in self.plans.values()})
+        how = plans[0] if len(plans) == 1 else f"{len(plans)} plans"
+        state = "" if self.active else ", restored"
+        paused = "" if self.enabled else ", disabled"
+        shared = ", shared" if self._sharing else ""
+        return f"Session({self._class_name}, {', '.join(self.plans)}: {how}{shared}{paused}{state})"
+
     def report(self) -> Report:
-        """What the last run did, per denoiser and step. Counting MACs takes a moment the first time."""
-        denoisers = tuple(self._denoiser_report(name, part) for name, part in self.denoisers.items())
-        return Report(
-            denoisers,
-            (*self.notes, *self._notes_of_run(), *uncounted(denoisers)),
-            tuple(self._side_report(name, side) for name, side in self.side_networks.items()),
-        )
+        """What the last run did, per denoiser and step. Counting MACs takes a moment the first time.
 
-    def _denoiser_report(self, name: str, scheduler: CachingScheduler) -> DenoiserReport:
-        steps = steps_of(scheduler.run.calls, scheduler.macs)
-        return DenoiserReport(name, scheduler.part.adapter.name, str(self.plans[name]), steps)
+        Of a shared session, the last run of any of its pipelines.
+        """
+        last = self._observers.last
+        passed = any(scheduler.passed for scheduler in self.denoisers.values())
+        if self._sharing is None or last is None or passed or (found := last()) is self:
+            report = self._reporting.of_last_run()
+        elif found is not None:
+            report = found.report()
+        else:
+            text = "the last run was of a pipeline that is gone; on_run(callback) hands each run's report"
+            report = Report((), (*self.notes, Note("pipeline_gone", text)))
+        notes = [Note("runs_in_full", in_full(self._strangers))] if self._strangers else []
+        notes += self._sharing.notes if self._sharing else []
+        return replace(report, notes=(*report.notes, *notes)) if notes else report
 
-    def _side_report(self, name: str, side: SideScheduler) -> DenoiserReport:
-        steps = steps_of(side.past.calls if side.past else [], side.macs, Residuals)
-        plan = f"only the residuals that {side.denoiser_name} uses"
-        return DenoiserReport(name, side.part.adapter.name, plan, steps)
+    def on_run(self, callback: OnRun) -> Callable[[], None]:
+        """Call `callback(report)` whenever a sampling run has ended; of a shared session, of any pipeline.
 
-    def _notes_of_run(self) -> list[Note]:
-        """What there is to say of the last run."""
-        notes = [Note("runs_in_full", remark)] if (remark := self._bindings.remark) else []
-        for name, scheduler in self.denoisers.items():
-            if self.active and part_of(self.owner, name) not in (None, scheduler.part.module):
-                text = "was replaced, and the new one is not accelerated yet: the next run may do it"
-                notes.append(Note("replaced_model", f"{name} {text}, accelerate(pipe) does it now"))
-            if scheduler.run.readers:
-                names = ", ".join(scheduler.run.readers)
-                text = "every step was full: features or maps of its deep layers may be read"
-                notes.append(Note("every_step_full", f"{name}: {text} ({names})"))
-            if scheduler.run.aside:
-                notes.append(Note("every_step_full", f"{name}: every step was full: {scheduler.run.aside}"))
-            changed = sorted({call.clock.step for call in scheduler.run.calls if call.missing == CHANGED})
-            if changed:
-                text = f"{name}: full at steps {', '.join(map(str, changed))}, since {CHANGED} there"
-                notes.append(Note("conditioning_changed", text))
-            if any(call.missing == UNTOLD for call in scheduler.run.calls):
-                notes.append(Note("untold_lanes", f"{name}: some calls were full, since {UNTOLD}"))
-            if scheduler.verification.failure:
-                text = f"{name}: every step was full: {scheduler.verification.failure}"
-                notes.append(Note("every_step_full", text))
-            elif count := len(scheduler.verification.verified):
-                notes.append(Note("verified", f"{name}: the cut was verified on {count} kinds of calls"))
-        return notes + [
-            Note("side_network_whole", f"{name}: ran whole at every step: cached ones need all of it")
-            for name, side in self.side_networks.items()
-            if side.ran_whole_beside(self.denoisers[side.denoiser_name].run.calls)
-        ]
+        It is called in the thread that samples, behind the last step and before the image is decoded, so it
+        should return soon, and several threads may call it at once. What it raises is not passed on: it is
+        warned of once. A run that was stopped before its end is not reported, only counted in `totals()`. Of
+        a bare model whose number of steps nobody tells, runs are reported at `restore`, if not before.
+
+        Returns:
+            What calls it off.
+        """
+        return self._observers.add(callback)
+
+    def totals(self) -> Totals:
+        """Sums over all runs that are over: steps, cache misses, multiply-adds, seconds."""
+        return self._observers.totals.totals()
+
+    def place(self) -> None:
+        """Put everything in its place."""
+        self._bindings.place(self)
+        self._bindings.on_begun, self._bindings.on_finished = self._run_has_begun, self._run_is_over
+        self._bindings.watch_strangers(self._met)
+
+    def share(self, accelerate: Callable[[Any], "Session"]) -> None:
+        """Serve all pipelines that call the same models.
+
+        Args:
+            accelerate: makes the session of another pipeline.
+        """
+        self._sharing = Sharing(accelerate, session_of)
+        self._bindings.deputy = self._deputy
+
+    def join(self, other: "Session") -> None:
+        """Belong to a shared session: be paused as it is, and tell whoever observes it."""
+        self._observers = other._observers
+        if not other.enabled:
+            self.enabled = False
+
+    def _members(self) -> list["Session"]:
+        return self._sharing.members() if self._sharing else []
+
+    def _deputy(self, model: nn.Module) -> Around | None:
+        return self._sharing.deputy(self, model) if self._sharing else None
+
+    def _met(self, pipeline: Any) -> None:
+        """Another pipeline calls a denoiser: where it has no session, it is told that it runs in full."""
+        name = type(pipeline).__name__
+        if name not in self._strangers and self._sharing is None and session_of(pipeline) is None:
+            self._strangers.add(name)
+            warn(in_full(self._strangers))
+
+    def _run_has_begun(self) -> None:
+        self._observers.last = ref(self)
+
+    def _run_is_over(self, runs: Mapping[str, Run]) -> None:
+        runs = {name: run for name, run in runs.items() if name in self.denoisers}
+        stopped = all(run.is_stopped for run in runs.values())
+        self._observers.tell(self._reporting.parts(runs), stopped, lambda: self._reporting.of(runs))
 
 
-def uncounted(denoisers: Sequence[DenoiserReport]) -> list[Note]:
-    """Denoisers that have run, and whose multiply-adds nobody knows."""
-    reason = (
-        "some of its operations cannot be counted from the shapes of a call (its own forward, a compiled "
-        "graph, kernels of quantised weights)"
+def in_full(strangers: Collection[str]) -> str:
+    """What is said of other pipelines with the same denoiser."""
+    return (
+        f"calls by another pipeline with the same denoiser ({', '.join(sorted(strangers))}) run in full: to "
+        f"cache them, accelerate that pipeline too, or this one with accelerate(pipe, shared=True)"
     )
-    return [
-        Note("macs_unknown", f"{one.name}: its multiply-adds are not known: {reason}")
-        for one in denoisers
-        if one.steps and one.macs is None
-    ]

@@ -1,7 +1,8 @@
 """The models of a pipeline that mmcache drives, each with what describes it."""
 
+import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,14 +12,21 @@ from torch import nn
 
 from mmcache.architectures.adapter import PER_STEP, Adapter, SideAdapter
 from mmcache.patching.forward_patch import is_compiled, unwrap_compiled
+from mmcache.patching.plain_model import PlainModel, plain_model
 
 UNNAMED = ("argument 0", "argument 1")  # the latent and the time, where arguments have no names
 
 
 def argument_names(model: nn.Module) -> tuple[str, ...]:
     """The names of a forward's arguments, up to those that have none; () for a scripted module."""
+    return names_of(type(model).forward)
+
+
+@functools.lru_cache(maxsize=1024)
+def names_of(forward: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the arguments of a class's forward, without `self`."""
     try:
-        found = list(inspect.signature(type(model).forward).parameters.values())[1:]
+        found = list(inspect.signature(forward).parameters.values())[1:]
     except (AttributeError, TypeError, ValueError):  # it is made of compiled code
         return ()
     return tuple(one.name for one in found if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD))
@@ -85,10 +93,36 @@ class Denoiser(Component):
         known: Any = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
         return kind is not known and kind.forward is not known.forward
 
-    @property
+    @cached_property
+    def seen(self) -> PlainModel | None:
+        """What is known of its model, if nothing was put on its layers, as it was when it was resolved."""
+        return plain_model(self.model)
+
+    @cached_property
     def branches(self) -> int:
-        """How many branches it has."""
-        return self.adapter.branches(self.model)
+        """How many branches it had when it was resolved."""
+        return int(self._once("branches", lambda: self.adapter.branches(self.model)))
+
+    def check_branch(self, branch: int) -> None:
+        """Cut it at a branch, for nothing but the error.
+
+        Raises:
+            ValueError: it has no such branch.
+        """
+        self._once(("cut", branch), lambda: self.adapter.cut(self.model, branch) is not None)
+
+    def check_views(self, branches: tuple[int, ...], check: Callable[[], object]) -> None:
+        """Make views once, for nothing but the error; not where they were made of the same modules before."""
+        self._once(("views", branches), lambda: check() is None)
+
+    def _once(self, what: Hashable, find: Callable[[], Any]) -> Any:
+        """What was found out about a plain model under this adapter; found out anew for any other."""
+        if self.seen is None:
+            return find()
+        key = id(self.adapter), what
+        if key not in self.seen.facts:
+            self.seen.facts[key] = self.adapter, find()  # the adapter too: its id is for as long as it lives
+        return self.seen.facts[key][1]
 
     def sample_of(self, arguments: Mapping[str, Any]) -> Any:
         """The argument that holds the noisy latent; where no name shows it, the first tensor."""

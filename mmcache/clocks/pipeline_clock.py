@@ -43,16 +43,17 @@ class PipelineClock:
     Attributes:
         on_run: called when a run starts.
         on_end: called when the last step of a run has ended, with the run's number and that step.
+        on_stranger: called at every call of a denoiser that another pipeline makes, with that pipeline.
     """
 
     def __init__(self, owner: Any) -> None:
         self._owner = held(owner)
+        self.on_stranger: Callable[[Any], None] = lambda pipeline: None
         self.on_run: Callable[[], None] = lambda: None
         self.on_end: Callable[[int, int], None] = lambda run, step: None
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._own_loops = TimestepClock(self._numbers)
-        self._strangers: set[str] = set()
         self._watch()
 
     @property
@@ -86,7 +87,7 @@ class PipelineClock:
     def tick(self, timestep: Any, sample: Any) -> StepClock | None:
         callers = calling_pipelines()
         if callers and not any(self._is_of(caller.pipeline) for caller in callers):
-            self._strangers |= {type(callers[0].pipeline).__name__}
+            self.on_stranger(callers[0].pipeline)
             return None  # another pipeline shares the denoiser
         holder = callers[0].pipeline if callers and is_pipeline(self.owner) else self.owner
         clock = self._driving(holder, timestep)
@@ -122,11 +123,6 @@ class PipelineClock:
 
     @property
     def remark(self) -> str:
-        if self._strangers:
-            return (
-                f"calls by another pipeline with the same denoiser ({', '.join(sorted(self._strangers))}) "
-                f"ran in full: to cache them, accelerate that pipeline too"
-            )
         return self._own_loops.remark
 
     def release(self) -> None:
@@ -135,3 +131,4 @@ class PipelineClock:
         self._clocks.clear()
         self._own_loops.release()
         self.on_run, self.on_end = lambda: None, lambda run, step: None  # nothing keeps the pipeline alive
+        self.on_stranger = lambda pipeline: None

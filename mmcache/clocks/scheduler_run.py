@@ -111,7 +111,8 @@ class SchedulerRun:
         self._forced: bool | None = None  # whether frames are at several steps at once
         self._pointed = False  # whether the denoiser's own timestep has shown the step
         self._begin = self._first = self._total = self._steps_ended = 0
-        self._index = -1
+        self._index = self._ended_index = -1
+        self._ended_here = self._ended_each = 0  # how often a step was ended: once for each tile
 
     def points_at(self, timestep: Any) -> bool:
         """Whether this timestep is an entry of the scheduler's own timesteps."""
@@ -119,12 +120,16 @@ class SchedulerRun:
         return any(index_in_table(timestep, table) is not None for table in tables)
 
     def end_step(self, timestep: Any) -> int | None:
-        """A step has ended; returns its number if it was the last one of the run."""
+        """A step has ended; returns its number if it was the last one of the run, with its last tile."""
         if self._steps_ended == 0 and self._timetable is not None:
             self._begin_at(self._timetable.index_of(timestep))
         self._steps_ended += 1
+        if self._index != self._ended_index:
+            self._ended_index, self._ended_each, self._ended_here = self._index, self._ended_here, 0
+        self._ended_here += 1
         step = self._index - self._first
-        return step if self._index >= 0 and step >= self._total - 1 else None
+        is_last = self._index >= 0 and step >= self._total - 1 and self._ended_here >= self._ended_each
+        return step if is_last else None
 
     def _begin_at(self, index: int | None) -> None:
         """Where the run has started, as its first step shows; not all denoisers are told the time."""

@@ -103,10 +103,12 @@ class ModelSettings:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._number = 0
-        self._watched = list(watched(model))
+        self._watched: list[Watched] | None = None  # until it is asked for the first time
 
     def number(self) -> int:
         """The number of how the model is set now; looked at in every call."""
+        if self._watched is None:
+            self._watched = list(watched(self._model))
         for one in self._watched:
             if not one.is_same():
                 self._number += 1

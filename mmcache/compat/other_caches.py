@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import nn
 
+from mmcache.patching.plain_model import PlainModel
+
 # By what the names of its hooks begin with, in diffusers' registry of hooks; read from diffusers.hooks
 # (0.42).
 BY_HOOKS: Mapping[str, str] = {
@@ -18,12 +20,16 @@ BY_HOOKS: Mapping[str, str] = {
 }
 
 
-def other_cache(model: nn.Module) -> str:
+def other_cache(model: nn.Module, seen: PlainModel | None = None) -> str:
     """What was found, and what to do; "" if there is none.
 
     diffusers' own caches are known by the model's `is_cache_enabled` or, where a function has put one on, by
     the names of its hooks; cache-dit and ParaAttention leave `_is_cached` on the model; TeaCache's patches
     `enable_teacache`; DeepCache's helper replaces forwards.
+
+    Args:
+        model: the denoiser.
+        seen: what is known of it where nothing was put on its layers: then they need not be looked at.
     """
     kind = type(model).__name__
     only = "and a model can follow one cache only"
@@ -41,6 +47,9 @@ def other_cache(model: nn.Module) -> str:
         return (
             f"TeaCache has changed this {kind}, {only}: set enable_teacache to False, or load the model anew"
         )
+    own = vars(model)
+    if seen is not None and "_diffusers_hook" not in own and not is_deepcache(own.get("forward")):
+        return ""
     if name := hooked_cache(model):
         return (
             f"diffusers' {name} was applied to this {kind}, {only}: remove its hooks from the blocks' "

@@ -18,8 +18,9 @@ from mmcache.clocks.clock import Clock, StepClock
 from mmcache.clocks.latents import tensors_in
 from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
-from mmcache.engine.call_macs import CallMacs
+from mmcache.engine.call_macs import CallMacs, MacsLater, MacsOf
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.callbacks import Callbacks
 from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.denoiser_calls import DenoiserCalls
 from mmcache.engine.few_steps import FewSteps
@@ -51,7 +52,8 @@ class CachingScheduler:
         run: the last run that has begun.
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
-        on_failure: called when a call raises, in its thread: a pipeline's other denoisers hold nothing more.
+        callbacks: what is called when a run begins, is left, or a call fails.
+        passed: whether calls have passed unchanged since the last run, of which nothing is known then.
 
     Raises:
         UnsupportedPipelineError: a module that has to be copied has a forward that cannot be repeated.
@@ -65,7 +67,8 @@ class CachingScheduler:
         self.clock = clock
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
-        self.on_failure: Callable[[], None] = lambda: None
+        self.callbacks = Callbacks()
+        self.passed = False
         self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
@@ -75,11 +78,15 @@ class CachingScheduler:
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         views = RunViews(self.model, self.adapter, plan.cut_branches)
-        views.check()
+        part.check_views(plan.cut_branches, views.check)
         self.run = Run(0, views, ModelSettings(self.model))
 
     def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
+        deputy = self.callbacks.deputy(self.model)
+        if deputy is not None:
+            return deputy(forward, args, kwargs)
+        self.passed |= not self.enabled
         arguments = self.part.bind(args, kwargs)
         clock = None
         if self.enabled and not wants_gradients(self.model, arguments):
@@ -100,7 +107,7 @@ class CachingScheduler:
             self.clock.returned(result)
             return result
         except BaseException:
-            self.on_failure()  # also on Ctrl-C: nobody may come back for the run
+            self.callbacks.failed()  # also on Ctrl-C: nobody may come back for the run
             raise
 
     def ahead(self, timestep: Any, sample: torch.Tensor) -> Ahead | None:
@@ -135,7 +142,20 @@ class CachingScheduler:
 
     def macs(self, form: Hashable, branch: int | None) -> int | None:
         """Multiply-adds of a call of the last run, by its form; None if they cannot be counted."""
-        return self._macs.of(form, self.run.shapes[form], branch)
+        return self.macs_of(self.run)(form, branch)
+
+    def macs_of(self, run: Run) -> MacsOf:
+        """Gives the multiply-adds of a run's calls, by their forms; None if they cannot be counted."""
+        return lambda form, branch: self._macs.of(form, run.shapes[form], branch)
+
+    def macs_later(self, run: Run) -> MacsLater:
+        """The same for a run that is over; it keeps nothing alive, and is for later."""
+        return self._macs.later(run.shapes)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Those of all threads that may go on, and the last one."""
+        return list(self._runs)
 
     def forget_run(self) -> None:
         """Hold nothing more of this thread's runs, of which one was interrupted."""
@@ -155,6 +175,7 @@ class CachingScheduler:
         return runs
 
     def _run_of(self, clock: StepClock) -> Run:
+        self.passed = False
         run = next((run for run in self._runs_here if run.number == clock.run), None)
         return self._begin_run(clock) if run is None else run
 
@@ -165,8 +186,12 @@ class CachingScheduler:
         run = self._runs_begin.begin(clock.run, self.run.views)
         self._macs.begin_run()
         self._runs.add(run)
-        self._of_thread.runs = [*self._runs_here, run][-self.clock.runs_at_once :]
+        runs = [*self._runs_here, run]
+        self._of_thread.runs = runs[-self.clock.runs_at_once :]
+        for left in runs[: -self.clock.runs_at_once]:
+            self.callbacks.left(left)
         self.run = run
+        self.callbacks.begun()
         return run
 
     def _sample(self, arguments: dict[str, Any]) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """Multiply-adds of a denoiser's calls: from their shapes when somebody asks, or while they run."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from torch import nn
 
@@ -12,9 +13,58 @@ from mmcache.macs.count import count_macs, skip_branch
 from mmcache.patching.forward_patch import is_compiled
 from mmcache.plans.branch import NOTHING
 
+# By model, for as long as it lives: a service makes a session for each request, and counting takes a while.
+_counted: WeakKeyDictionary[nn.Module, dict[Hashable, int | None]] = WeakKeyDictionary()
+
+
+def counted_of(model: nn.Module) -> dict[Hashable, int | None]:
+    """What was counted of a model's calls; keys begin with its adapter's name."""
+    return _counted.setdefault(model, {})
+
+
+class MacsLater:
+    """Gives the multiply-adds of a run's calls behind it, when the model has changed or is gone.
+
+    It keeps the model not alive. What was not counted before the weights changed is not known.
+
+    Args:
+        model: whose.
+        adapter: the name of its adapter.
+        weights: `weights_of` it.
+        free: the branch, or the number of residuals, that takes nothing.
+        find: counts a call of the model, by its signature and branch.
+
+    Attributes:
+        kind: calls of one kind, signature and branch take the same.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        adapter: str,
+        weights: int | None,
+        free: int,
+        find: Callable[[nn.Module, Hashable, int | None], int | None],
+    ) -> None:
+        self.kind: Hashable = (id(model), adapter, weights)
+        self._live, self._counted = ref(model), counted_of(model)
+        self._adapter, self._weights, self._free, self._find = adapter, weights, free, find
+
+    def __call__(self, signature: Hashable, branch: int | None) -> int | None:
+        if branch == self._free:
+            return 0
+        key, model = (self._adapter, self._weights, signature, branch), self._live()
+        if key not in self._counted and model is not None and weights_of(model) == self._weights:
+            self._counted[key] = self._find(model, signature, branch)
+        return self._counted.get(key)
+
+
+MacsOf = Callable[[Hashable, int | None], int | None]
+"""Multiply-adds of a call with this signature at this branch (None: full); None if not known."""
+
 
 class CallMacs:
-    """What each kind of call takes, counted once.
+    """What each kind of call takes, counted once for each model.
 
     Of an adapter that `data_dependent` calls are counted while they run, since shapes alone do not tell. Not
     where compiled graphs run in the model: to count operations one by one would keep them from being used.
@@ -29,7 +79,7 @@ class CallMacs:
         self.model = model
         self.adapter = adapter
         self._compiled = compiled
-        self._counted: dict[Hashable, int | None] = {}
+        self._counted = counted_of(model)
         self.begin_run()
 
     def begin_run(self) -> None:
@@ -44,12 +94,28 @@ class CallMacs:
         if branch == NOTHING:
             return 0
         if self.while_running:
-            return self._counted.get((self._weights, signature, branch))
-        key = weights_of(self.model), signature, branch
+            return self._counted.get(self._key(self._weights, signature, branch))
+        key = self._key(weights_of(self.model), signature, branch)
         if key not in self._counted:
-            smaller = None if branch is None else skip_branch(self.adapter.cut, branch)
-            self._counted[key] = count_macs(self.model, shapes, smaller)
+            self._counted[key] = count(self.model, self.adapter, shapes, branch)
         return self._counted[key]
+
+    def _key(self, weights: int | None, signature: Hashable, branch: int | None) -> Hashable:
+        return self.adapter.name, weights, signature, branch
+
+    def later(self, shapes: Mapping[Hashable, dict[str, Any]]) -> "MacsLater":
+        """What calls of a run take, to be asked behind it.
+
+        Args:
+            shapes: the arguments of the run's calls, by signature.
+        """
+        adapter, running = self.adapter, self.while_running
+
+        def find(model: nn.Module, signature: Hashable, branch: int | None) -> int | None:
+            return None if running else count(model, adapter, shapes[signature], branch)
+
+        weights = self._weights if running else weights_of(self.model)
+        return MacsLater(self.model, adapter.name, weights, NOTHING, find)
 
     @contextmanager
     def counting(self, signature: Hashable, branch: int | None) -> Iterator[None]:
@@ -57,10 +123,16 @@ class CallMacs:
         if not self.while_running or branch == NOTHING:
             yield
             return
-        key = self._weights, signature, branch
+        key = self._key(self._weights, signature, branch)
         with while_running(key not in self._counted) as total:
             yield
         self._counted.setdefault(key, total())
+
+
+def count(model: nn.Module, adapter: Adapter, shapes: dict[str, Any], branch: int | None) -> int | None:
+    """Multiply-adds of a call by its shapes."""
+    smaller = None if branch is None else skip_branch(adapter.cut, branch)
+    return count_macs(model, shapes, smaller)
 
 
 def weights_of(model: nn.Module) -> int:

@@ -1,8 +1,20 @@
 """The warnings of a run: that it has little to reuse, or that every step is full."""
 
-import warnings
+from mmcache.caller import warn
 
 FEW_STEPS = 8
+
+
+def few_steps(total: int | None) -> str:
+    """What there is to say of a run of so many steps; "" if it has enough, or nobody knows how many."""
+    if total is None or total > FEW_STEPS:
+        return ""
+    if total == 1:
+        return "a run of one step has nothing to reuse: nothing is saved"
+    return (
+        f"{total} steps leave little to reuse: neighbouring steps differ much, so cached steps "
+        f"change the image visibly. Take interval=2 or no cache to be safe."
+    )
 
 
 class FewSteps:
@@ -13,17 +25,10 @@ class FewSteps:
 
     def warn(self, total: int | None) -> None:
         """Warn if a run of so many steps has little to reuse; None: nobody knows how many."""
-        if total is None or total > FEW_STEPS or self._warned:
-            return
-        self._warned = True
-        if total == 1:
-            message = "a run of one step has nothing to reuse: nothing is saved"
-        else:
-            message = (
-                f"{total} steps leave little to reuse: neighbouring steps differ much, so cached steps "
-                f"change the image visibly. Take interval=2 or no cache to be safe."
-            )
-        warnings.warn(message, stacklevel=3)
+        message = few_steps(total)
+        if message and not self._warned:
+            self._warned = True
+            warn(message)
 
 
 class Once:
@@ -35,4 +40,4 @@ class Once:
     def warn(self, why: str) -> None:
         if why not in self._said:
             self._said.add(why)
-            warnings.warn(f"every step is full: {why}", stacklevel=4)
+            warn(f"every step is full: {why}")

@@ -34,6 +34,7 @@ class Run:
         calls: a record of each call.
         shapes: the arguments of a call on the meta device, by signature.
         change: how far the denoiser has moved, for policies that ask.
+        finished: whether it is over, and was told to whoever asked for reports.
     """
 
     def __init__(self, number: int, views: RunViews, settings: ModelSettings) -> None:
@@ -48,6 +49,7 @@ class Run:
         self.calls: list[CallRecord] = []
         self.shapes: dict[Hashable, dict[str, Any]] = {}
         self.change = DenoiserChange()
+        self.finished = False
 
     def begin_step(self, clock: StepClock) -> Step:
         """The step of a call: the one that is going on, or a new one.
@@ -82,6 +84,12 @@ class Run:
     def has_stopped_before(self, step: int) -> bool:
         """Whether the last call was in an earlier step than this one."""
         return self.step is not None and self.step.clock.step < step
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether its last call was not in its last step, as far as anybody knows how many there are."""
+        last = self.calls[-1].clock if self.calls else None
+        return last is not None and last.total is not None and not last.is_last
 
     def clear_features(self) -> None:
         """Hold nothing more; what was recorded stays. A step that goes on with this run will be full."""

@@ -11,6 +11,7 @@ from mmcache.engine.few_steps import Once
 from mmcache.engine.run import Run
 from mmcache.engine.run_views import RunViews
 from mmcache.errors import UnsupportedPipelineError
+from mmcache.patching.plain_model import plain_model
 from mmcache.plans.plan import Plan
 
 
@@ -39,7 +40,7 @@ class RunBeginnings:
         Raises:
             UnsupportedPipelineError: another cache was enabled since.
         """
-        aside = other_cache(self._model)
+        aside = other_cache(self._model, plain_model(self._model))
         if aside and not helped_by_deepcache(
             self._model
         ):  # which stands above: it calls the model as it likes

@@ -62,8 +62,12 @@ class RunViews:
     def __init__(self, model: nn.Module, adapter: Adapter, branches: Sequence[int]) -> None:
         self._model = model
         self._adapter = adapter
-        self.cuts = {branch: adapter.cut(model, branch) for branch in branches}
+        self._branches = tuple(branches)
         self._variants: dict[int | None, Variant] = {}
+
+    @cached_property
+    def cuts(self) -> dict[int, Cut]:
+        return {branch: self._adapter.cut(self._model, branch) for branch in self._branches}
 
     def full(self) -> Variant:
         """The whole model; its taps are those of all branches."""
@@ -75,7 +79,7 @@ class RunViews:
 
     def forget(self) -> None:
         """Hold nothing of a call that was interrupted."""
-        for cut in self.cuts.values():
+        for cut in vars(self).get("cuts", {}).values():
             cut.tap.forget()
 
     def check(self) -> None:
@@ -84,7 +88,7 @@ class RunViews:
         Raises:
             UnsupportedPipelineError: a module has a forward that cannot be repeated on a copy.
         """
-        for branch in (None, *self.cuts) if self.cuts else ():
+        for branch in (None, *self._branches) if self._branches else ():
             self._variant(branch)
 
     def _variant(self, branch: int | None) -> Variant:
@@ -92,7 +96,7 @@ class RunViews:
         if variant is None:
             return self._variants.setdefault(branch, self._make(branch))
         if not variant.view.is_current():
-            self.cuts = {each: self._adapter.cut(self._model, each) for each in self.cuts}
+            del self.cuts
             self._variants = {}
             return self._variant(branch)
         return variant

@@ -19,8 +19,9 @@ from mmcache.architectures.adapter import SideAdapter
 from mmcache.architectures.component import SideNetwork
 from mmcache.compat.group_offload import send_back
 from mmcache.engine.caching_scheduler import CachingScheduler
-from mmcache.engine.call_macs import weights_of
+from mmcache.engine.call_macs import MacsLater, weights_of
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
+from mmcache.engine.callbacks import nobody
 from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.lanes import Step
 from mmcache.engine.lazy_tensor import LazyTensor, on_meta
@@ -28,7 +29,7 @@ from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.run import Ahead, Run, no_residuals
 from mmcache.engine.run_views import Variant
 from mmcache.macs.count import Smaller, count_macs, shapes_of
-from mmcache.patching.forward_patch import below
+from mmcache.patching.forward_patch import Around, below
 from mmcache.patching.view import View
 
 
@@ -96,6 +97,7 @@ class SideScheduler:
     Attributes:
         enabled: False runs the network whole at every step, which gives the same result.
         past: what is remembered of the current or last run.
+        deputy: gives what drives a call in its place; None usually.
     """
 
     def __init__(
@@ -108,11 +110,14 @@ class SideScheduler:
         self.denoiser = denoiser
         self.enabled = True
         self.past: SideRun | None = None
+        self.deputy: Callable[[nn.Module], Around | None] = nobody
         self._whole = False
-        self._macs: dict[Hashable, int | None] = {}
 
     def __call__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the network's forward; returns what it returns."""
+        deputy = self.deputy(self.model)
+        if deputy is not None:
+            return deputy(forward, args, kwargs)
         call = self.part.bind(args, kwargs)
         ahead = None
         if not self._whole and not wants_gradients(self.model, call):
@@ -123,7 +128,7 @@ class SideScheduler:
         try:
             return self._compute(ahead, forward, call)
         except BaseException:
-            self.denoiser().on_failure()  # also on Ctrl-C: nobody may come back for the run
+            self.denoiser().callbacks.failed()  # also on Ctrl-C: nobody may come back for the run
             raise
 
     def _compute(self, ahead: Ahead, forward: Callable[..., Any], call: dict[str, Any]) -> Any:
@@ -227,15 +232,15 @@ class SideScheduler:
         cached = any(call.branch is not None for call in calls)
         return cached and bool(own) and all(call.branch is None for call in own)
 
-    def macs(self, signature: Hashable, residuals: int | None) -> int | None:
-        """Multiply-adds of a call of the last run; None if they cannot be counted."""
-        if residuals == 0:
-            return 0
-        key = (weights_of(self.model), signature, residuals)
-        if key not in self._macs and self.past is not None:
-            smaller = None if residuals is None else first_residuals(self.adapter, residuals)
-            self._macs[key] = count_macs(self.model, self.past.shapes[signature], smaller)
-        return self._macs.get(key)
+    def macs_later(self, past: SideRun) -> MacsLater:
+        """Gives the multiply-adds of a run's calls, now and when the run is over."""
+        adapter, shapes = self.adapter, past.shapes
+
+        def find(model: nn.Module, signature: Hashable, residuals: int | None) -> int | None:
+            smaller = None if residuals is None else first_residuals(adapter, residuals)
+            return count_macs(model, shapes[signature], smaller)
+
+        return MacsLater(self.model, adapter.name, weights_of(self.model), 0, find)
 
 
 def first_residuals(adapter: SideAdapter, residuals: int) -> Smaller:

@@ -6,7 +6,6 @@ something from call to call, or draws random numbers: on a cached step the deep 
 looked for first, so that a further call of such a model does not change it.
 """
 
-import warnings
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map_only
 
+from mmcache.caller import warn
 from mmcache.clocks.latents import tensors_in
 from mmcache.compat.group_offload import bring_ahead
 from mmcache.engine.hidden_state import random_states, same_states, state_of
@@ -94,7 +94,7 @@ class CutVerification:
     def fail(self, why: str) -> None:
         """Cache nothing more."""
         self.failure = why
-        warnings.warn(f"every step is full: {why}", stacklevel=2)
+        warn(f"every step is full: {why}")
 
 
 def difference(

@@ -8,6 +8,7 @@ goes around the compiled call, so that what it decides is not traced.
 
 import copy
 import functools
+import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -16,6 +17,11 @@ from torch import nn
 
 Around = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 """Called in place of a model's forward, with that forward and the arguments of the call."""
+
+
+# Pipelines that share a model are accelerated, and dropped, in many threads. It is taken again where the last
+# reference to a pipeline goes while a patch is placed.
+_placing = threading.RLock()
 
 
 class ForwardPatch:
@@ -127,6 +133,11 @@ def is_own_forward(function: Any, model: nn.Module) -> bool:
 
 def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Callable[[], None]:
     """Place a patch; returns the undo, which finds it wherever it then stands."""
+    with _placing:
+        return _patch_forward(model, around, owner)
+
+
+def _patch_forward(model: nn.Module, around: Around, owner: object) -> Callable[[], None]:
     place = compiled_place(model) or next(
         ((table, name) for table, name in places(model) if is_own_forward(table[name], model)), None
     )
@@ -140,17 +151,28 @@ def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Cal
     patch = ForwardPatch(table.get(name) or model.forward, around, owner, had_forward)
     table[name] = patch
 
-    def undo() -> None:
-        patch.released = True
+    def take_off() -> None:
         for table, name in places(model):
             if table[name] is patch:
-                table[name] = patch.inner
+                table[name] = acting(patch.inner)
                 stands_alone = table is model.__dict__ and name == "forward"
-                if stands_alone and not had_forward and is_own_forward(patch.inner, model):
+                if stands_alone and not had_forward and is_own_forward(table[name], model):
                     del table[name]  # the class's own again
                 return
 
+    def undo() -> None:
+        patch.released = True
+        with _placing:
+            take_off()
+
     return undo
+
+
+def acting(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """A forward without the patches around it that were taken off while another one was placed on them."""
+    while isinstance(forward, ForwardPatch) and forward.released:
+        forward = forward.inner
+    return forward
 
 
 def buried_patch(forward: Any, model: nn.Module, depth: int = 3) -> ForwardPatch | None:

@@ -4,6 +4,7 @@ A family is a folder in `configs/`, measured on one of the trained miniatures. E
 same names.
 """
 
+import functools
 import importlib.resources
 import os
 from pathlib import Path
@@ -29,6 +30,11 @@ def families() -> list[str]:
 
 def presets(family: str = IMAGE) -> dict[str, Path]:
     """The presets of a family by name, and their files."""
+    return dict(_files(family))
+
+
+@functools.cache
+def _files(family: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted((_folder() / family).glob("*.yaml"))}
 
 
@@ -54,6 +60,7 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
     return load_plan_of(path)
 
 
+@functools.cache  # they ship with mmcache, and a service asks for them at every request
 def load_preset(file: Path) -> Plan:
     """A preset from its file, which ships with mmcache: without pydantic, which takes long to import.
 

@@ -16,7 +16,7 @@ from tests.zoo.modular.parts import case, core, run, sized
 from tests.zoo.parts import EMBEDDING
 from tests.zoo.random_weights import lively
 from tests.zoo.transformers import cosmos3, helios, hunyuan_video15, ltx, ltx2, wan
-from tests.zoo.transformers.clips import CHANNELS, SIDE, unipc_flow, wan_vae
+from tests.zoo.transformers.clips import SIDE, unipc_flow, wan_vae
 from tests.zoo.transformers.parts import WORDS, flow, noise, prompts
 
 FRAMES = 9
@@ -109,7 +109,9 @@ CASES = [
     video("LTX2ModularPipeline", of_ltx2, connected, sample=sample_ltx2),
     video("HunyuanVideo15ModularPipeline", of_hunyuan, hunyuan_text),
     video("HeliosModularPipeline", lambda: of_helios(stages=1), long, sample=sample_chunks),
-    video("HeliosPyramidModularPipeline", lambda: of_helios(**helios.TWO_STAGES), pyramid, sample=sample_chunks),
+    video(
+        "HeliosPyramidModularPipeline", lambda: of_helios(**helios.TWO_STAGES), pyramid, sample=sample_chunks
+    ),
     video(
         "Cosmos3OmniModularPipeline",
         of_cosmos3,
