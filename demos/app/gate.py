@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mmcache_demos.app.limits import LimitError, Limits
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 AROUND_A_FILE = 2**16  # bytes that a form has beside its file
 JSON_BYTES = 2**20  # of every other request: settings, and where files are
@@ -23,9 +24,8 @@ POLICY = (
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; "
     "base-uri 'self'; form-action 'self'; frame-src 'none'; frame-ancestors 'self'"
-)
+)  # other origins that may show the page in a frame are added at the end
 HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
 )
@@ -57,10 +57,15 @@ class Gate:
         limits: bytes, and seconds of a request.
         folder: whose name nobody is told.
         kept_seconds: for how long uploads are kept.
+        framed_by: other origins whose pages may show this one in a frame.
     """
 
-    def __init__(self, app: Any, limits: Limits, folder: Path, kept_seconds: float) -> None:
+    def __init__(
+        self, app: Any, limits: Limits, folder: Path, kept_seconds: float, framed_by: Sequence[str] = ()
+    ) -> None:
         self._app = app
+        policy = " ".join((POLICY, *framed_by))
+        self._headers = ((b"content-security-policy", policy.encode()), *HEADERS)
         self._limits = limits
         self._alias = Alias(folder)
         self._laid = Laid(limits, kept_seconds)
@@ -70,7 +75,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = Answer(send, self._alias)
+        answer = Answer(send, self._alias, self._headers)
         try:
             await self._pass(scope, receive, answer)
         except Refused as refused:
@@ -189,8 +194,9 @@ class Answer:
         status: of HTTP; 0 before it is sent.
     """
 
-    def __init__(self, send: Send, alias: Alias) -> None:
+    def __init__(self, send: Send, alias: Alias, headers: Headers) -> None:
         self.status = 0
+        self._headers = headers
         self._send = send
         self._alias = alias
         self._text = False
@@ -201,7 +207,7 @@ class Answer:
             headers = [(name, self._alias.outward(value)) for name, value in message.get("headers", [])]
             kind = dict(headers).get(b"content-type", b"")
             self._text = kind.startswith((b"text/", b"application/json"))
-            message = {**message, "headers": [*headers, *HEADERS]}
+            message = {**message, "headers": [*headers, *self._headers]}
         elif message["type"] == "http.response.body" and self._text and message.get("body"):
             message = {**message, "body": self._alias.outward(bytes(message["body"]))}
         await self._send(message)

@@ -40,6 +40,7 @@ class Server:
         plans: further plan files to choose from, by name.
         limits: how much a visitor may ask for.
         threads: of the processor; None for torch's own choice.
+        framed_by: origins, such as "https://huggingface.co", whose pages may show this one in a frame.
     """
 
     host: str = LOOPBACK
@@ -50,6 +51,7 @@ class Server:
     plans: Mapping[str, Path] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     threads: int | None = None
+    framed_by: tuple[str, ...] = ()
 
 
 def require_gradio() -> None:
@@ -170,7 +172,13 @@ def how_to_launch(server: Server, folder: Path) -> dict[str, Any]:
     from mmcache_demos.app.theme import theme
 
     kept_seconds = server.limits.idle_seconds + 2 * SWEEP
-    gate = Middleware(Gate, limits=server.limits, folder=folder, kept_seconds=kept_seconds)  # type: ignore[arg-type]
+    gate = Middleware(
+        Gate,  # type: ignore[arg-type]
+        limits=server.limits,
+        folder=folder,
+        kept_seconds=kept_seconds,
+        framed_by=server.framed_by,
+    )
     return {
         "app_kwargs": {"middleware": [gate, Middleware(OwnFiles)]},  # type: ignore[arg-type]
         "server_name": server.host,
