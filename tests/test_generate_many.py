@@ -258,6 +258,9 @@ def test_a_key_of_another_pipeline_is_refused_before_it_is_loaded(folder, elsewh
     done = run("generate", "--model", folder, "--prompts", "p.jsonl")
     assert done.exit_code == 2
     assert "line 1 unknown key 'num_frames'" in done.stderr
+    (elsewhere / "p.jsonl").write_text('{"prompt": "a", "kwargs": 8}\n')  # its call has **kwargs
+    done = run("generate", "--model", folder, "--prompts", "p.jsonl")
+    assert done.exit_code == 2
 
 
 def test_json_gives_events_and_quiet_else(folder, elsewhere):

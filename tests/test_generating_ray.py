@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import mmcache
 from tests import tiny_loads
@@ -17,10 +18,11 @@ from tests.fake_jobs import FakeJob, content_of, images
 
 ray = pytest.importorskip("ray")
 
+from mmcache.cli import app  # noqa: E402
 from mmcache.tools.generating.items import ItemMaker, items_in  # noqa: E402
 from mmcache.tools.generating.lines import LineSchema  # noqa: E402
 from mmcache.tools.generating.prompts_file import write_lines  # noqa: E402
-from mmcache.tools.generating.ray_pool import RayPool, connect  # noqa: E402
+from mmcache.tools.generating.ray_pool import RayPool, RayStartError, connect  # noqa: E402
 from mmcache.tools.generating.run import ManyRun, Workers, run_many  # noqa: E402
 from tests.fake_jobs import Events, begun  # noqa: E402
 
@@ -70,6 +72,20 @@ def test_actors_make_the_same_files(cluster, tmp_path):
     assert again.nothing_to_do
 
 
+def test_answers_may_come_in_any_order(cluster, tmp_path, monkeypatch):
+    """Two quick calls of one actor are answered by two messages, of which the later may be the faster."""
+    wait = ray.wait
+
+    def last_first(references, num_returns, timeout):
+        done, _ = wait(references, num_returns=len(references), timeout=5)
+        return done[::-1][:num_returns], []
+
+    monkeypatch.setattr(ray, "wait", last_first)
+    result, _, expected = run_on_ray([f"prompt {n}" for n in range(12)], tmp_path)
+    assert result.exit_code == 0
+    assert images(result.out) == expected
+
+
 def test_a_killed_actor_loses_nothing(cluster, tmp_path):
     lines = ["a", {"prompt": "die", "id": "bad"}, *(f"prompt {n}" for n in range(6))]
     result, events, expected = run_on_ray(lines, tmp_path)
@@ -104,6 +120,23 @@ def test_what_does_not_load_is_said(cluster, tmp_path):
         mmcache.generate(
             ["a"], tmp_path / "out", load=tiny_loads.missing, ray="auto", ray_resource=RESOURCE, **SHORT
         )
+
+
+def test_a_cluster_that_does_not_start_is_said_in_one_line(cluster, folder, elsewhere, monkeypatch):
+    def timed_out(**options):
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", timed_out)
+    with pytest.raises(RayStartError, match="timed out"):
+        connect("local", 1, None, 1)
+    (elsewhere / "p.txt").write_text("a\n")
+    done = CliRunner().invoke(
+        app, ["generate", "--model", str(folder), "--prompts", "p.txt", "--ray", "auto"]
+    )
+    assert done.exit_code == 1
+    assert "timed out" in done.stderr
+    assert not (elsewhere / "mmcache-out" / "settings.json").exists()
 
 
 def test_the_number_of_workers_is_the_clusters(cluster):

@@ -178,5 +178,7 @@ CHECKS: Mapping[str, Callable[[Any], str]] = {
 
 
 def arguments_of(pipeline: Any) -> frozenset[str]:
-    """The arguments of a pipeline class's call."""
-    return frozenset(inspect.signature(pipeline.__call__).parameters) - {"self"}
+    """The named arguments of a pipeline class's call."""
+    parameters = inspect.signature(pipeline.__call__).parameters.values()
+    open_ended = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return frozenset(one.name for one in parameters if one.kind not in open_ended) - {"self"}

@@ -3,6 +3,7 @@
 import os
 import pickle
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ AUTO = "auto"
 
 
 class RayStartError(RuntimeError):
-    """Ray is installed, but no cluster of it could be started on this machine."""
+    """Ray is installed, but no cluster could be started or joined."""
 
 
 def require_ray() -> Any:
@@ -50,7 +51,7 @@ def connect(address: str, workers: int | None, resource: str | None, threads: in
 
     Raises:
         ValueError: no cluster at this address, or nothing of the resource in it.
-        RayStartError: a new one does not start.
+        RayStartError: a new one does not start, or the cluster has another version.
     """
     ray = require_ray()
     own = not ray.is_initialized()
@@ -59,12 +60,12 @@ def connect(address: str, workers: int | None, resource: str | None, threads: in
             ray.init(address=None if address == AUTO else address, log_to_driver=False, logging_level="error")
         except ConnectionError as error:
             raise ValueError(f"no Ray cluster at {address!r}: {' '.join(str(error).split())[:160]}") from None
-        except (AssertionError, TypeError, ValueError):
+        except ValueError:
             raise
-        except Exception as error:  # Ray raises the class itself where its own processes do not start in time
+        except Exception as error:  # Ray raises this very class where its processes are late
             raise RayStartError(
-                f"Ray did not start on this machine ({' '.join(str(error).split())[:120]}). Try again when it "
-                f"is less busy, start Ray by itself (ray start --head), or use --workers N, which needs no Ray"
+                f"Ray has no cluster ready ({' '.join(str(error).split())[:120]}). Try again when the "
+                f"machine is less busy, start Ray by itself (ray start --head), or use --workers N instead"
             ) from error
     if workers is not None:
         return Cluster(workers, own)
@@ -98,6 +99,18 @@ class Actor:
         return [outcome for batch in batches for outcome in self._generate(batch)]
 
 
+class Call(NamedTuple):
+    """A call of an actor that has not been answered.
+
+    Attributes:
+        reference: of its answer.
+        make: the event that the answer becomes, for a slot.
+    """
+
+    reference: Any
+    make: Callable[[int, Any], Event]
+
+
 class RayPool:
     """A worker in each slot is an actor; a new one takes the place of one that died, wherever there is room.
 
@@ -122,32 +135,32 @@ class RayPool:
             needs["num_gpus"] = 1
         self._cls = ray.remote(Actor).options(max_restarts=0, max_task_retries=0, **needs)
         self._actors: dict[int, Any] = {}
-        self._pending: dict[Any, tuple[int, Callable[[int, Any], Event]]] = {}
+        self._calls: dict[int, deque[Call]] = {}
 
     def start(self, slot: int) -> None:
         actor = self._cls.remote(self._job, self._threads)
         self._actors[slot] = actor
-        self._pending[actor.open.remote()] = (slot, lambda slot, pid: Ready(slot))
+        self._calls[slot] = deque([Call(actor.open.remote(), lambda slot, pid: Ready(slot))])
 
     def send(self, slot: int, batches: Sequence[Batch]) -> None:
         if (actor := self._actors.get(slot)) is not None:  # else its death is about to be told
-            self._pending[actor.run.remote(list(batches))] = (slot, Finished)
+            self._calls[slot].append(Call(actor.run.remote(list(batches)), Finished))
 
     def events(self, timeout: float) -> Sequence[Event]:
-        waiting = list(self._pending)
+        # An actor's first call alone: of two quick ones the second answer may come before the first.
+        first = {calls[0].reference: slot for slot, calls in self._calls.items() if calls}
+        waiting = list(first)
         if not waiting:
             time.sleep(timeout)
             return []
         done, _ = self._ray.wait(waiting, num_returns=1, timeout=timeout)
         if done and len(waiting) > 1:  # what else is there already
             done, _ = self._ray.wait(waiting, num_returns=min(len(waiting), AT_ONCE), timeout=0)
-        events = (self._read(reference) for reference in done)
-        return [event for event in events if event is not None]
+        return [self._read(first[reference]) for reference in done]
 
-    def _read(self, reference: Any) -> Event | None:
-        if reference not in self._pending:
-            return None  # a further call of an actor whose death was told
-        slot, make = self._pending.pop(reference)
+    def _read(self, slot: int) -> Event:
+        """The answer to an actor's first call."""
+        reference, make = self._calls[slot].popleft()
         try:
             return make(slot, self._ray.get(reference))
         except self._ray.exceptions.RayTaskError as error:  # the job raised it: the process is of no more use
@@ -163,21 +176,18 @@ class RayPool:
 
     def _bury(self, slot: int) -> None:
         """Forget an actor, and what it had."""
-        self._pending = {reference: what for reference, what in self._pending.items() if what[0] != slot}
+        del self._calls[slot]
         self._ray.kill(self._actors.pop(slot))
 
     def close(self, grace: float) -> Sequence[Event]:
         """Actors stop after the call that they are in: the later ones are cancelled."""
-        first: dict[int, Any] = {}
-        for reference, (slot, make) in list(self._pending.items()):
-            if slot in first or make is not Finished:
-                self._ray.cancel(reference, force=False)
-                del self._pending[reference]
-            else:
-                first[slot] = reference
+        for calls in self._calls.values():
+            keep = 1 if calls and calls[0].make is Finished else 0
+            while len(calls) > keep:
+                self._ray.cancel(calls.pop().reference, force=False)
         until = time.monotonic() + grace
         last: list[Event] = []
-        while self._pending and (left := until - time.monotonic()) > 0:
+        while any(self._calls.values()) and (left := until - time.monotonic()) > 0:
             last += self.events(left)
         for actor in self._actors.values():
             self._ray.kill(actor)
