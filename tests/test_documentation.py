@@ -67,6 +67,12 @@ def test_model_cards_are_fit_for_the_hub(card):
         assert target.resolve().is_relative_to(card.parent), link
 
 
+def test_configs_of_miniatures_name_no_folder_of_a_machine():
+    configs = [path.read_text(encoding="utf-8") for path in (ROOT / "demos/miniatures").rglob("*config.json")]
+    assert configs
+    assert not [text for text in configs if re.search(r'"_name_or_path": "[/~]', text)]
+
+
 def test_the_citation_has_the_package_s_version():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert f'version = "{cited["version"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
