@@ -38,7 +38,7 @@ include_patterns = [
     "adapters/README.md",
     "demos/**/README.md",
 ]
-exclude_patterns = ["docs/site"]
+exclude_patterns = ["docs/site", "**/build"]
 
 # Markdown
 myst_enable_extensions = ["colon_fence", "deflist"]
