@@ -45,6 +45,8 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
+highlight_language = "none"  # of blocks that name none: what commands print
+
 # Docstrings: Google's sections, names in single backticks.
 default_role = "code"
 autodoc_member_order = "bysource"
