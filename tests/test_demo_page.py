@@ -1,4 +1,4 @@
-"""The demo in a real browser: each tab draws, the wipe moves, Stop stops, and visitors are apart."""
+"""Runs of the demo in a real browser: both images grow, Stop stops, what was compared stays."""
 
 import io
 import mimetypes
@@ -9,7 +9,6 @@ from PIL import Image
 
 from mmcache_demos.app.browser import browser, why_no_browser
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
-from mmcache_demos.app.screenshots import open_tab
 from mmcache_demos.app.server import Server, serving
 
 pytest.importorskip("gradio")
@@ -44,18 +43,27 @@ def visit(chromium, address):
         query = "&".join(f"{name}={value}" for name, value in {"steps": STEPS, **settings}.items())
         page.goto(f"{address}?tab={tab}&{query}")
         page.wait_for_selector(f"#go-{tab}", state="visible")
-        # The link is read after the page has come; the plan's strip tells the steps.
-        steps = settings.get("steps", STEPS)
-        page.wait_for_function(
-            "([steps]) => [...document.querySelectorAll('.mm-plan')].some(one => "
-            "one.checkVisibility() && one.textContent.includes(` of ${steps} steps`))",
-            arg=[steps],
-        )
+        settled(page, settings.get("steps", STEPS))
         return page
 
     yield open_page
     for context in contexts:
         context.close()
+
+
+def settled(page, steps=STEPS):
+    """The link is read after the page has come; what stands below the slider tells the steps."""
+    page.wait_for_function(
+        "steps => [...document.querySelectorAll('.mm-said')].some(one => "
+        "one.checkVisibility() && one.textContent.includes(` of ${steps} steps`))",
+        arg=steps,
+    )
+
+
+def expert(page):
+    """Open what is one level down."""
+    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    page.get_by_label("Plan", exact=True).locator("visible=true").first.wait_for()
 
 
 def compare(page, tab="text-to-image"):
@@ -64,7 +72,7 @@ def compare(page, tab="text-to-image"):
     page.click(f"#go-{tab}")
     page.wait_for_function(
         "([id, before]) => { const one = document.getElementById(id); "
-        "return one.querySelector('.mm-result') && one.innerHTML !== before }",
+        "return one.querySelector('.mm-result:not(.mm-stored)') && one.innerHTML !== before }",
         arg=[f"result-{tab}", before],
     )
     page.wait_for_function("id => !document.querySelector(id + ' .mm-progress')", arg=f"#progress-{tab}")
@@ -72,11 +80,12 @@ def compare(page, tab="text-to-image"):
 
 
 def figure(result, name):
-    return result.locator(f"[data-figure={name}] dd").first.inner_text()
+    return result.locator(f"[data-figure={name}] dd").first.text_content()
 
 
 def has_loaded(picture):
-    picture.scroll_into_view_if_needed()
+    """Also an image that waits until it is looked at."""
+    picture.evaluate("one => { one.closest('details')?.setAttribute('open', ''); one.loading = 'eager' }")
     return picture.evaluate("one => one.decode().then(() => one.naturalWidth > 0)")
 
 
@@ -94,22 +103,22 @@ def test_each_tab_shows_both_pictures_and_their_difference(tab, visit):
     assert len(result.locator(".mm-downloads a").all()) == 5
 
 
-def test_two_clips_play_in_step(visit):
-    result = compare(visit("text-to-video", frames=4), "text-to-video")
+def test_two_clips_play_by_themselves_in_step(visit):
+    page = visit("text-to-video", frames=4)
+    places = "all => all.map(one => [one.paused, one.muted, one.loop, one.currentTime])"
+    page.wait_for_function("() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
+    assert page.locator(".mm-stored video").count() == 2, "the stored clips play without a click"
+    result = compare(page, "text-to-video")
     clips = result.locator("video")
-    assert clips.count() == 2
     assert len(result.locator(".mm-curve circle").all()) == 4
-    result.locator(".mm-play").click()
-    places = "all => all.map(one => [one.paused, one.currentTime])"
-    result.page.wait_for_function("() => document.querySelector('video').currentTime > 0.1")
-    (full_paused, full), (cached_paused, cached) = clips.evaluate_all(places)
-    assert not full_paused
-    assert not cached_paused
+    page.wait_for_function("() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
+    (*full_is, full), (*cached_is, cached) = clips.evaluate_all(places)
+    assert full_is == cached_is == [False, True, True]
     assert abs(full - cached) < 1 / 8, "less than a frame apart"
     result.locator(".mm-play").click()
     seek = result.locator(".mm-bar input")
     seek.evaluate("one => { one.value = 500; one.dispatchEvent(new Event('input', { bubbles: true })) }")
-    (full_paused, full), (cached_paused, cached) = clips.evaluate_all(places)
+    (full_paused, *_, full), (cached_paused, *_, cached) = clips.evaluate_all(places)
     assert full_paused
     assert cached_paused
     assert full == cached > 0.1
@@ -131,18 +140,46 @@ def test_the_wipe_moves_by_mouse_and_by_keyboard(visit):
     assert float(wipe.input_value()) == at - 1
 
 
+def test_both_images_grow_at_once_and_stay(visit):
+    page = visit(steps=50, width=390)
+    page.click("#go-text-to-image")
+    growing = page.locator("#progress-text-to-image .mm-growing")
+    page.wait_for_selector("#progress-text-to-image .mm-lane")
+    first = [one.bounding_box() for one in growing.all()]
+    page.wait_for_function(
+        "() => document.querySelectorAll('#progress-text-to-image .mm-growing img').length === 2"
+    )
+    now = [one.bounding_box() for one in growing.all()]
+    assert [(one["width"], one["height"]) for one in now] == [(one["width"], one["height"]) for one in first]
+    assert 0 <= now[0]["y"] < 844, "a phone shows what happens"
+    assert not page.locator("#result-text-to-image .mm-result").is_visible()
+    page.wait_for_selector("#progress-text-to-image >> text=/The cached run is finished. The full run is at/")
+    assert page.locator("#progress-text-to-image .mm-growing img").count() == 2
+    page.wait_for_selector("#result-text-to-image .mm-result:not(.mm-stored)")
+    page.wait_for_timeout(1500)
+    headline = page.locator("#result-text-to-image h2")
+    assert re.match(r"[\d.]+(x faster| times less work)\. ", headline.inner_text())
+    assert 0 <= headline.bounding_box()["y"] < 844, "and then the result"
+    assert page.locator("#result-text-to-image .mm-figures.first .mm-figure").count() == 3
+    assert not page.locator("#result-text-to-image .mm-details").get_attribute("open")
+    page.locator("#result-text-to-image .mm-race-go").click()
+    page.wait_for_selector("#result-text-to-image .mm-race.played")
+
+
 def test_stop_ends_a_run_and_the_next_one_is_right(visit):
     page = visit(steps=100)
     page.click("#go-text-to-image")
     page.wait_for_selector("#progress-text-to-image >> text=/step [0-9]+ of 100/")
     page.click("#stop-text-to-image")
     page.wait_for_selector("#progress-text-to-image >> text=Stopped.")
-    assert not page.locator("#result-text-to-image .mm-result").count()
+    assert page.locator("#result-text-to-image .mm-stored").is_visible(), (
+        "what was there before is there again"
+    )
     page.wait_for_selector("#stop-text-to-image[disabled]")
     again = compare(visit(seed=1))
     page.goto(page.url.replace("steps=100", f"steps={STEPS}&seed=1"))
     page.wait_for_selector("#go-text-to-image", state="visible")
-    page.wait_for_function(f"() => document.querySelector('.mm-plan')?.textContent.includes(' of {STEPS} ')")
+    settled(page)
     assert figure(compare(page), "PSNR") == figure(again, "PSNR")
 
 
@@ -152,30 +189,40 @@ def choose(page, label, value):
     page.get_by_role("option", name=value, exact=True).locator("visible=true").first.click()
 
 
-def test_another_plan_runs_the_cached_side_alone(visit):
+def test_another_speed_runs_the_cached_side_alone_and_the_visit_survives_a_reload(visit):
     page = visit()
     first = compare(page)
     assert first.get_attribute("data-kept") == "false"
     psnr = figure(first, "PSNR")
-    choose(page, "Plan", "turbo")
-    page.wait_for_selector(".mm-plan >> text=/Uniform.interval=8/")
+    page.locator(".mm-stops").locator("visible=true").get_by_role("radio").last.check()
+    page.wait_for_timeout(500)
     second = compare(page)
     assert second.get_attribute("data-kept") == "true"
-    assert "Only the cached side was run" in second.inner_text()
+    assert "Only the cached run was made" in second.text_content()
     assert figure(second, "PSNR") != psnr
-    page.get_by_role("tab", name="This visit").click()
-    past = page.locator("#gallery .mm-past")
-    assert past.count() == 2
-    past.nth(1).locator("> summary").click()
-    assert has_loaded(past.nth(1).locator("[data-panel=full] img"))
+    for reload in (False, True):
+        if reload:
+            page.reload()
+        page.get_by_role("tab", name="This visit").click()
+        past = page.locator("#gallery .mm-past")
+        past.nth(1).wait_for()
+        assert past.count() == 2
+        assert " dB" in past.nth(1).locator("> summary").inner_text()
+        past.nth(1).locator("> summary").click()
+        assert has_loaded(past.nth(1).locator("[data-panel=full] img"))
 
 
 def test_a_plan_of_ones_own(visit):
     page = visit()
+    expert(page)
     choose(page, "Plan", "my own")
-    choose(page, "Full steps (policy)", "these steps")
-    page.get_by_label("Counted from 0").locator("visible=true").fill("0, 5")
-    page.wait_for_selector(f".mm-plan >> text=/2 of {STEPS} steps in full/")
+    choose(page, "Full steps", "these steps")
+    steps = page.get_by_label("Steps to run in full").locator("visible=true")
+    steps.fill("0, x")
+    page.click("#go-text-to-image")
+    page.locator(".mm-fault >> text=is no whole number").wait_for()
+    steps.fill("0, 5")
+    page.wait_for_selector(f".mm-plan >> text=/2 of {STEPS} steps are full/")
     assert figure(compare(page), "steps").startswith(f"2 of {STEPS}")
 
 
@@ -191,20 +238,20 @@ def test_bad_uploads_get_a_message_and_change_nothing(tab, visit):
     page = visit(tab)
     for name, content in NO_PICTURES.items():
         upload(page, name, content)
-        said = toast(page)
-        assert re.search("is not an image|nvalid file type", said), name
-        assert "/tmp" not in said
+        said = page.locator(".mm-fault, .toast-body").locator("visible=true").first
+        said.wait_for()
+        assert re.search("is not an image|nvalid file type", said.inner_text()), name
+        assert "/tmp" not in said.inner_text()
+        if page.locator(".toast-close").locator("visible=true").count():
+            page.locator(".toast-close").locator("visible=true").first.click()
     assert has_loaded(compare(page, tab).locator("[data-panel=given] img")), "the example is still there"
 
 
-def toast(page):
-    """What the page says; then it is closed."""
-    message = page.locator(".toast-body").first
+def fault(page):
+    """What the page says beside a field; the next one takes its place."""
+    message = page.locator(".mm-fault").locator("visible=true").first
     message.wait_for()
-    said = message.inner_text()
-    page.locator(".toast-close").first.click()
-    message.wait_for(state="detached")
-    return said
+    return message.inner_text()
 
 
 def upload(page, name, content):
@@ -223,12 +270,12 @@ def test_a_wide_picture_is_refused_and_a_good_one_is_drawn_on(visit):
 
     page = visit("controlnet")
     upload(page, "wide.png", png(20_000, 50))
-    assert "wide.png: is 20000x50; at most 4 times as long as narrow" in toast(page)
+    assert "wide.png: is 20000x50; at most 4 times as long as narrow" in fault(page)
     page = visit("inpaint")
     upload(page, "green.png", png(96, 64))
     page.wait_for_timeout(1500)
     page.click("#go-inpaint")
-    page.locator(".toast-body >> text=Nothing is painted").wait_for()
+    assert "Nothing is painted" in fault(page)
 
 
 def test_two_visitors_at_once_get_their_own(visit):
@@ -236,59 +283,26 @@ def test_two_visitors_at_once_get_their_own(visit):
     for page in pages.values():
         page.click("#go-text-to-image")
     for prompt, page in pages.items():
-        page.wait_for_selector("#result-text-to-image .mm-result")
-        assert page.locator(".mm-over").get_attribute("alt") == f"Full: {prompt}"
+        page.wait_for_selector("#result-text-to-image .mm-result:not(.mm-stored)")
+        assert page.locator("#result-text-to-image .mm-over").get_attribute("alt") == f"Full run: {prompt}"
         page.get_by_role("tab", name="This visit").click()
         assert page.locator("#gallery .mm-past").count() == 1
         assert prompt in page.locator("#gallery .mm-past > summary").inner_text()
-    full = [page.locator(".mm-over").first.get_attribute("src") for page in pages.values()]
+    full = [page.locator("#result-text-to-image .mm-over").get_attribute("src") for page in pages.values()]
     assert full[0] != full[1]
 
 
 def test_an_example_works_at_one_click(visit):
     page = visit()
     page.get_by_role("button", name="pink afro").locator("visible=true").first.click()
-    page.wait_for_selector("#result-text-to-image .mm-result")
-    assert "pink afro" in page.locator(".mm-over").get_attribute("alt")
-
-
-def test_explore_shows_the_u_and_marks_the_branch(visit):
-    page = visit()
-    page.get_by_role("tab", name="Explore").click()
-    page.wait_for_selector(".mm-explored")
-    assert has_loaded(page.locator(".mm-u img"))
-    assert page.locator(".mm-scroll tr[aria-current] th").inner_text() == "0"
-    assert "18 of 50 steps in full" in page.locator("#explore-strip").inner_text()
+    page.wait_for_selector("#result-text-to-image .mm-result:not(.mm-stored)")
+    assert "pink afro" in page.locator("#result-text-to-image .mm-over").get_attribute("alt")
 
 
 def test_the_link_brings_the_settings_back(visit):
     page = visit("controlnet", seed=7)
+    expert(page)
     page.get_by_role("button", name="Copy link to these settings").locator("visible=true").click()
     page.wait_for_function("() => location.search.includes('seed=7')")
     assert "tab=controlnet" in page.url
     assert f"steps={STEPS}" in page.url
-
-
-def test_a_link_that_asks_for_too_much_is_told(chromium, address):
-    with chromium.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.goto(f"{address}?steps=5000")
-        assert "steps: 5000 asked for" in toast(page)
-
-
-def test_everything_has_a_name_and_fits_a_phone(visit):
-    page = visit(width=390)
-    for tab in DRAWING_TABS:
-        open_tab(page, tab.title)
-        page.wait_for_selector(f"#go-{tab.task.name}", state="visible")
-        page.wait_for_timeout(500)
-        assert page.evaluate("() => document.scrollingElement.scrollWidth") <= 390, tab.title
-        nameless = page.evaluate(
-            """() => [...document.querySelectorAll("input, textarea, select, button")]
-                .filter(one => one.checkVisibility() && one.type !== "file")
-                .filter(one => !one.labels?.length && !one.getAttribute("aria-label") && !one.title
-                               && !one.getAttribute("aria-labelledby") && !one.innerText?.trim())
-                .map(one => one.outerHTML.slice(0, 200))"""
-        )
-        assert not nameless, tab.title

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from mmcache_demos import load_miniature
+from mmcache_demos.app.costs import slider_for
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.server import Server, serving
@@ -22,6 +23,7 @@ pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
 
 VISITORS, AT_ONCE, STEPS = 20, 2, 10
+RECOMMENDED = slider_for(DRAWING_TABS[0].settings(MINIATURE), "text-to-image", "image").recommended.name
 LIMITS = Limits(upload_bytes=2**20, waiting=VISITORS)
 
 
@@ -33,13 +35,9 @@ def address():
 
 def controls(**changes):
     """Values of a tab's controls in their order, as a program sends them."""
-    values = DRAWING_TABS[0].settings(MINIATURE).flat() | changes
-    order = [name for name in NAMES if name != "frames"]
-    # As the tab is built: the prompt, the plan's controls, those of sampling.
-    plan = ("plan", "policy", "interval", "center", "power", "threshold", "full_steps", "forecast", "branch")
-    sampling = ("steps", "seed", "guidance", "sampler", "width", "height", "previews", "model")
-    assert {"prompt", *plan, *sampling} == set(order)
-    return [values[name] for name in ("prompt", *plan, *sampling)]
+    tab = DRAWING_TABS[0]
+    values = tab.settings(MINIATURE).flat() | {"cost": RECOMMENDED} | changes
+    return [values[name] for name in NAMES if name != "frames"]
 
 
 def compared(address, **changes):

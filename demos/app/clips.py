@@ -28,7 +28,8 @@ def players_markup(found: VideoComparison | None, files: Mapping[str, Any], prom
         for side, name, file in SIDES
     )
     return (
-        f'<div class="mm-players" data-fps="{found.fps if found else FPS:g}"><div class="mm-pair">{players}</div>'
+        f'<div class="mm-players" data-fps="{found.fps if found else FPS:g}">'
+        f'<div class="mm-pair">{players}</div>'
         f'<div class="mm-bar"><button type="button" class="mm-play">Play both</button>'
         f'<input type="range" min="0" max="1000" value="0" step="1" aria-label="Place in both clips">'
         f"</div></div>"

@@ -1,4 +1,4 @@
-"""The stops of the page's slider: costs, and what each holds, as `measure_costs` has measured and stored it."""
+"""The stops of the page's slider: costs, and what each holds as `measure_costs` has measured it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -118,7 +118,7 @@ DRAWING_TABS = (
     DrawingTab(
         task=find_task("text-to-video"),
         title="Video",
-        says="A short clip, twice from the same noise. The miniature can move left, right, up, down, and zoom in or out.",
+        says="A clip, twice from the same noise. The miniature moves left, right, up, down, in or out.",
         steps=25,
         examples=(
             Example(

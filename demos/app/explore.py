@@ -123,7 +123,8 @@ def section(one: Explored, branch: int) -> str:
     except ValueError as reason:
         drawn = f"<p>{text(reason)}</p>"
     return (
-        f'<section class="mm-explored"><h2>The model</h2><figure class="mm-u">{drawn}<figcaption>{WHAT_STAYS}</figcaption>'
+        f'<section class="mm-explored"><h2>The model</h2><figure class="mm-u">{drawn}'
+        f"<figcaption>{WHAT_STAYS}</figcaption>"
         f"</figure>{table(found, branch)}"
         f'<ul class="mm-notes">{join(f"<li>{text(note)}</li>" for note in notes(found))}</ul></section>'
     )

@@ -10,7 +10,7 @@ MEANINGS = {
     "time": "Wall time of the whole call: text, denoising and decoding. On a machine that is busy with other "
     "things it wavers; the work does not.",
     "work": "How many times fewer multiply-adds the model had to compute, whatever the machine.",
-    "steps": "On a full step the whole model runs. On a cached step only its outermost layers do, or none, and "
+    "steps": "On a full step the whole model runs. On a cached step only its outermost layers do, or none; "
     "the rest is forecast from the full steps before.",
     "MACs": "A multiply-add (MAC) is one multiplication and one addition.",
     "PSNR": "Peak signal-to-noise ratio, from the mean squared difference of all pixels: 20 dB more is a "

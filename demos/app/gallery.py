@@ -1,4 +1,4 @@
-"""The comparisons of one visit, the newest first: image, speed and closeness; each opens to what was shown."""
+"""The comparisons of one visit, the newest first: image, speed, closeness; each opens to what was shown."""
 
 from collections.abc import Iterable
 

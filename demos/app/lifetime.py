@@ -63,7 +63,7 @@ def delete_if_dead(folder: Path) -> None:
 def ended_by_sigterm() -> Iterator[None]:
     """Within the block SIGTERM is like Ctrl-C, so that files are deleted then too.
 
-    It raises KeyboardInterrupt itself: SIGINT may be ignored, as by a shell for what it runs in the background.
+    It raises KeyboardInterrupt itself: SIGINT may be ignored, as by a shell for what runs in the background.
     Python lets only the main thread say so.
     """
     if threading.current_thread() is not threading.main_thread():

@@ -1,7 +1,7 @@
 """python -m mmcache_demos.app.measure_costs: what each cost of the page's slider holds, as stored/costs.json.
 
-The prompts of every shipped model are generated in a full run and by its presets and calibrated plans, from the
-same noise. The page shows these figures; it measures none of them itself.
+The prompts of every shipped model are generated in a full run and by its presets and calibrated plans,
+from the same noise. The page shows these figures; it measures none of them itself.
 """
 
 import json
@@ -50,7 +50,7 @@ def subjects() -> Iterator[Subject]:
 
 
 def plans_of(subject: Subject, family: str) -> Iterator[tuple[str, Plan]]:
-    """The presets of a family, then the calibrated plans of the model, by the names that the page gives them."""
+    """The presets of a family, then the calibrated plans of the model, by their names on the page."""
     for name in presets(family):
         yield name, find_plan(name, family)
     file = CALIBRATED.get((subject.tab.task.name, subject.model))

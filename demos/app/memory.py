@@ -1,4 +1,4 @@
-"""What a tab of the browser keeps for when its page is reloaded: its secret, and its settings, read with suspicion."""
+"""What a tab of the browser keeps for a reload: its secret, and its settings, which are read with suspicion."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,9 @@ from typing import Any
 
 # Says whose page this is; the settings only where the address is that under which they were kept.
 RECALL = """() => {
-    const kept = (name) => { try { return sessionStorage.getItem(`mmcache-${name}`); } catch { return null; } };
+    const kept = (name) => {
+        try { return sessionStorage.getItem(`mmcache-${name}`); } catch { return null; }
+    };
     let visit = kept("visit");
     if (!/^[0-9a-f]{32}$/.test(visit ?? "")) {
         const bytes = crypto.getRandomValues(new Uint8Array(16));

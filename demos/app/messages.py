@@ -10,8 +10,7 @@ from mmcache_demos.app.markup import text
 
 SECONDS = 20  # that a message stays
 OUT_OF_MEMORY = "The server has not enough memory for this: take a smaller size, or fewer frames."
-ELSEWHERE = "Error"
-# The title of a message names the field that it is about: page.js shows it beside the control of this label.
+# A message begins with the label of the control that it is about: page.js shows it beside that control.
 TITLES = {
     "prompt": "Prompt",
     "cost": "Speed",
@@ -52,17 +51,23 @@ def told_to_visitor(field: str = "") -> Iterator[None]:
     try:
         yield
     except (ValueError, MissingExtraError) as error:
-        title = TITLES.get(getattr(error, "field", field), ELSEWHERE)
-        raise gr.Error(in_a_toast(error), duration=SECONDS, title=title, print_exception=False) from error
+        words = about(getattr(error, "field", field), str(error))
+        raise gr.Error(in_a_toast(words), duration=SECONDS, print_exception=False) from error
     except RuntimeError as error:
         if "out of memory" not in str(error):
             raise
         raise gr.Error(OUT_OF_MEMORY, duration=SECONDS, print_exception=False) from error
 
 
+def about(field: str, words: str) -> str:
+    """Steps: 5000 asked for, and this server gives at most 100."""
+    title = TITLES.get(field)
+    return f"{title}: {words.removeprefix(f'{field}: ')}" if title else words
+
+
 def warn_visitor(words: str) -> None:
     """Show a message beside what goes on."""
-    gr.Warning(in_a_toast(words), duration=SECONDS, title="This link")
+    gr.Warning(in_a_toast(words), duration=SECONDS)
 
 
 def in_a_toast(error: object) -> str:

@@ -1,4 +1,4 @@
-"""The page's own files and its head: stored images by their names, and what other pages show for a link to it."""
+"""The page's own files and its head: stored images, and what other pages show for a link to it."""
 
 import mimetypes
 import re

@@ -51,8 +51,9 @@
     const done = Math.min(1, share / at[last]);
     lane.querySelector(".mm-lane-bar i").style.transform = `scaleX(${done})`;
     const total = steps[last];
+    const first = at[last] < 0.999 ? ` when the other was at ${Math.round(100 * at[last])} %` : "";
     lane.querySelector(".mm-at").textContent =
-      done >= 1 ? `${total} steps, finished` : `step ${Math.min(total, Math.round(total * done))} of ${total}`;
+      done >= 1 ? `finished${first}` : `step ${Math.min(total, Math.round(total * done))} of ${total}`;
     return done;
   };
   const race = (button) => {
@@ -74,7 +75,7 @@
     requestAnimationFrame(go);
   };
 
-  // A message whose title is the label of a control of the open tab goes beside that control.
+  // A message that begins with the label of a control of the open tab goes beside that control.
   const labelOf = (block) =>
     (block.querySelector("[data-testid='block-info'], label > span, .label-wrap > span, legend")?.textContent ?? "").trim();
   const fieldOf = (title) => {
@@ -83,9 +84,10 @@
     return [...(panel?.querySelectorAll(".block") ?? [])].find((one) => labelOf(one) === title);
   };
   const place = (toast) => {
-    const title = toast.querySelector(".toast-title")?.textContent.trim();
-    const words = toast.querySelector(".toast-message-text")?.textContent.trim();
-    const field = title && words && fieldOf(title);
+    const said = toast.querySelector(".toast-message-text")?.textContent.trim() ?? "";
+    const [title] = said.split(": ", 1);
+    const words = said.slice(title.length + 2);
+    const field = words && fieldOf(title);
     if (!field) return;
     toast.dataset.placed = "";
     forget(field);

@@ -90,9 +90,9 @@ def footer(service: Service) -> str:
     )
     minutes = service.limits.idle_seconds // 60
     return (
-        f'<footer class="mm-foot"><p>Models: {text(", ".join(names))}. {text(service.limits.in_words())} Your '
-        f"images are seen by nobody else, and are deleted {minutes} minutes after you were last here, or when "
-        f"the server ends.</p></footer>"
+        f'<footer class="mm-foot"><p>Models: {text(", ".join(names))}. {text(service.limits.in_words())} '
+        f"Your images are seen by nobody else, and are deleted {minutes} minutes after you were last here, or "
+        f"when the server ends.</p></footer>"
     )
 
 

@@ -1,4 +1,4 @@
-"""The controls of a plan: the slider's, a named one, or policy, interval, forecast and branch of one's own."""
+"""The controls of a plan: the slider's, a named one, or one of your own, part by part."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Two runs that share one processor step by step, so that both images grow at once and each has its own clock."""
+"""Two runs that share one processor step by step: both images grow at once, each run has its own clock."""
 
 import copy
 import threading

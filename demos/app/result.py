@@ -1,4 +1,4 @@
-"""A comparison as the page shows it: a sentence, three figures, the images or clips, and details on request."""
+"""A comparison as the page shows it: a sentence, three figures, images or clips, and details on request."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -95,9 +95,9 @@ def result_markup(ran: Ran, files: Mapping[str, Path], full_was_kept: bool) -> s
     return (
         f'<article class="mm-result" data-kept="{str(full_was_kept).lower()}">'
         f'<h2 class="mm-headline">{text(headline(found))}</h2>'
-        f'<div class="mm-shown">{shown}<aside>{figures_markup(first, "first")}{downloads_markup(files)}</aside>'
-        f'</div>{race}<details class="mm-details"><summary>Details</summary>{figures_markup(rest)}'
-        f"{strips(found)}{more}{notes_markup(found, full_was_kept)}</details></article>"
+        f'<div class="mm-shown">{shown}<aside>{figures_markup(first, "first")}{race}'
+        f'{downloads_markup(files)}</aside></div><details class="mm-details"><summary>Details</summary>'
+        f"{figures_markup(rest)}{strips(found)}{more}{notes_markup(found, full_was_kept)}</details></article>"
     )
 
 
@@ -110,13 +110,14 @@ def stored_markup(one: Stored) -> str:
         shown = wipe(full, cached, one.prompt, one.width, one.height, once=True)
     bars = [bar(branch) for branch in one.branches]
     figures = join(
-        f'<div class="mm-figure"><dt>{text(label)}</dt><dd>{text(value)}<small>{text(beside)}</small></dd></div>'
+        f'<div class="mm-figure"><dt>{text(label)}</dt>'
+        f"<dd>{text(value)}<small>{text(beside)}</small></dd></div>"
         for label, value, beside in one.figures
     )
     return (
         f'<article class="mm-result mm-stored"><h2 class="mm-headline">{text(one.headline)}</h2>'
         f'<p class="mm-says">{text(one.says)}</p><div class="mm-shown">{shown}'
-        f'<aside><dl class="mm-figures first">{figures}</dl></aside></div>{race_of(one)}'
+        f'<aside><dl class="mm-figures first">{figures}</dl>{race_of(one)}</aside></div>'
         f'<details class="mm-details"><summary>Details of the stored result</summary>'
         f'<dl class="mm-rows">{details_of(one)}</dl>{strip_pair("the denoiser", bars)}</details></article>'
     )

@@ -62,8 +62,7 @@ class Stored:
     def says(self) -> str:
         """How close, and what this is."""
         return (
-            f"{closeness(self.psnr)} ({self.psnr:.0f} dB). This is a stored result; press Compare for one of your "
-            f"own."
+            f"{closeness(self.psnr)} ({self.psnr:.0f} dB). This is a stored result; press Compare for yours."
         )
 
     @property
@@ -117,10 +116,7 @@ def details_of(one: Stored) -> str:
         ("Prompt", f"{one.prompt}, seed {one.seed}"),
         ("PSNR to the full run", f"{one.psnr:.1f} dB"),
         ("SSIM to the full run", f"{one.ssim:.4f}"),
-        (
-            "Multiply-adds",
-            f"{one.macs['full'] / 1e9:.1f}G in the full run, {one.macs['cached'] / 1e9:.1f}G cached",
-        ),
+        ("Multiply-adds", macs),
         ("Made by", index()["command"]),
     )
     return join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in rows)

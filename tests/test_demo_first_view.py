@@ -1,0 +1,274 @@
+"""What a visitor of the demo sees before anything is run, in a real browser, on screens of all sizes."""
+
+import re
+
+import pytest
+
+from mmcache_demos.app.browser import browser, why_no_browser
+from mmcache_demos.app.demo_tabs import DRAWING_TABS
+from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.screenshots import open_tab
+from mmcache_demos.app.server import Server, serving
+from mmcache_demos.app.stored import stored
+
+pytest.importorskip("gradio")
+httpx = pytest.importorskip("httpx")
+pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
+
+PATIENCE = 120_000  # ms; a busy machine is slow, and a test that waits fails for no other reason
+STEPS, FRAMES = 40, 4
+WIDTHS = (320, 390, 768, 1280, 1600, 1920)
+TABS = [*(tab.title for tab in DRAWING_TABS), "Explore", "This visit"]
+
+
+@pytest.fixture(scope="module")
+def address():
+    with serving(Server(limits=Limits(steps=STEPS, frames=FRAMES), threads=1)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Opens the page as a new visitor."""
+    contexts = []
+
+    def open_page(query="", width=1280, height=800):
+        contexts.append(chromium.new_context(viewport={"width": width, "height": height}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address + query)
+        page.wait_for_selector("#go-text-to-image")
+        page.wait_for_function("() => sessionStorage.getItem('mmcache-visit')")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def box(page, selector):
+    return page.locator(selector).locator("visible=true").first.bounding_box()
+
+
+def test_the_result_is_there_without_a_click(visit):
+    page, one = visit(), stored("text-to-image")
+    assert page.locator(".mm-stored h2").first.inner_text() == one.headline
+    assert re.fullmatch(r"Same picture\. \d(\.\d)? times less work\.", one.headline)
+    assert "This is a stored result" in page.locator(".mm-stored .mm-says").first.inner_text()
+    frame = page.locator(".mm-frame").first
+    over = frame.locator(".mm-over")
+    assert over.evaluate("one => one.decode().then(() => one.naturalWidth)") == one.width
+    assert over.evaluate("one => getComputedStyle(one).imageRendering") == "pixelated"
+    assert frame.evaluate("one => getComputedStyle(one).animationIterationCount") == "1"
+    wipes = "() => getComputedStyle(document.querySelector('.mm-frame')).getPropertyValue('--wipe')"
+    page.wait_for_function(f"() => parseFloat(({wipes})()) > 60")
+    page.wait_for_function(f"() => parseFloat(({wipes})()) < 40")
+    page.wait_for_function(f"() => parseFloat(({wipes})()) === 50")
+
+
+def test_the_image_is_large_and_whole_and_above_the_fold(visit):
+    page = visit()
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900 if width < 1900 else 1080})
+        image = box(page, ".mm-frame")
+        assert image["width"] >= 256, width
+        assert image["width"] % stored("text-to-image").width == 0, "each pixel is as large as the others"
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert box(page, ".mm-frame")["y"] + box(page, ".mm-frame")["height"] <= 800
+    go = box(page, "#go-text-to-image")
+    assert go["y"] + go["height"] <= 800
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    assert box(page, "#tabs")["width"] > 1600, "the width is used"
+    assert box(page, ".mm-frame")["width"] >= 512
+
+
+def test_nothing_is_wider_than_the_screen_and_the_left_edge_stays(visit):
+    page = visit()
+    for width in (320, 390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        edges = set()
+        for title in TABS:
+            tab = page.get_by_role("tab", name=title, exact=True).first
+            place = tab.bounding_box()
+            assert place["x"] >= 0, title
+            assert place["x"] + place["width"] <= width, title
+            open_tab(page, title)
+            page.wait_for_timeout(300)
+            edges.add(box(page, ".mm-head h1")["x"])
+            if title == "Explore":
+                page.wait_for_selector(".mm-explored")
+            assert page.evaluate("() => document.scrollingElement.scrollWidth") <= width, (title, width)
+        assert len(edges) == 1, width
+
+
+def test_everything_has_a_name(visit):
+    page = visit(width=390)
+    for tab in DRAWING_TABS:
+        open_tab(page, tab.title)
+        page.wait_for_selector(f"#go-{tab.task.name}", state="visible")
+        page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+        page.wait_for_timeout(500)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("input, textarea, select, button")]
+                .filter(one => one.checkVisibility() && one.type !== "file")
+                .filter(one => !one.labels?.length && !one.getAttribute("aria-label") && !one.title
+                               && !one.getAttribute("aria-labelledby") && !one.innerText?.trim())
+                .map(one => one.outerHTML.slice(0, 200))"""
+        )
+        assert not nameless, tab.title
+
+
+def test_the_stored_race_is_won_by_the_cached_run(visit):
+    page, one = visit(), stored("text-to-image")
+    page.locator(".mm-race-go").locator("visible=true").first.click()
+    said = "side => document.querySelector(`.mm-lane.${side} .mm-at`).textContent"
+    page.wait_for_function(f"() => ({said})('cached').startsWith('finished')")
+    step = int(re.search(r"step (\d+) of", page.evaluate(said, "full"))[1])
+    assert abs(step / one.steps - 1 / one.less_work) < 0.12, "it is finished while the other is at 40 %"
+    page.wait_for_selector(".mm-race.played")
+    assert page.evaluate(said, "full") == "finished"
+
+
+def test_the_slider_has_costs_and_says_what_they_hold(visit):
+    page = visit()
+    stops = page.locator(".mm-stops").locator("visible=true").first.get_by_role("radio")
+    names = page.locator(".mm-stops").locator("visible=true").first.locator("label").all_inner_texts()
+    assert all(re.match(r"[\d.]+x\s+\d+ dB", name) for name in names)
+    assert "closest" in names[0]
+    assert "fastest" in names[-1]
+    chosen = next(place for place, name in enumerate(names) if "recommended" in name)
+    assert stops.nth(chosen).is_checked()
+    said = page.locator(".mm-said").locator("visible=true").first
+    assert f" of {STEPS} steps run the whole model" in said.inner_text()
+    assert "You will not see a difference" in said.inner_text()
+    stops.nth(chosen).press("ArrowRight")
+    assert stops.nth(chosen + 1).is_checked()
+    cost = names[chosen + 1].split()[0]
+    page.wait_for_function("cost => document.querySelector('.mm-said').innerText.startsWith(cost)", arg=cost)
+    last, first = (stops.nth(place).bounding_box() for place in (-1, 0))
+    page.mouse.move(first["x"] + 5, first["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(last["x"] + 5, last["y"] + 5, steps=5)
+    page.mouse.up()
+    assert stops.nth(len(names) - 1).is_checked()
+    open_words = (
+        page.locator(".mm-controls").first.inner_text() + page.locator(".mm-outcome").first.inner_text()
+    )
+    assert "Uniform(" not in open_words
+    assert "StepMask" not in open_words
+
+
+def test_a_mistake_is_said_beside_its_field(visit, capfd):
+    page = visit()
+    prompt = page.get_by_label("Prompt", exact=True).locator("visible=true")
+    prompt.fill("   ")
+    page.click("#go-text-to-image")
+    fault = page.locator(".mm-fault")
+    fault.wait_for()
+    assert fault.inner_text() == "Please write a prompt."
+    field = page.locator(".mm-prompt").first
+    assert field.evaluate("one => one.nextElementSibling.className") == "mm-fault"
+    assert prompt.get_attribute("aria-invalid") == "true"
+    assert not page.locator(".toast-body").locator("visible=true").count()
+    prompt.fill("a cat")
+    assert not fault.count()
+    written = capfd.readouterr()
+    assert "Traceback" not in written.err + written.out
+
+
+def test_limits_bound_the_controls(visit):
+    page = visit()
+    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    steps = page.get_by_role("slider", name=re.compile("Steps")).locator("visible=true").first
+    assert (steps.get_attribute("max"), steps.input_value()) == (str(STEPS), str(STEPS))
+    assert page.get_by_role("slider", name=re.compile("Branch")).first.get_attribute("max") == "8"
+    open_tab(page, "Video")
+    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    frames = page.get_by_role("slider", name=re.compile("Frames")).locator("visible=true").first
+    assert (frames.get_attribute("max"), frames.input_value()) == (str(FRAMES), str(FRAMES))
+
+
+def seed_of(page):
+    return page.evaluate("() => document.querySelector('.mm-seed input').value")
+
+
+def test_a_bad_value_of_a_link_is_said_and_the_rest_is_kept(visit):
+    page = visit("?utm_source=letter&steps=5000&seed=7&prompt=a+dog")
+    said = page.locator(".toast-body").first
+    said.wait_for()
+    assert "steps: 5000 asked for" in said.inner_text()
+    assert "utm_source" not in said.inner_text()
+    page.wait_for_function("() => document.querySelector('.mm-prompt textarea').value === 'a dog'")
+    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    page.wait_for_selector(".mm-seed input")
+    assert seed_of(page) == "7"
+
+
+def test_settings_and_prompt_survive_a_reload_and_a_link_goes_on(visit):
+    page = visit("?seed=7")
+    page.wait_for_timeout(1000)
+    page.get_by_label("Prompt", exact=True).locator("visible=true").fill("a person with a blue hat")
+    page.get_by_role("radio").locator("visible=true").nth(0).check()
+    page.wait_for_function("() => sessionStorage.getItem('mmcache-settings')?.includes('blue hat')")
+    page.reload()
+    page.wait_for_function(
+        "() => document.querySelector('.mm-prompt textarea')?.value === 'a person with a blue hat'"
+    )
+    page.wait_for_function("() => document.querySelector('.mm-stops input')?.checked")
+    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    page.wait_for_selector(".mm-seed input")
+    assert seed_of(page) == "7"
+    page.goto(page.url.replace("seed=7", "prompt=a+green+hat"))
+    page.wait_for_function("() => document.querySelector('.mm-prompt textarea')?.value === 'a green hat'")
+
+
+def test_the_page_has_a_head_of_its_own(visit, address):
+    text = httpx.get(address).text
+    head = text.partition("</head>")[0]
+    assert "Gradio</title>" not in head
+    for name in ("og:title", "og:description", "og:image", "twitter:card"):
+        assert len(re.findall(f'"{name}"', head)) == 1, name
+    image = re.search(r'property="og:image" content="([^"]+)"', head)[1]
+    assert image.startswith(address)
+    answer = httpx.get(image)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    page = visit()
+    assert page.title() == "mmcache: the same picture with less work"
+    links = page.locator(".mm-head nav a").evaluate_all("all => all.map(one => one.href)")
+    assert any("arxiv.org/abs/2312.00858" in link for link in links)
+    assert len(links) == 2
+
+
+@pytest.mark.parametrize(
+    "path", ["stored/../server.py", "stored/..%2fserver.py", "stored/costs.json", "stored/"]
+)
+def test_only_stored_images_are_served_by_name(path, address):
+    assert httpx.get(address + path).status_code in (403, 404, 307)
+
+
+def test_explore_can_be_read_and_is_there_at_once(visit):
+    page = visit()
+    open_tab(page, "Explore")
+    page.wait_for_selector(".mm-explored")
+    page.reload()
+    page.wait_for_selector("#go-text-to-image", state="attached")
+    page.evaluate("() => { window.began = performance.now(); }")
+    open_tab(page, "Explore")
+    page.wait_for_selector(".mm-explored")
+    image = page.locator(".mm-u img").first
+    assert image.evaluate("one => one.decode().then(() => one.naturalWidth)") > 500
+    smallest = image.evaluate("one => 8 * 130 / 72 * one.getBoundingClientRect().width / one.naturalWidth")
+    assert smallest >= 12
+    headings = page.locator("[role=tabpanel] h2").locator("visible=true")
+    assert headings.count() >= 2
+    page.evaluate("() => document.body.classList.add('dark')")
+    assert "invert" in image.evaluate("one => getComputedStyle(one).filter")
+    assert page.locator(".mm-scroll tr[aria-current] th").inner_text() == "0"
+    assert f" of {STEPS} steps are full" in page.locator("#explore-strip").inner_text()
