@@ -255,7 +255,7 @@ def fault(page):
 
 
 def upload(page, name, content):
-    button = page.get_by_role("button", name=re.compile("Upload a picture|Edges of a picture"))
+    button = page.get_by_role("button", name=re.compile("Upload an image|Edges of an image"))
     with page.expect_file_chooser() as chooser:
         button.locator("visible=true").click()
     kind = mimetypes.guess_type(name)[0]

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 PAUSE = 0.15  # seconds between two news: showing them takes time from the work itself
 
@@ -28,7 +28,7 @@ class _Failed:
 def news_of(
     work: Callable[[Callable[[News], None]], Result],
     stop: threading.Event,
-    about: Callable[[News], Hashable] = lambda news: None,
+    about: Callable[[Any], Hashable] = lambda news: None,
 ) -> Generator[News | Done[Result], None, None]:
     """The news of some work, the newest of each kind within a moment, and then its result.
 

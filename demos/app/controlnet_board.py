@@ -33,7 +33,7 @@ def controlnet_board(task: Task, limits: Limits) -> Board:
         limits,
         eraser=gr.Eraser(BRUSH * 2),
     )
-    upload, clear, example = paint_buttons("Edges of a picture", "Clear")
+    upload, clear, example = paint_buttons("Edges of an image", "Clear")
     shown = gr.HTML(map_markup(shipped), apply_default_css=False)
 
     def take(path: str) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def cost_control(slider: Slider, chosen: str) -> Components:
 
 def sampling_controls(usual: Settings, limits: Limits, offer: Offer, task: Task) -> Components:
     """What both runs have in common; a change of any of them needs a new full run."""
+    # Numbers have no bounds of gradio's: its messages do not say which field is meant, ours do.
     made: Components = {}
     names = offer.names(task)
     made["steps"] = gr.Slider(
@@ -65,7 +66,7 @@ def sampling_controls(usual: Settings, limits: Limits, offer: Offer, task: Task)
     )
     with gr.Row(elem_classes="mm-seed"):
         made["seed"] = gr.Number(
-            usual.seed, precision=0, minimum=0, label="Seed", info="The noise that both runs begin with."
+            usual.seed, precision=0, label="Seed", info="The noise that both runs begin with."
         )
         dice = gr.Button("Roll", size="sm", min_width=64, scale=0)
     dice.click(None, None, made["seed"], js=DICE, api_visibility="private")
@@ -88,8 +89,6 @@ def sampling_controls(usual: Settings, limits: Limits, offer: Offer, task: Task)
             made[name] = gr.Number(
                 None,
                 precision=0,
-                minimum=0,
-                maximum=limits.side,
                 label=name.capitalize(),
                 min_width=80,
                 placeholder="model's own",

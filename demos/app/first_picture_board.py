@@ -23,9 +23,11 @@ class PictureMissingError(ValueError):
 def first_picture_board(limits: Limits) -> Board:
     """Build it where it is called for."""
     picture = gr.State(None)
-    upload = gr.UploadButton("Picture to begin with", file_types=["image"], size="sm")
+    upload = gr.UploadButton("Image to begin with", file_types=["image"], size="sm")
     shown = gr.HTML(
-        '<p class="mm-plan">Only for models that make a picture move.</p>', apply_default_css=False
+        '<p class="mm-plan">Only for models that make an image move.</p>',
+        apply_default_css=False,
+        elem_classes="mm-board",
     )
 
     def take(path: str) -> tuple[Image.Image, str]:
@@ -33,7 +35,7 @@ def first_picture_board(limits: Limits) -> Board:
             taken = read_upload(path, limits)
         small = taken.copy()
         small.thumbnail((SHOWN, SHOWN))
-        return taken, f'<img src="{inline(small)}" alt="The picture to begin with">'
+        return taken, f'<img src="{inline(small)}" alt="The image to begin with">'
 
     upload.upload(take, upload, [picture, shown], **DECODING)
     return Board((picture,), read)
@@ -48,5 +50,5 @@ def read(pipe: Any, image: Image.Image | None) -> dict[str, Any]:
     if not has_argument(pipe, "image"):
         return {}
     if image is None:
-        raise PictureMissingError("This model makes a picture move: upload one to begin with.")
+        raise PictureMissingError("This model makes an image move: upload one to begin with.")
     return size_like(pipe, image) | {"image": image}

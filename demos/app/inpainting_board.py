@@ -36,7 +36,7 @@ def inpainting_board(task: Task, limits: Limits) -> Board:
         gr.Brush(BRUSH * 3, [(f"rgb{PAINT}", PAINT_OPACITY / 255)], color_mode="fixed"),
         limits,
     )
-    upload, clear, example = paint_buttons("Upload a picture", "Clear the mask")
+    upload, clear, example = paint_buttons("Upload an image", "Clear the mask")
 
     def take(path: str) -> tuple[Image.Image, dict[str, Any]]:
         with told_to_visitor("board"):

@@ -54,8 +54,9 @@ def plans_of(subject: Subject, family: str) -> Iterator[tuple[str, Plan]]:
     for name in presets(family):
         yield name, find_plan(name, family)
     file = CALIBRATED.get((subject.tab.task.name, subject.model))
-    for cost, plan in load_plans(file).items() if file else ():
-        yield f"{file.stem}#{cost}", plan
+    if file is not None:
+        for cost, plan in load_plans(file).items():
+            yield f"{file.stem}#{cost}", plan
 
 
 def prompts_of(subject: Subject) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What a tab of the browser keeps for a reload: its secret, and its settings, which are read with suspicion."""
+"""What a tab of the browser keeps for a reload: its secret, and settings that are read with suspicion."""
 
 import json
 from collections.abc import Mapping, Sequence

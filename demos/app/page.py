@@ -91,7 +91,7 @@ def footer(service: Service) -> str:
     minutes = service.limits.idle_seconds // 60
     return (
         f'<footer class="mm-foot"><p>Models: {text(", ".join(names))}. {text(service.limits.in_words())} '
-        f"Your images are seen by nobody else, and are deleted {minutes} minutes after you were last here, or "
+        f"Your images are seen by nobody else, and are deleted {minutes} minutes after your last visit, or "
         f"when the server ends.</p></footer>"
     )
 

@@ -46,7 +46,7 @@ def mask_from(painted: Mapping[str, Any] | None, size: tuple[int, int]) -> Image
     mask = covered(layers_of(painted), size)
     if mask.getextrema() == (0, 0):
         raise PaintingError(
-            "Nothing is painted: paint over the part of the picture that is to be drawn anew."
+            "Nothing is painted: paint over the part of the image that is to be generated anew."
         )
     return mask
 
@@ -59,7 +59,7 @@ def lines_from(painted: Mapping[str, Any] | None, size: tuple[int, int]) -> Imag
     """
     lines = covered(layers_of(painted), size)
     if lines.getextrema() == (0, 0):
-        raise PaintingError("There are no lines: draw some, upload a picture, or take the example's.")
+        raise PaintingError("There are no lines: draw some, upload an image, or take the example's.")
     return lines.convert("RGB")
 
 

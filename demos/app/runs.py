@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -85,7 +86,7 @@ def run_both(
     """Run an order; the pipe is afterwards what it was, however the run ends.
 
     Both runs take turns, step by step, and each has a clock that runs only while it is its turn. A pipeline
-    that cannot be run twice at once, or that calls nobody at the end of a step, has one run after the other.
+    that calls nobody at the end of a step has one run after the other.
 
     Args:
         pipe: nobody else may use it meanwhile.
@@ -101,88 +102,140 @@ def run_both(
     settings = settings_of(pipe, order.prompt if has_argument(pipe, "prompt") else None, None, order.call)
     if has_argument(pipe, "guidance_scale"):
         settings["guidance_scale"] = order.guidance
-    call = {**settings, "num_inference_steps": order.steps, "output_type": "np"}
-    watched = has_argument(pipe, WATCHED)
+    in_turns = full is None and has_argument(pipe, WATCHED)
     with (
         sampling_with(pipe, order.sampler),
         own_progress_bar(pipe),
         timed(timed_models(pipe)) as timer,
         counted_components(pipe) as counters,
-        ExitStack() as stack,
     ):
         pipe.set_progress_bar_config(disable=True)
-        twin = twin_of(pipe) if watched and full is None else None
-        pipes = {FULL: pipe, CACHED: twin or pipe}
-        session: Session = stack.enter_context(accelerate(pipes[CACHED], order.plan))
-        wanted = (CACHED,) if full else (FULL, CACHED)
-        turns = Turns(wanted)
-        laps = {side: Lap(timer, counters) for side in wanted}
-        frames: dict[str, list[Frame]] = {side: [] for side in wanted}
-        failed = threading.Event()
-
-        def preview(latents: torch.Tensor) -> Image.Image | None:
-            with ExitStack() as pauses:
-                for counter in counters.values():
-                    pauses.enter_context(counter.paused())
-                return preview_of(pipe, latents)
-
-        def sample(side: str) -> Sampling:
-            lap, own = laps[side], session if side == CACHED else None
-            watcher = Watcher(side, order.steps, own, (stop, failed), tell, frames[side])
-            if order.previews:
-                watcher.shows(preview, order.previews)
-
-            def at_step_end(running: Any, step: int, at: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-                lap.pause()
-                watcher(running, step, tensors, lap.seconds)
-                if twin is not None:
-                    turns.pass_on(side, lap.seconds)
-                lap.go_on()
-                return {}
-
-            if twin is not None:
-                turns.wait(side)
-            try:
-                lap.go_on()
-                watching = {WATCHED: at_step_end} if watched else {}
-                result = pipes[side](**call, **watching, generator=noise(order.seed))
-                lap.pause()
-            finally:
-                turns.leave(side)
-            if stop.is_set():
-                raise Stopped
-            images = images_of(pipe, result)
-            return Sampling(images, lap.seconds, lap.denoiser_seconds)
-
-        if full is None:
-            session.enabled = twin is not None
-            pipe(
-                **call | {"num_inference_steps": min(order.steps, WARMUP)},
-                generator=noise(order.seed),
+        pipes = {FULL: pipe, CACHED: twin_of(pipe) if in_turns else pipe}
+        with accelerate(pipes[CACHED], order.plan) as session:
+            runs = Runs(
+                order, settings, pipes, session, Lap(timer, counters), (stop, threading.Event()), tell
             )
-            timer.take()
-            for counter in counters.values():
-                counter.calls.clear()
-        if twin is not None:
-            both = side_by_side({side: lambda side=side: sample(side) for side in wanted}, failed)
-        else:
-            both = {}
-            for side in wanted:
-                session.enabled = side == CACHED
-                both[side] = sample(side)
-        laps[CACHED].put_back_calls()
+            if full is None:
+                runs.warm_up()
+            sides = (CACHED,) if full else (FULL, CACHED)
+            both = runs.in_turns() if in_turns else {side: runs.sample(side) for side in sides}
+            report = session.report()
+        runs.laps[CACHED].put_back_calls()
         found = compared(
             pipe,
             settings | {"steps": order.steps, "seed": order.seed},
             plan=session.plan,
             full=full.sampling if full else both[FULL],
             cached=both[CACHED],
-            report=session.report(),
+            report=report,
             counters=counters,
-            timing=timing_of(twin is not None),
+            timing=timing_of(in_turns),
         )
-        shown = {side: tuple(frames[side]) for side in wanted}
-        return Ran(found, ({FULL: full.frames} if full else {}) | shown)
+    frames = {side: tuple(runs.frames[side]) for side in sides}
+    return Ran(found, frames | ({FULL: full.frames} if full else {}))
+
+
+class Runs:
+    """The runs of one order.
+
+    Args:
+        order, settings: what is run.
+        pipes: of both sides; the same one where they do not take turns.
+        session: of the cached one.
+        lap: of the timer and counters of what both sides call.
+        stops: events that end the runs; the last is set when one of them fails.
+        tell: is told after every step.
+
+    Attributes:
+        laps: what each side has taken.
+        frames: the images on the way of each side.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        settings: Mapping[str, Any],
+        pipes: Mapping[str, Any],
+        session: Session,
+        lap: Lap,
+        stops: tuple[threading.Event, threading.Event],
+        tell: Callable[[Progress], None],
+    ) -> None:
+        self.laps = {side: replace(lap, calls={}) for side in pipes}
+        self.frames: dict[str, list[Frame]] = {side: [] for side in pipes}
+        self._order = order
+        self._call = {**settings, "num_inference_steps": order.steps, "output_type": "np"}
+        self._pipes = pipes
+        self._session = session
+        self._stops = stops
+        self._tell = tell
+        self._turns: Turns | None = None
+
+    @property
+    def _is_shared(self) -> bool:
+        return self._pipes[FULL] is self._pipes[CACHED]
+
+    def warm_up(self) -> None:
+        """Take a few steps that nobody measures."""
+        self._session.enabled = not self._is_shared
+        steps = min(self._order.steps, WARMUP)
+        self._pipes[FULL](**self._call | {"num_inference_steps": steps}, generator=noise(self._order.seed))
+        lap = self.laps[FULL]
+        lap.timer.take()
+        for counter in lap.counters.values():
+            counter.calls.clear()
+
+    def in_turns(self) -> dict[str, Sampling]:
+        """Both sides, step by step."""
+        self._turns = Turns(list(self._pipes))
+        return side_by_side({side: partial(self.sample, side) for side in self._pipes}, self._stops[-1])
+
+    def sample(self, side: str) -> Sampling:
+        """One side.
+
+        Raises:
+            Stopped: it was stopped.
+        """
+        pipe, lap = self._pipes[side], self.laps[side]
+        if self._is_shared:
+            self._session.enabled = side == CACHED
+        watching = {WATCHED: self._at_step_end(side)} if has_argument(pipe, WATCHED) else {}
+        if self._turns is not None:
+            self._turns.wait(side)
+        try:
+            lap.go_on()
+            result = pipe(**self._call, **watching, generator=noise(self._order.seed))
+            lap.pause()
+        finally:
+            if self._turns is not None:
+                self._turns.leave(side)
+        if self._stops[0].is_set():
+            raise Stopped
+        return Sampling(images_of(pipe, result), lap.seconds, lap.denoiser_seconds)
+
+    def _at_step_end(self, side: str) -> Callable[..., dict[str, Any]]:
+        """The callback of one side: its clock stops while others look, and while the other side runs."""
+        order, lap = self._order, self.laps[side]
+        session = self._session if side == CACHED else None
+        watcher = Watcher(side, order.steps, session, self._stops, self._tell, self.frames[side])
+        if order.previews:
+            watcher.shows(self._preview, order.previews)
+
+        def at_step_end(pipe: Any, step: int, time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            lap.pause()
+            watcher(pipe, step, tensors, lap.seconds)
+            if self._turns is not None:
+                self._turns.pass_on(side, lap.seconds)
+            lap.go_on()
+            return {}
+
+        return at_step_end
+
+    def _preview(self, latents: torch.Tensor) -> Image.Image | None:
+        with ExitStack() as pauses:
+            for counter in self.laps[FULL].counters.values():
+                pauses.enter_context(counter.paused())
+            return preview_of(self._pipes[FULL], latents)
 
 
 def timing_of(in_turns: bool) -> str:

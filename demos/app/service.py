@@ -1,6 +1,6 @@
 """What the page asks for: a visitor's order, run when its turn has come, and remembered for that visitor."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -121,7 +121,7 @@ class Service:
             key = full_run_key(tab, settings, order.call)
             kept = visit.full_run(key)
 
-            def work(tell: Any) -> Ran:
+            def work(tell: Callable[[Progress], None]) -> Ran:
                 with self.models.running:
                     if stop.is_set():
                         raise Stopped
