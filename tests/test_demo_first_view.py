@@ -10,6 +10,7 @@ from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.screenshots import open_tab
 from mmcache_demos.app.server import Server, serving
 from mmcache_demos.app.stored import stored
+from tests.demo_browser import choose, expert
 
 pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
@@ -65,11 +66,24 @@ def test_the_result_is_there_without_a_click(visit):
     over = frame.locator(".mm-over")
     assert over.evaluate("one => one.decode().then(() => one.naturalWidth)") == one.width
     assert over.evaluate("one => getComputedStyle(one).imageRendering") == "pixelated"
-    assert frame.evaluate("one => getComputedStyle(one).animationIterationCount") == "1"
-    wipes = "() => getComputedStyle(document.querySelector('.mm-frame')).getPropertyValue('--wipe')"
-    page.wait_for_function(f"() => parseFloat(({wipes})()) > 60")
-    page.wait_for_function(f"() => parseFloat(({wipes})()) < 40")
-    page.wait_for_function(f"() => parseFloat(({wipes})()) === 50")
+    moments = frame.evaluate(
+        """one => {
+            one.classList.remove("once");
+            one.getBoundingClientRect();
+            one.classList.add("once");
+            const [wiping] = one.getAnimations();
+            wiping.pause();
+            const at = (time) => {
+                wiping.currentTime = time;
+                return parseFloat(getComputedStyle(one).getPropertyValue("--wipe"));
+            };
+            const times = wiping.effect.getTiming();
+            const found = [0, 0.25, 0.7, 1].map(share => at(times.delay + share * (times.duration - 1)));
+            wiping.finish();
+            return [times.iterations, ...found.map(Math.round), at(times.delay + times.duration)];
+        }"""
+    )
+    assert moments == [1, 50, 92, 8, 50, 50]
 
 
 def test_the_image_is_large_and_whole_and_above_the_fold(visit):
@@ -112,8 +126,7 @@ def test_everything_has_a_name(visit):
     for tab in DRAWING_TABS:
         open_tab(page, tab.title)
         page.wait_for_selector(f"#go-{tab.task.name}", state="visible")
-        page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
-        page.wait_for_timeout(500)
+        expert(page)
         nameless = page.evaluate(
             """() => [...document.querySelectorAll("input, textarea, select, button")]
                 .filter(one => one.checkVisibility() && one.type !== "file")
@@ -184,12 +197,14 @@ def test_a_mistake_is_said_beside_its_field(visit, capfd):
 
 def test_limits_bound_the_controls(visit):
     page = visit()
-    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    expert(page)
     steps = page.get_by_role("slider", name=re.compile("Steps")).locator("visible=true").first
     assert (steps.get_attribute("max"), steps.input_value()) == (str(STEPS), str(STEPS))
-    assert page.get_by_role("slider", name=re.compile("Branch")).first.get_attribute("max") == "8"
+    choose(page, "Plan", "my own")
+    branch = page.get_by_role("slider", name=re.compile("Branch")).locator("visible=true").first
+    assert branch.get_attribute("max") == "8"
     open_tab(page, "Video")
-    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    expert(page)
     frames = page.get_by_role("slider", name=re.compile("Frames")).locator("visible=true").first
     assert (frames.get_attribute("max"), frames.input_value()) == (str(FRAMES), str(FRAMES))
 
@@ -205,7 +220,7 @@ def test_a_bad_value_of_a_link_is_said_and_the_rest_is_kept(visit):
     assert "steps: 5000 asked for" in said.inner_text()
     assert "utm_source" not in said.inner_text()
     page.wait_for_function("() => document.querySelector('.mm-prompt textarea').value === 'a dog'")
-    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    expert(page)
     page.wait_for_selector(".mm-seed input")
     assert seed_of(page) == "7"
 
@@ -221,7 +236,7 @@ def test_settings_and_prompt_survive_a_reload_and_a_link_goes_on(visit):
         "() => document.querySelector('.mm-prompt textarea')?.value === 'a person with a blue hat'"
     )
     page.wait_for_function("() => document.querySelector('.mm-stops input')?.checked")
-    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
+    expert(page)
     page.wait_for_selector(".mm-seed input")
     assert seed_of(page) == "7"
     page.goto(page.url.replace("seed=7", "prompt=a+green+hat"))

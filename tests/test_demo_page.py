@@ -10,6 +10,7 @@ from PIL import Image
 from mmcache_demos.app.browser import browser, why_no_browser
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.server import Server, serving
+from tests.demo_browser import choose, expert
 
 pytest.importorskip("gradio")
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
@@ -58,12 +59,6 @@ def settled(page, steps=STEPS):
         "one.checkVisibility() && one.textContent.includes(` of ${steps} steps`))",
         arg=steps,
     )
-
-
-def expert(page):
-    """Open what is one level down."""
-    page.locator(".mm-expert button.label-wrap").locator("visible=true").first.click()
-    page.get_by_label("Plan", exact=True).locator("visible=true").first.wait_for()
 
 
 def compare(page, tab="text-to-image"):
@@ -181,12 +176,6 @@ def test_stop_ends_a_run_and_the_next_one_is_right(visit):
     page.wait_for_selector("#go-text-to-image", state="visible")
     settled(page)
     assert figure(compare(page), "PSNR") == figure(again, "PSNR")
-
-
-def choose(page, label, value):
-    """Pick an entry of one of the open tab's lists."""
-    page.get_by_label(label, exact=True).locator("visible=true").first.click()
-    page.get_by_role("option", name=value, exact=True).locator("visible=true").first.click()
 
 
 def test_another_speed_runs_the_cached_side_alone_and_the_visit_survives_a_reload(visit):

@@ -21,7 +21,7 @@ def prompt_control(usual: Settings, limits: Limits) -> Components:
         "prompt": gr.Textbox(
             usual.prompt,
             label="Prompt",
-            lines=2,
+            lines=3,
             max_lines=6,
             max_length=limits.prompt_characters,
             elem_classes="mm-prompt",

@@ -2,7 +2,7 @@
   // Results come and go, so the page listens once for all of them.
   const withinFrames = 0.5; // how far, in frames, two players may be apart
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const narrow = () => matchMedia("(max-width: 760px)").matches;
+  const narrow = () => matchMedia("(max-width: 900px)").matches;
   document.documentElement.classList.add("mm-ready");
 
   const wipe = (input) => {
@@ -129,6 +129,17 @@
     const input = stops[0].querySelector("input");
     if (!input.checked) input.click();
   };
+
+  // Arrow keys go from stop to stop: to the browser each of gradio's radio buttons is a group of its own.
+  const arrows = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
+  document.addEventListener("keydown", (event) => {
+    if (!event.target.matches(".mm-stops input") || !(event.key in arrows)) return;
+    const stops = [...event.target.closest(".wrap").querySelectorAll("input")];
+    const next = stops[stops.indexOf(event.target) + arrows[event.key]];
+    event.preventDefault();
+    next?.focus();
+    next?.click();
+  });
 
   const keep = (name, value) => {
     try {
