@@ -8,9 +8,11 @@ between (DeepCache, arXiv 2312.00858).
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from mmcache.api.accelerate import accelerate, restore
     from mmcache.api.session import Session
     from mmcache.architectures.adapter import Adapter
@@ -89,6 +91,7 @@ __all__ = [
     "Taylor",
     "Uniform",
     "UnsupportedPipelineError",
+    "__version__",
     "accelerate",
     "calibrate",
     "compare",
@@ -107,6 +110,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("mmcache")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

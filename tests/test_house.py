@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 # From what describes to what uses; a file may import from its own folder and those before it.
 LAYERS = (
-    "mmcache.caller",
+    *("mmcache.caller", "mmcache.markup"),
     *("mmcache.errors", "mmcache.patching", "mmcache.compat", "mmcache.clocks", "mmcache.plans"),
     *("mmcache.layouts", "mmcache.architectures", "mmcache.macs", "mmcache.engine", "mmcache.api"),
     *("mmcache.testing", "mmcache.tools.loading", "mmcache.tools.media", "mmcache.tools.quality"),

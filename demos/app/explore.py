@@ -10,7 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 from torch import nn
 
-from mmcache.api.report import format_macs
+from mmcache.api.figures import format_macs
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.errors import shown
 from mmcache.tools.inspecting.drawing import draw

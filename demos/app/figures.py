@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mmcache.api.report import format_bytes, format_macs
+from mmcache.api.figures import format_bytes, format_macs
 from mmcache.tools.comparison.comparison import Comparison
 from mmcache_demos.app.markup import join, text
 

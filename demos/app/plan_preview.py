@@ -1,40 +1,13 @@
 """Which steps a plan will run in full, before anything is run: said by its policy."""
 
-from mmcache.clocks.clock import StepClock
 from mmcache.errors import shortened
 from mmcache.plans.plan import Plan
+from mmcache.plans.preview import planned
 from mmcache_demos.app.costs import Cost, Slider, closeness
 from mmcache_demos.app.markup import text
-from mmcache_demos.app.strip import Bar, bar, strip
+from mmcache_demos.app.strip import strip
 
 MOST = 400  # characters of a plan
-
-
-class Since:
-    """What a policy may ask here: how long ago the last full step was. Nothing has run or changed."""
-
-    steps = 0
-
-    def change(self) -> float:
-        raise NotImplementedError("only a run shows how much the denoiser changes")
-
-
-def planned(plan: Plan, total: int) -> list[Bar]:
-    """A bar for each step of a run.
-
-    Raises:
-        ValueError: the plan does not fit so many steps, or decides during the run.
-    """
-    if plan.policy.needs_change:
-        raise ValueError("This plan decides during the run which steps are full, by how much has changed.")
-    plan.check_total(total)
-    since, bars = Since(), []
-    for step in range(total):
-        since.steps += 1
-        full = plan.policy.is_full(StepClock(run=0, step=step, total=total, time=0.0), since)
-        since.steps = 0 if full else since.steps
-        bars.append(bar(None if full else plan.branch_at(step)))
-    return bars
 
 
 def plan_preview(plan: Plan | None, total: int) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from mmcache.plans.preview import bar
 from mmcache_demos.app.markup import inline, join, text
-from mmcache_demos.app.strip import bar, strip
+from mmcache_demos.app.strip import strip
 from mmcache_demos.app.watching import Progress
 
 SIDES = {"full": "Full run", "cached": "Cached run"}

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmcache.api.report_markup import bars_of
+from mmcache.markup import Bar
 from mmcache.plans.plan_file import plan_text
+from mmcache.plans.preview import bar
 from mmcache.tools.comparison import comparison as still
 from mmcache.tools.comparison import video_comparison as clip
 from mmcache.tools.comparison.comparison import Comparison
@@ -21,7 +24,7 @@ from mmcache_demos.app.runs import FullRun, Ran
 from mmcache_demos.app.stills import further_files, panels_markup, size_of, wipe
 from mmcache_demos.app.stored import Stored, details_of, race_of, times
 from mmcache_demos.app.stored import address as stored_address
-from mmcache_demos.app.strip import Bar, bar, bars_of, strip
+from mmcache_demos.app.strip import strip
 from mmcache_demos.app.watching import Frame
 
 PLAN = "plan.yaml"

@@ -12,7 +12,7 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from rich.console import Console
 from rich.table import Table
 
-from mmcache.api.report import format_macs
+from mmcache.api.figures import format_macs
 from mmcache.architectures.registry import adapter_for, side_adapter_for
 from mmcache.engine.side_scheduler import first_residuals
 from mmcache.macs.count import count_macs, skip_branch

@@ -15,7 +15,7 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from rich.console import Console
 
 from mmcache.api.accelerate import accelerate
-from mmcache.api.report import format_bytes
+from mmcache.api.figures import format_bytes
 from mmcache.layouts.cut import cached_view, filled, full_view
 from mmcache.layouts.skip_unet import SkipUNet
 from mmcache.plans.forecast import Hold

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from mmcache.api.report import format_bytes
+from mmcache.api.figures import format_bytes
 from mmcache.errors import unknown_name
 from mmcache_demos.transformers.bench import Bench, Ran, nearest
 from mmcache_demos.transformers.methods import METHODS, Method

@@ -8,7 +8,7 @@ from typing import Any
 from mmcache.api.resolved_pipeline import ResolvedPipeline
 from mmcache.architectures.adapter import default_plan
 from mmcache.errors import unknown_name
-from mmcache.plans.forecast import Forecast
+from mmcache.plans.forecast import DefaultForecast, Forecast
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Policy, Uniform
 from mmcache.plans.presets import find_plan
@@ -84,8 +84,13 @@ def choose_plans(plan: Any, pipeline: ResolvedPipeline, changes: PlanChanges) ->
         )
         if pipeline.is_own_loop and not isinstance(given, Plan):
             base = without_cooldown(base)
-        chosen[name] = changes.applied_to(base)
+        chosen[name] = with_forecast(changes.applied_to(base), default_plan(adapter, family).forecast)
     return chosen
+
+
+def with_forecast(plan: Plan, default: Forecast) -> Plan:
+    """The plan; one that names no forecast with this one."""
+    return replace(plan, forecast=default) if isinstance(plan.forecast, DefaultForecast) else plan
 
 
 def without_cooldown(plan: Plan) -> Plan:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mmcache.api.figures import format_bytes, format_macs, speedup, sum_or_none
+from mmcache.api.report_markup import part_html, report_html
 from mmcache.api.steps import Step
 
 SCHEMA = "mmcache.report/1"  # what `Report.as_dict` has; the number grows when a key changes its meaning
@@ -15,7 +17,7 @@ SUMS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DenoiserReport:
     """What was done for one denoiser (or side network) in a run.
 
@@ -92,6 +94,12 @@ class DenoiserReport:
             f"{self.seconds:.2f} s, at most {format_bytes(self.bytes_held)} held"
         )
 
+    def _repr_html_(self) -> str:
+        return part_html(self)
+
+    def __repr__(self) -> str:
+        return f"DenoiserReport({self.summary()})"
+
     def __str__(self) -> str:
         if not self.steps:
             return f"{self.name} ({self.adapter}): {self.plan}. {self.silence}."
@@ -115,7 +123,7 @@ class DenoiserReport:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The last run of a session: a part for each denoiser and side network, and what there is to say."""
 
@@ -188,30 +196,11 @@ class Report:
             "notes": list(self.notes),
         }
 
+    def _repr_html_(self) -> str:
+        return report_html(self)
+
+    def __repr__(self) -> str:
+        return f"Report({self.summary()})"
+
     def __str__(self) -> str:
         return "\n".join([*map(str, self.parts), *(f"note: {note}" for note in self.notes)])
-
-
-def speedup(macs: int | None, full_macs: int | None) -> float | None:
-    """How many times fewer multiply-adds: full over cached; None where either is unknown or there is none."""
-    return full_macs / macs if macs and full_macs else None
-
-
-def sum_or_none(values: list[int | None]) -> int | None:
-    return None if None in values else sum(value for value in values if value is not None)
-
-
-def format_macs(macs: int) -> str:
-    """338.83G, 1.24T, 5.1M: three or four digits that mean something."""
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6)):
-        if macs >= size:
-            return f"{macs / size:.2f}{unit}"
-    return str(macs)
-
-
-def format_bytes(count: int) -> str:
-    """Bytes as people read them: 5.0 MiB, 64.0 KiB."""
-    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

@@ -11,6 +11,7 @@ from mmcache.api.bindings import Bindings
 from mmcache.api.notes import Note
 from mmcache.api.observers import LOGGER, Observers, OnRun
 from mmcache.api.report import Report
+from mmcache.api.report_markup import session_html
 from mmcache.api.reporting import Reporting
 from mmcache.api.sharing import Sharing
 from mmcache.api.totals import Totals
@@ -114,6 +115,9 @@ class Session:
         paused = "" if self.enabled else ", disabled"
         shared = ", shared" if self._sharing else ""
         return f"Session({self._class_name}, {', '.join(self.plans)}: {how}{shared}{paused}{state})"
+
+    def _repr_html_(self) -> str:
+        return session_html(self)
 
     def report(self) -> Report:
         """What the last run did, per denoiser and step. Counting MACs takes a moment the first time.

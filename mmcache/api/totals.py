@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from mmcache.api.report import format_bytes, format_macs, speedup, sum_or_none
+from mmcache.api.figures import format_bytes, format_macs, speedup, sum_or_none
 from mmcache.engine.call_macs import MacsLater
 from mmcache.engine.record import CallRecord
 

@@ -110,7 +110,7 @@ def generate(
 
 def summary(run: "Report", seconds: float, count: int) -> str:
     """The savings, in one line per denoiser or side network; multiply-adds are those of one run."""
-    from mmcache.api.report import format_macs
+    from mmcache.api.figures import format_macs
 
     lines = [f"{seconds:.2f} s for {count}"]
     for part in run.parts:

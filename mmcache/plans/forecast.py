@@ -154,6 +154,18 @@ class Taylor(Forecast):
 
 
 @dataclass(frozen=True)
+class DefaultForecast(Taylor):
+    """The forecast of a plan that names none: `accelerate` replaces it by that of the model's default plan.
+
+    Where nobody does, it is `Taylor(1, checked=True)`, that of most models.
+    """
+
+    order: Annotated[int, Whole(1, 1)] = field(default=1, init=False)
+    repaid: Annotated[float, Share()] = field(default=0.0, init=False)
+    checked: Annotated[bool, Flag()] = field(default=True, init=False)
+
+
+@dataclass(frozen=True)
 class Fitted(Forecast):
     """Calibrated weights: at each step, how much each of the last features counts (found by `mmcache.tune`).
 

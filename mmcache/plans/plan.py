@@ -7,20 +7,20 @@ from typing import Annotated
 from mmcache.errors import shown
 from mmcache.plans.branch import NONE, NOTHING, branch_number, branch_words
 from mmcache.plans.calibrated_for import CalibratedFor
-from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
+from mmcache.plans.forecast import DefaultForecast, Fitted, Forecast, Hold, Taylor
 from mmcache.plans.policy import Policy, StepMask
 from mmcache.plans.values import MOST_WORDS, Each, Text, Whole, check_fields
 
 MOST_BRANCH = 10_000  # no denoiser has a hundred
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Everything that decides how a pipeline is cached.
 
     Attributes:
         policy: which steps are full.
-        forecast: the feature of a cached step.
+        forecast: the feature of a cached step; without it, that of the model's default plan.
         branch: which skip connections stay on a cached step, counted from the outermost: 0 is the
             cheapest that runs layers; "none" runs none, and forecasts the denoiser's output. Or one branch
             per step, for a run of exactly so many steps; entries of full steps are not used. A cached step
@@ -30,7 +30,7 @@ class Plan:
     """
 
     policy: Policy
-    forecast: Forecast = field(default_factory=Hold)
+    forecast: Forecast = field(default_factory=DefaultForecast)
     branch: Annotated[
         int | str | Sequence[int | str],
         Each(
@@ -131,12 +131,24 @@ class Plan:
         source = f"stretched from {self.steps} to {total} steps, and not measured there"
         return Plan(policy, forecast, branch, f"{self.evidence}; {source}" if self.evidence else source)
 
+    def _repr_html_(self) -> str:
+        from mmcache.plans.preview import (
+            plan_html,  # it shows the steps of a plan, so it knows what a plan is
+        )
+
+        return plan_html(self)
+
+    def __repr__(self) -> str:
+        return f"Plan({concise(self.policy)}, {concise(self.forecast)}, branch={shown(self.branch)})"
+
     def __str__(self) -> str:
         return f"{concise(self.policy)}, {concise(self.forecast)}, {branch_words(self.branch)}"
 
 
 def concise(setting: Policy | Forecast) -> str:
     """`Uniform(interval=3)`: as one would write it, without warm-up and cool-down where they are usual."""
+    if isinstance(setting, DefaultForecast):
+        return "the model's default forecast"
     if isinstance(setting, Fitted):
         return f"Fitted(weights of {setting.memory} features)"
     shown = [

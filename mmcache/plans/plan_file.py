@@ -16,6 +16,7 @@ import yaml
 
 from mmcache.errors import PlanFileError, shortened, shown, unknown_name
 from mmcache.plans.calibrated_for import CalibratedFor
+from mmcache.plans.forecast import DefaultForecast
 from mmcache.plans.kinds import EARLIER_KEYS, FORECASTS, POLICIES
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_yaml import MOST_BYTES, Placed, read_plain
@@ -195,11 +196,16 @@ def plan_as_dict(plan: Plan) -> dict[str, Any]:
     """The contents of the plan's file: plain values only."""
     return {
         "policy": setting_as_dict(plan.policy),
-        "forecast": setting_as_dict(plan.forecast),
+        **({"forecast": setting_as_dict(plan.forecast)} if names_forecast(plan) else {}),
         "branch": plain(plan.branch),
         **({"evidence": plan.evidence} if plan.evidence else {}),
         **({"calibrated_for": dataclasses.asdict(plan.calibrated_for)} if plan.calibrated_for else {}),
     }
+
+
+def names_forecast(plan: Plan) -> bool:
+    """Whether a plan says what a cached step gets; otherwise the model does."""
+    return not isinstance(plan.forecast, DefaultForecast)
 
 
 def setting_as_dict(chosen: Any) -> dict[str, Any]:

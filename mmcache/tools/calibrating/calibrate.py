@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from mmcache.markup import block, table
 from mmcache.plans.branch import NONE
 from mmcache.plans.calibrated_for import CalibratedFor, fingerprint
 from mmcache.plans.forecast import Taylor
@@ -30,7 +31,7 @@ PROBED = 3  # every so many steps are full in the run below
 PROBE = Plan(Uniform(PROBED), Taylor(1), NONE)  # the cached run that shows how full steps answer errors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calibrated:
     """The result of calibration.
 
@@ -47,6 +48,19 @@ class Calibrated:
     predicted: Mapping[str, float]
     measured: Mapping[str, Mean]
     runs: float
+
+    def figure(self, cost: str) -> str:
+        """How close a plan stays to the full run, measured on other prompts or else predicted."""
+        if cost in self.measured:
+            return f"{self.measured[cost].value:.1f} dB"
+        return f"predicted {self.predicted[cost]:g} dB"
+
+    def _repr_html_(self) -> str:
+        rows = [(n, f"{self.speedup[n]:.2f}x", self.figure(n), str(plan)) for n, plan in self.plans.items()]
+        return block(table(rows, ("cost", "fewer denoiser calls", "PSNR to the full run", "plan")))
+
+    def __repr__(self) -> str:
+        return f"Calibrated({', '.join(f'{name}: {self.figure(name)}' for name in self.plans)})"
 
     def as_json(self) -> str:
         """The plans and their figures as JSON."""

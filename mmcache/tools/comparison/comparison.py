@@ -2,6 +2,7 @@
 
 import json
 import math
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmcache.api.report import Report, sum_or_none
+from mmcache.api.figures import sum_or_none
+from mmcache.api.report import Report
+from mmcache.markup import block, image, table
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import plan_as_dict
 from mmcache.tools.media.output_folder import check_output, write_files
@@ -24,7 +27,7 @@ FILES = (SHEET, FULL, CACHED, REPORT)
 DOUBTFUL = 1.25  # times the ratio of MACs: shallow layers are no faster per multiply-add than deep ones
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """A full and a cached run of one pipeline from the same seed.
 
@@ -56,6 +59,22 @@ class Comparison:
     components: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
     inputs: tuple[Panel, ...] = ()
     uncounted: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("fewer MACs", "unknown" if not self.report.speedup else f"{self.report.speedup:.2f}x"),
+            ("faster", f"{self.speed_up:.2f}x ({self.full.seconds:.2f} s to {self.cached.seconds:.2f} s)"),
+            *self.likeness_rows(),
+        ]
+        address = f"data:image/png;base64,{b64encode(png(self.sheet())).decode()}"
+        return block(image(address, repr(self)), table(rows), self.report._repr_html_())
+
+    def __repr__(self) -> str:
+        fewer = "MACs unknown" if not self.report.speedup else f"{self.report.speedup:.2f}x fewer MACs"
+        return (
+            f"Comparison({self.pipeline}, {self.plan}: {fewer}, {self.speed_up:.2f}x faster, "
+            f"PSNR {psnr_text(self.likeness.psnr)})"
+        )
 
     @property
     def speed_up(self) -> float:

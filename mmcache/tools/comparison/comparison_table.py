@@ -7,7 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mmcache.api.report import DenoiserReport, format_bytes, format_macs
+from mmcache.api.figures import format_bytes, format_macs
+from mmcache.api.report import DenoiserReport
 from mmcache.tools.comparison.comparison import Comparison
 
 NOT_COUNTED = "not counted"

@@ -29,7 +29,7 @@ FPS = 8.0  # where the pipeline has no such argument: AnimateDiff's
 STRIP_FRAMES = 8  # the most that are shown on the still image
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VideoComparison(Comparison):
     """A full and a cached video from the same seed.
 

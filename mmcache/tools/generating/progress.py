@@ -35,7 +35,7 @@ class ProgressLine:
             tell(**about)
 
     def _start(self, total: int, done: int, **about: Any) -> None:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         self._bar = tqdm(total=total, initial=done, unit="img", disable=None, dynamic_ncols=True)
 

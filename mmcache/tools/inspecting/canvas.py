@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mmcache.api.report import format_macs
+from mmcache.api.figures import format_macs
 from mmcache.tools.inspecting.inspection import Inspection
 from mmcache.tools.media.plots import empty_canvas
 

@@ -4,7 +4,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mmcache.api.report import format_bytes, format_macs
+from mmcache.api.figures import format_bytes, format_macs
 from mmcache.tools.inspecting.inspection import Branch, Inspection
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from mmcache.api.report import format_bytes, format_macs
+from mmcache.api.figures import format_bytes, format_macs
 from mmcache.tools.inspecting.canvas import (
     CELL_HEIGHT,
     DEEP,

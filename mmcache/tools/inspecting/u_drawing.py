@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from mmcache.api.report import format_bytes
+from mmcache.api.figures import format_bytes
 from mmcache.architectures.registry import adapter_for
 from mmcache.layouts.unet_blocks import layers_of, skips
 from mmcache.tools.inspecting.canvas import CELL_HEIGHT, CELL_WIDTH, FEATURE, INK, canvas, cell, heading, line

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from mmcache.api.report import Report, sum_or_none
+from mmcache.api.figures import sum_or_none
+from mmcache.api.report import Report
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks, models_of
 from mmcache.engine.call_signature import call_signature
 from mmcache.macs.conventions import EVERYTHING, Convention

@@ -1,4 +1,4 @@
-"""The Pareto plot of a sweep as a PNG: how much is saved, against how close the images stay."""
+"""The Pareto plot of a sweep: how much is saved, against how close the images stay."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +16,11 @@ ROOM = 0.25  # of the range, for confidence intervals above and below: wider one
 
 
 def pareto_png(sweep: Sweep) -> bytes:
+    """The plot as a PNG."""
+    return png_bytes(pareto_figure(sweep))
+
+
+def pareto_figure(sweep: Sweep) -> Any:
     """A panel for the first figure, and one for the first that does not compare with the full run, if any."""
     shown = panels(sweep)
     canvas = empty_canvas(figsize=(6.6 * len(shown) + 2.9, 5.6), layout="constrained")
@@ -24,7 +29,7 @@ def pareto_png(sweep: Sweep) -> bytes:
         draw_panel(axis, sweep, figure)
     handles, names = axes[0].get_legend_handles_labels()
     canvas.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8.5)
-    return png_bytes(canvas)
+    return canvas
 
 
 def panels(sweep: Sweep) -> list[Figure]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmcache.markup import block, listed, table
 from mmcache.plans.plan_file import plan_as_dict
 from mmcache.tools.comparison.comparison import DOUBTFUL, counted
 from mmcache.tools.quality.confidence import Mean, mean_of
@@ -146,7 +147,7 @@ def latent_errors(
     return tuple(mean for mean in relative if mean), tuple(mean for mean in cosine if mean)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """A sweep, measured.
 
@@ -163,6 +164,29 @@ class Sweep:
     results: tuple[ConfigurationResult, ...]
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+
+    def plot(self) -> Any:
+        """The Pareto plot, as a figure of matplotlib: how much is saved, against how close the images stay."""
+        from mmcache.tools.sweeping.plot import pareto_figure  # it plots a sweep, so it knows what one is
+
+        return pareto_figure(self)
+
+    def _repr_html_(self) -> str:
+        figures = [one.name for one in self.shown_figures]
+        rows = [
+            (
+                result.label,
+                "?" if (ratio := self.fewer_macs(result)) is None else f"{ratio:.2f}x",
+                *(f"{result.figures[n].value:.3g}" if n in result.figures else "" for n in figures),
+            )
+            for result in self.results
+        ]
+        return block(table(rows, ("configuration", "fewer MACs", *figures)), listed(self.notes))
+
+    def __repr__(self) -> str:
+        cheapest = max((ratio for one in self.results if (ratio := self.fewer_macs(one))), default=None)
+        upto = "" if cheapest is None else f", up to {cheapest:.2f}x fewer MACs"
+        return f"Sweep({len(self.results)} configurations, {self.image_words} each{upto})"
 
     @property
     def full(self) -> ConfigurationResult:

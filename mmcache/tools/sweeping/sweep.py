@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from mmcache.engine.few_steps import FEW_STEPS
 from mmcache.plans.forecast import Forecast
@@ -18,6 +18,7 @@ from mmcache.tools.media.side_by_side import png
 from mmcache.tools.quality.figures import MS_SSIM, PSNR, SSIM, VMAF, Figure
 from mmcache.tools.quality.metrics import require_torchmetrics
 from mmcache.tools.running.call_settings import check_count, check_counts, check_prompt, settings_of
+from mmcache.tools.running.progress_bar import hidden
 from mmcache.tools.running.requests import ImageRequest, image_requests
 from mmcache.tools.running.runner import Runner, check_plain_pipeline, running
 from mmcache.tools.sweeping.configurations import Configuration
@@ -172,7 +173,7 @@ def measure_missing(
     warmup = type(configurations[0])(min(WARMUP, configurations[0].steps))
     bench.run(warmup, most=1)  # untimed: the first call of a pipeline takes longer
     full = folder.full()
-    for configuration in tqdm(missing, "sweep", disable=None if progress else True):
+    for configuration in tqdm(missing, "sweep", disable=hidden(progress)):
         generation = bench.run(configuration)
         first = full is None
         full = generation if full is None else full

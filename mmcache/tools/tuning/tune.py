@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import nn
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.errors import UnsupportedPipelineError
+from mmcache.markup import block, table
 from mmcache.plans.calibrated_for import CalibratedFor, fingerprint
 from mmcache.plans.forecast import Hold, Taylor
 from mmcache.plans.plan import Plan, concise
 from mmcache.plans.plan_file import plan_as_dict, save_plan
 from mmcache.plans.policy import StepMask
+from mmcache.plans.preview import plan_html
 from mmcache.tools.quality.confidence import Mean, mean_of
 from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
+from mmcache.tools.running.progress_bar import hidden
 from mmcache.tools.running.requests import ImageRequest, image_requests
 from mmcache.tools.tuning.candidates import Candidate
 from mmcache.tools.tuning.choosing import best_at_cost, cheapest_at
@@ -32,7 +35,7 @@ RUNS = 40
 FEWEST = 3  # prompts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tuned:
     """The result of tuning.
 
@@ -52,6 +55,18 @@ class Tuned:
     test: Mean
     baselines: dict[str, Mean]
     runs: int
+
+    def _repr_html_(self) -> str:
+        rows = [("this plan", self.test), *self.baselines.items()]
+        figures = [(name, f"{mean.value:.1f} dB", f"{self.speedup:.2f}x") for name, mean in rows]
+        heads = ("plan", "PSNR on test prompts", "fewer denoiser MACs")
+        return block(plan_html(self.plan), table(figures, heads))
+
+    def __repr__(self) -> str:
+        return (
+            f"Tuned({self.plan!r}: {self.speedup:.2f}x fewer denoiser MACs, "
+            f"PSNR {self.test.value:.1f} dB on test prompts)"
+        )
 
     def as_json(self) -> str:
         """The plan and its figures as JSON."""
@@ -122,7 +137,7 @@ def tune(
     del settings["prompt"]
     parts = split(prompts, held_out, seed)
     calibration, validation, test = (Trials(pipe, part, settings, batch) for part in parts)
-    with tqdm(desc="tuning", unit=" runs", disable=None if progress else True) as bar:
+    with tqdm(desc="tuning", unit=" runs", disable=hidden(progress)) as bar:
         calibration.after_run = validation.after_run = test.after_run = bar.update
         errors, costs = record(calibration, name, branches, steps)
         if speedup is not None:

@@ -1,0 +1,159 @@
+"""One loaded model that many requests share: a pipeline, a scheduler, a plan and a session for each."""
+
+import copy
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+import torch
+from PIL import Image
+
+import mmcache
+from mmcache_demos.serving.gate import Gate
+from mmcache_demos.serving.metrics import Metrics
+
+
+class RequestTimeoutError(Exception):
+    """A request was not done in time, and was stopped between two steps."""
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """What somebody wants.
+
+    Attributes:
+        prompt: of the image.
+        plan: the name of a preset: quality, balanced, fast, turbo.
+        steps: of sampling.
+        seed: of the noise.
+        seconds: in which it has to be done, the time that it waits for its turn among them.
+    """
+
+    prompt: str
+    plan: str = "balanced"
+    steps: int = 50
+    seed: int = 0
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An image, and one line of what it took."""
+
+    image: Image.Image
+    summary: str
+
+
+class ImageService:
+    """Generates images in a pool of threads.
+
+    Args:
+        pipe: a loaded pipeline; it is never called itself.
+        workers: images that are sampled at once.
+        loras: a folder of LoRA files, by whose names they are switched on.
+    """
+
+    def __init__(self, pipe: Any, workers: int = 2, loras: Path | None = None) -> None:
+        self.metrics = Metrics()
+        self._pipe = pipe
+        self._gate = Gate()
+        self._loras = (
+            {} if loras is None else {file.stem: file for file in sorted(loras.glob("*.safetensors"))}
+        )
+        self._loaded: set[str] = set()
+        self._pool = ThreadPoolExecutor(workers, "image")
+        self._sessions: WeakSet[mmcache.Session] = WeakSet()
+        self._enabled = True
+
+    def submit(self, request: ImageRequest) -> "Future[Answer]":
+        """Generate an image, when its turn comes.
+
+        Raises:
+            mmcache.PlanFileError: no such preset.
+        """
+        if request.plan not in mmcache.presets():
+            raise mmcache.PlanFileError(f"unknown plan {request.plan!r}: {', '.join(mmcache.presets())}")
+        return self._pool.submit(self._answer, request, time.monotonic() + request.seconds)
+
+    def _answer(self, request: ImageRequest, deadline: float) -> Answer:
+        outcome = "error"
+        try:
+            with self._gate.shared():
+                answer = self._generate(request, deadline)
+            outcome = "ok"
+            return answer
+        except RequestTimeoutError:
+            outcome = "timeout"
+            raise
+        finally:
+            self.metrics.answered(request.plan, outcome)
+
+    def _generate(self, request: ImageRequest, deadline: float) -> Answer:
+        def stop_in_time(pipe: Any, step: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+            if time.monotonic() > deadline:
+                raise RequestTimeoutError(f"stopped behind step {step + 1} of {request.steps}")
+            return kwargs
+
+        mine = self._pipeline()
+        session = mmcache.accelerate(mine, request.plan)
+        session.enabled = self._enabled
+        session.on_run(self.metrics.recorder(request.plan))
+        self._sessions.add(session)
+        image = mine(
+            request.prompt,
+            num_inference_steps=request.steps,
+            generator=torch.Generator().manual_seed(request.seed),
+            callback_on_step_end=stop_in_time,
+        ).images[0]
+        return Answer(image, session.report().summary())
+
+    def _pipeline(self) -> Any:
+        """A pipeline of the same models, with a scheduler of its own.
+
+        `from_pipe` moves the models that all share to a dtype, float32 unless it is told another.
+        """
+        scheduler = copy.deepcopy(self._pipe.scheduler)
+        mine = type(self._pipe).from_pipe(self._pipe, scheduler=scheduler, torch_dtype=self._pipe.dtype)
+        mine.set_progress_bar_config(disable=True)
+        return mine
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is cached. Switched off, every request runs in full, those at work from now on."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        self._enabled = value
+        for session in list(self._sessions):
+            session.enabled = value
+
+    @property
+    def loras(self) -> list[str]:
+        """The names of LoRAs that can be switched on."""
+        return sorted(self._loras)
+
+    def switch_lora(self, name: str | None, scale: float = 1.0) -> None:
+        """Switch to a LoRA between two requests, or to none: the model is everybody's.
+
+        Raises:
+            KeyError: no such LoRA.
+        """
+        file = None if name is None else self._loras[name]
+        with self._gate.alone():
+            if file is None or name is None:
+                if self._loaded:
+                    self._pipe.disable_lora()
+                return
+            if name not in self._loaded:
+                self._pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=name)
+                self._loaded.add(name)
+            self._pipe.enable_lora()
+            self._pipe.set_adapters([name], [scale])
+
+    def close(self) -> None:
+        """Let requests end that are at work, and forget those that wait."""
+        self._pool.shutdown(cancel_futures=True)
