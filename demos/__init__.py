@@ -87,11 +87,6 @@ def miniature(name: str = WHOLE) -> Path:
     return folder
 
 
-def is_shipped(model: str) -> bool:
-    """Whether this is a miniature's name, and no folder that happens to be called so."""
-    return model in SHIPPED and not Path(model).exists()
-
-
 def load_miniature(name: str = WHOLE, **options: Any) -> Any:
     """A shipped miniature as a ready pipeline of diffusers, of the class that its entry in `SHIPPED` names.
 

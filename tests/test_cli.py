@@ -17,8 +17,7 @@ from mmcache.cli import app
 from mmcache.cli.demos_package import require_demos
 from mmcache.cli.request import GenerationRequest
 from mmcache.testing.probes import failing_denoiser
-from mmcache.tools.comparison.comparison import FILES
-from mmcache.tools.comparison.video_comparison import VIDEO_FILES
+from mmcache.tools.comparison.files import FILES, VIDEO_FILES
 from mmcache.tools.media.ffmpeg import check_decodes
 from tests.tiny import ddpm
 from tests.tiny_prompted import controlled, controlnet, inpainting, motion_adapter, moving, prompted
@@ -98,7 +97,7 @@ def refused(message, *arguments):
         refused("is not a folder", "--out", "a-file"),
         refused("is not a folder", "--out", "a-file/below"),
         refused("nothing can be written", "--out", "n" * 300),
-        refused("device 'nowhere' cannot be used", "--device", "nowhere", "--model", "."),
+        refused("device 'nowhere' cannot be used", "--device", "nowhere"),
         refused("unknown dtype", "--dtype", "int8", "--model", "."),
         refused("Did you mean 'inpaint'", "--task", "inpainting"),
         refused("--frames does not go with --task text-to-image", "--frames", "8"),

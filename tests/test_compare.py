@@ -15,9 +15,9 @@ import mmcache
 from mmcache.errors import MissingExtraError, PlanFileError, UnsupportedPipelineError
 from mmcache.testing.probes import anatomy, failing_denoiser
 from mmcache.tools.comparison.compare import compare
-from mmcache.tools.comparison.comparison import FILES
 from mmcache.tools.comparison.comparison_table import comparison_table
-from mmcache.tools.comparison.video_comparison import VIDEO_FILES, VideoComparison
+from mmcache.tools.comparison.files import FILES, VIDEO_FILES
+from mmcache.tools.comparison.video_comparison import VideoComparison
 from mmcache.tools.media.output_folder import check_output, write_files
 from mmcache.tools.media.side_by_side import Panel, amplified_difference, as_images, side_by_side
 from mmcache.tools.media.video_files import read_video

@@ -10,8 +10,7 @@ from PIL import Image
 
 import mmcache
 from mmcache.api.session import session_of
-from mmcache.tools.comparison.comparison import FILES
-from mmcache.tools.comparison.video_comparison import VIDEO_FILES
+from mmcache.tools.comparison.files import FILES, VIDEO_FILES
 from mmcache_demos.app.board import Board
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.limits import Limits

@@ -13,8 +13,10 @@ from mmcache.cli.demo import user_and_password
 from mmcache.cli.parsing import MOST_PROMPTS, prompts_in
 from mmcache.cli.request import GenerationRequest
 from mmcache.cli.terminal import MOST
+from mmcache.tools import loading
 from mmcache.tools.inspecting.from_config import denoisers_from_config
-from mmcache.tools.loading import ModelNotFoundError, load_pipeline
+from mmcache.tools.loading import load_pipeline
+from mmcache.tools.model_source import PIPELINE, ModelNotFoundError
 from mmcache.tools.sweeping.folder import SweepFolder
 
 SHARED = ("--steps", "--seed", "--task", "--model", "--revision", "--image", "--mask", "--frames", "--dtype")
@@ -196,6 +198,7 @@ def test_a_revision_reaches_the_hub_and_is_refused_for_folders(tmp_path, monkeyp
         raise OSError("no network")
 
     monkeypatch.setattr(DiffusionPipeline, "from_pretrained", from_pretrained)
+    monkeypatch.setattr(loading, "index_of", lambda *_, **__: (PIPELINE, {}))
     with pytest.raises(ModelNotFoundError):
         load_pipeline("owner/name", device="cpu", revision="0123abc")
     assert seen["revision"] == "0123abc"

@@ -23,7 +23,7 @@ from mmcache.macs.count import count_macs, shapes_of, skip_branch
 from mmcache.tools.inspecting.from_config import denoisers_from_config
 from mmcache.tools.inspecting.inspection import inspect, inspect_denoiser
 from mmcache.tools.inspecting.pictures import save_picture
-from mmcache.tools.loading import ModelNotFoundError
+from mmcache.tools.model_source import ModelNotFoundError
 from tests import tiny
 from tests.tiny_prompted import SMALL, controlled, moving
 

@@ -5,7 +5,8 @@ from base64 import b64encode
 
 from mmcache.tools.inspecting.similarity import ALIKE, Similarity, feature_similarity
 from mmcache.tools.inspecting.similarity_drawing import draw_similarity
-from mmcache.tools.tasks.tasks import Task, find_task, task_of
+from mmcache.tools.tasks.miniatures import task_of
+from mmcache.tools.tasks.tasks import Task, find_task
 from mmcache_demos import SHIPPED
 from mmcache_demos.app.markup import join, text
 from mmcache_demos.app.models import ModelRefusedError, Models, needed_call

@@ -1,10 +1,10 @@
 """The paper's MACs beside ours, as a person reads them in a terminal."""
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from mmcache.macs.conventions import EVERYTHING, PAPER
+from mmcache.tools.tables import Column, FigureTable
 from mmcache_demos.paper.reproduction import (
     BRANCHES,
     CONVENTIONS,
@@ -39,23 +39,19 @@ def paper_tables(found: PaperComparison) -> Group:
     )
 
 
-def run_table(found: PaperComparison) -> Table:
-    table = Table("model", "N", "full steps", "branch")
-    table.add_column("paper prints", justify="right")
-    table.add_column("counted so", justify="right")
-    table.add_column("")
-    table.add_column("everything", justify="right")
-    table.add_column("fewer", justify="right")
+def run_table(found: PaperComparison) -> FigureTable:
+    headings = ("N", "full steps", "branch", "paper prints", "counted so", "", "everything", "fewer")
+    table = FigureTable([Column("model", words=True), *map(Column, headings)])
     last = None
     for run in found.runs:
         row = run.row
         if row.model is not last:
             table.add_section()
-        name, last = "" if row.model is last else row.model.name, row.model
+        last = row.model
         whole = row.interval == 1
         full = run.macs.full[EVERYTHING.name]
         table.add_row(
-            name,
+            row.model.name,
             "" if whole else str(row.interval),
             f"{run.full_steps} of {row.steps}",
             "" if whole else str(row.branch),
@@ -72,15 +68,14 @@ def verdict(run: CountedRun) -> Text:
     return Text("equal", style="green") if run.agrees else Text("differs", style="red")
 
 
-def branch_table(found: PaperComparison) -> Table:
-    table = Table("model", "convention")
-    for branch in range(BRANCHES):
-        table.add_column(f"branch {branch}", justify="right")
-    table.add_column("full", justify="right")
+def branch_table(found: PaperComparison) -> FigureTable:
+    headings = (*(f"branch {branch}" for branch in range(BRANCHES)), "full")
+    words = (Column("model", words=True), Column("convention", words=True))
+    table = FigureTable([*words, *map(Column, headings)])
     for model, macs in found.by_branch:
         table.add_section()
         table.add_row(model.name, *cells(macs, PAPER.name))
-        table.add_row("", *cells(macs, EVERYTHING.name))
+        table.add_row(model.name, *cells(macs, EVERYTHING.name))
     return table
 
 

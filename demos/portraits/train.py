@@ -7,18 +7,16 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from mmcache_demos.portraits import text_to_image, workers
+from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits.training import Recipe
 
 
 def main(
-    work: Annotated[Path, typer.Option(help="Folder for pictures and checkpoints.")] = Path("runs/portraits"),
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the exported pipeline; default: in the work folder.")
-    ] = None,
+    work: options.Work = Path("runs/portraits"),
+    out: Annotated[Path | None, options.out("exported pipeline")] = None,
     pictures: Annotated[int, typer.Option(min=64, help="Pictures to draw.")] = 24_576,
     autoencoder_iterations: Annotated[int, typer.Option(min=1)] = 4_000,
     autoencoder_batch: Annotated[int, typer.Option(min=2, help="Images of a step.")] = 8,
@@ -28,11 +26,11 @@ def main(
         Path | None, typer.Option(help="Folder of a pipeline to train on; its latents are kept.")
     ] = None,
     seed: int = 0,
-    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
+    device: options.Device = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Default: the cores, or 1 on a GPU.")] = None,
 ) -> None:
     """Draw portraits, train the text-to-image miniature on them, and export it."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = options.chosen_device(device)
     # The batches of 8, 16 and 64 are shared out evenly up to 8 processes.
     processes = processes or (min(1 << ((os.cpu_count() or 1).bit_length() - 1), 8) if device == "cpu" else 1)
     setup = text_to_image.Setup(

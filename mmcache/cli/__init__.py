@@ -10,8 +10,10 @@ import typer
 
 from mmcache.cli.calibrate import calibrate
 from mmcache.cli.catalog import adapters, presets
+from mmcache.cli.check import check
 from mmcache.cli.compare import compare
 from mmcache.cli.demo import demo
+from mmcache.cli.env import env
 from mmcache.cli.generate import generate
 from mmcache.cli.inspect import inspect
 from mmcache.cli.paper import paper
@@ -42,5 +44,8 @@ def mmcache(
     """Faster diffusion pipelines without training: deep features are kept between sampling steps."""
 
 
-for command in (compare, generate, sweep, tune, calibrate, inspect, demo, paper, adapters, presets):
+COMMANDS = (
+    *(compare, generate, sweep, tune, calibrate, check, inspect, demo, paper, adapters, presets, env),
+)
+for command in COMMANDS:
     app.command()(command)

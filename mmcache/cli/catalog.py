@@ -1,68 +1,77 @@
-"""`mmcache adapters` and `mmcache presets`: what there is to choose from."""
+"""`mmcache adapters` and `mmcache presets`: what there is to choose from. Neither imports torch."""
+
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.terminal import plain_errors, quiet_libraries, show
+from mmcache.cli.terminal import plain_errors, show
+
+if TYPE_CHECKING:
+    from mmcache.architectures.catalog import CatalogEntry
+    from mmcache.plans.plan import Plan
 
 
 def adapters(as_json: options.Json = False) -> None:
     """List the architectures that mmcache knows."""
-    with plain_errors(), quiet_libraries():
+    with plain_errors():
         import json
 
-        from rich.table import Table
+        from mmcache.architectures.catalog import catalog
 
-        from mmcache.architectures.adapter import default_plan
-        from mmcache.architectures.registry import adapters as known
-        from mmcache.architectures.registry import side_adapters
-
+        entries = catalog()
+        if not as_json:
+            return show(adapters_table(entries))
         rows = [
-            (
-                adapter.name,
-                adapter.denoisers,
-                [
-                    str(default_plan(adapter, adapter.family)),
-                    *(f"with {task}: {default_plan(adapter, own)}" for task, own in adapter.tasks.items()),
-                ],
-            )
-            for adapter in known()
+            {"adapter": one.name, "model_classes": one.classes, "default_plan": one.plans()}
+            for one in entries
         ]
-        rows += [(side.name, side.networks, ["follows its denoiser"]) for side in side_adapters()]
-        if as_json:
-            names = ("adapter", "model_classes", "default_plan")
-            typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
-            return
-        table = Table("adapter", "model classes", "default plan")
-        for name, classes, plans in rows:
-            table.add_row(name, "\n".join(classes), "\n".join(plans))
-        show(table)
+        typer.echo(json.dumps(rows, indent=2))
+
+
+def adapters_table(entries: "list[CatalogEntry]") -> Any:
+    """A row for each adapter."""
+    from mmcache.tools.tables import words_table
+
+    table = words_table("adapter", "model classes", "default plan")
+    for one in entries:
+        table.add_row(one.name, "\n".join(one.classes), "\n".join(one.plans()))
+    return table
 
 
 def presets(as_json: options.Json = False) -> None:
     """List the plans that ship with mmcache, by the family of pipelines that they were measured for."""
-    with plain_errors(), quiet_libraries():
+    with plain_errors():
         import json
 
-        from rich.table import Table
+        from mmcache.plans.plan_file import plan_as_dict
 
-        from mmcache.plans.plan_file import load_plan, plan_as_dict
-        from mmcache.plans.presets import families
-        from mmcache.plans.presets import presets as known
-
-        plans = {
-            family: {name: load_plan(path) for name, path in known(family).items()} for family in families()
+        plans = all_presets()
+        if not as_json:
+            return show(presets_table(plans))
+        contents = {
+            family: {name: plan_as_dict(plan) for name, plan in own.items()} for family, own in plans.items()
         }
-        if as_json:
-            contents = {
-                family: {name: plan_as_dict(plan) for name, plan in own.items()}
-                for family, own in plans.items()
-            }
-            typer.echo(json.dumps(contents, indent=2))
-            return
-        table = Table("for", "preset", "plan", "evidence")
-        for family, own in plans.items():
-            for name, plan in own.items():
-                table.add_row(family, name, str(plan), plan.evidence)
-            table.add_section()
-        show(table)
+        typer.echo(json.dumps(contents, indent=2))
+
+
+def all_presets() -> "dict[str, dict[str, Plan]]":
+    """By family and name."""
+    from mmcache.plans import presets as shipped
+
+    return {
+        family: {name: shipped.load_preset(path) for name, path in shipped.presets(family).items()}
+        for family in shipped.families()
+    }
+
+
+def presets_table(plans: "dict[str, dict[str, Plan]]") -> Any:
+    """A row for each preset, a line between families."""
+    from mmcache.tools.tables import words_table
+
+    table = words_table("for", "preset", "plan", "evidence")
+    for family, own in plans.items():
+        for name, plan in own.items():
+            table.add_row(family, name, str(plan), plan.evidence)
+        table.add_section()
+    return table

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mmcache.cli import options
+from mmcache.cli.completion import complete_model
 from mmcache.cli.demos_package import require_demos
 from mmcache.cli.terminal import plain_errors, quiet_libraries
 
@@ -41,6 +42,7 @@ def demo(
             help="Pipeline to offer: a folder, or an id on the Hugging Face hub. Give it again for more; the "
             "first is what the page begins with. The shipped miniatures are always offered.",
             show_default="the shipped miniatures",
+            autocompletion=complete_model,
         ),
     ] = None,
     allow_model_choice: Annotated[
@@ -75,8 +77,9 @@ def demo(
     Tabs for images, inpainting, ControlNet and videos, on the shipped miniatures or on models of yours.
     Visitors' files are deleted when it ends (Ctrl-C).
     """
-    with plain_errors(), quiet_libraries():
+    with plain_errors():
         require_demos("the demo comes")
+        quiet_libraries()
         from mmcache_demos.app.limits import Limits
         from mmcache_demos.app.server import Server, launch, require_gradio
 

@@ -1,12 +1,14 @@
 """`mmcache generate`: generate images or videos with a cached pipeline."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmcache.cli import options
+from mmcache.cli.effect import check_effect
 from mmcache.cli.generate_many import ManyOptions, generate_prompts
+from mmcache.cli.packages import require_packages
 from mmcache.cli.request import GenerationRequest
 from mmcache.cli.shared_options import with_options_of
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
@@ -29,7 +31,7 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="Number of images or videos.")] = 1,
     cache: Annotated[bool, typer.Option(help="Cache; --no-cache runs every step in full.")] = True,
     report: Annotated[bool, typer.Option(help="Print a report of every step.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the images or videos.")] = Path("mmcache-out"),
+    out: Annotated[Any, options.out("Folder for the images or videos.")] = Path("mmcache-out"),
     as_json: options.Json = False,
 ) -> None:
     """Generate images or videos with caching, one file each.
@@ -39,7 +41,7 @@ def generate(
     With --prompts one for each line of a file, named after the line's id or its hash, over any number of
     workers; the same command goes on where it was stopped.
     """
-    with plain_errors(), quiet_libraries():
+    with plain_errors():
         if not cache and (plan, interval, branch) != (None, None, None):
             raise ValueError("--no-cache runs every step in full: leave out --plan, --interval and --branch")
         if not cache:
@@ -60,30 +62,33 @@ def generate(
             )
             return
         many.check_without_prompts()
-        import json
-
-        from mmcache.api.accelerate import accelerate
         from mmcache.plans.presets import find_plan
-        from mmcache.tools.comparison.video_comparison import fps_of
-        from mmcache.tools.media.ffmpeg import require_ffmpeg
-        from mmcache.tools.media.generated_file import file_of
         from mmcache.tools.media.output_folder import check_output, write_files
-        from mmcache.tools.running.call_settings import check_count, check_counts, check_prompt, settings_of
-        from mmcache.tools.running.requests import image_requests
-        from mmcache.tools.running.runner import running
+        from mmcache.tools.running.call_settings import check_count, check_counts, check_prompt
 
-        # Whatever can be wrong without the model is found before it is loaded.
+        # Whatever can be wrong without the model is found before torch is imported.
         task = request.selected_task
-        if task.generates_video:
-            require_ffmpeg()
+        require_packages(metrics=False, video=task.generates_video)
         check_count("count", count)
         suffix = ".mp4" if task.generates_video else ".png"
         check_output(out, tuple(f"seed-{seed + number}{suffix}" for number in range(count)))
         check_prompt(prompt)
         check_counts(steps, seed)
-        if plan is not None:
-            find_plan(plan)
+        if report and as_json:
+            raise ValueError("--report has no effect with --json, which has the report of every step")
+        if cache:
+            check_effect(None if plan is None else find_plan(plan), interval, branch, steps)
         inputs = request.read_inputs()
+
+        quiet_libraries()
+        import json
+
+        from mmcache.api.accelerate import accelerate
+        from mmcache.tools.comparison.video_comparison import fps_of
+        from mmcache.tools.media.generated_file import file_of
+        from mmcache.tools.running.call_settings import settings_of
+        from mmcache.tools.running.requests import image_requests
+        from mmcache.tools.running.runner import running
 
         pipe, call = request.load(inputs)
         text = request.prompt_or_default(prompt, pipe)

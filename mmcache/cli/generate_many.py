@@ -9,7 +9,7 @@ import typer
 
 from mmcache.cli.demos_package import MINIATURES, require_demos
 from mmcache.cli.request import GenerationRequest
-from mmcache.cli.terminal import fail, show
+from mmcache.cli.terminal import fail, quiet_libraries, show
 
 if TYPE_CHECKING:
     from mmcache.tools.generating.model import Model
@@ -100,17 +100,21 @@ def generate_prompts(
     Raises:
         ValueError, OSError, MissingExtraError: something is wrong with the input.
     """
+    # Whatever can be wrong without the model is found before torch is imported.
+    from mmcache.tools.media.ffmpeg import require_ffmpeg
+
+    if request.selected_task.generates_video:
+        require_ffmpeg()
+    inputs = request.read_inputs()
+
+    quiet_libraries()
     from mmcache.tools.generating.engine import Engine
     from mmcache.tools.generating.generate import generate_many
     from mmcache.tools.generating.outcomes import WorkerBroken
     from mmcache.tools.generating.progress import ProgressLine, events_as_json
     from mmcache.tools.generating.ray_pool import RayStartError
     from mmcache.tools.generating.survey import ALL, Shard
-    from mmcache.tools.media.ffmpeg import require_ffmpeg
 
-    if request.selected_task.generates_video:
-        require_ffmpeg()
-    inputs = request.read_inputs()
     named = ("guidance_scale", "negative_prompt", "height", "width")
     call = {name: value for name in named if (value := getattr(request, name)) is not None}
     try:

@@ -1,17 +1,19 @@
 """`mmcache inspect`: a model's layers, what a cached step leaves of them, how similar its features are."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mmcache.architectures.example_call import Size
 from mmcache.cli import options
+from mmcache.cli.completion import complete_model, starting, task_names
 from mmcache.cli.demos_package import MINIATURES, require_demos
 from mmcache.cli.request import GenerationRequest
-from mmcache.cli.terminal import plain_errors, quiet_libraries, show
+from mmcache.cli.terminal import note, plain_errors, quiet_libraries, show
 
 USUAL = "usual for the model"
+USUAL_VALUES = {"branch": 0, "batch": 1, "steps": 50, "seed": 0}  # what options have that are left out
 SAMPLING = "With --similarity, which samples once"  # the heading of these options in the help
 
 
@@ -22,6 +24,7 @@ def inspect(
             help="A pipeline or denoiser: a folder, an id on the Hugging Face hub, or a shipped miniature's "
             "name. Of a folder or id only the config files are read, so weights need not be there.",
             show_default="the text-to-image miniature",
+            autocompletion=complete_model,
         ),
     ] = None,
     plot: Annotated[
@@ -47,7 +50,10 @@ def inspect(
     task: Annotated[
         str | None,
         typer.Option(
-            help="What the pipeline does.", show_default="that of the miniature", rich_help_panel=SAMPLING
+            help="What the pipeline does.",
+            show_default="that of the miniature",
+            rich_help_panel=SAMPLING,
+            autocompletion=starting(task_names),
         ),
     ] = None,
     prompt: Annotated[
@@ -59,24 +65,49 @@ def inspect(
     as_json: options.Json = False,
 ) -> None:
     """Show which layers stay on a cached step at each branch, what they take and what is kept."""
-    with plain_errors(), quiet_libraries():
+    with plain_errors():
+        sampling = {"task": task, "prompt": prompt, "steps": steps, "seed": seed}
+        shapes = {"batch": batch, "frames": frames, "height": height, "width": width, "tokens": tokens}
         if similarity is not None:
+            refuse_given("has no effect with --similarity", {"plot": plot, "branch": branch} | shapes)
             show_similarity(similarity, request_for(model, task), prompt, steps, seed, as_json)
-        else:
-            show_branches(model, plot, branch, Size(batch, frames, height, width, tokens), as_json)
+            return
+        refuse_given("goes with --similarity FILE", sampling)
+        if plot is None:
+            refuse_given("chooses what --plot FILE shows: give that too", {"branch": branch})
+        show_branches(model, plot, branch, shapes, as_json)
 
 
-def show_branches(model: str | None, plot: Path | None, branch: int, size: Size, as_json: bool) -> None:
+def refuse_given(why: str, values: Mapping[str, Any]) -> None:
+    """Refuse options that have no effect.
+
+    Raises:
+        ValueError: one was given.
+    """
+    for name, value in values.items():
+        if value != USUAL_VALUES.get(name):
+            raise ValueError(f"--{name} {why}")
+
+
+def show_branches(
+    model: str | None, plot: Path | None, branch: int, shapes: Mapping[str, Any], as_json: bool
+) -> None:
     """The table of branches, and the plot of one."""
     import json
 
+    check_source(model)
+    quiet_libraries()
+    from mmcache.architectures.example_call import Size
     from mmcache.tools.inspecting.inspection import inspect as inspect_all
     from mmcache.tools.inspecting.inspection_table import inspection_table
     from mmcache.tools.inspecting.pictures import check_picture, save_picture
+    from mmcache.tools.inspecting.sizes import sizes_without_effect
 
     if plot is not None:
         check_picture(plot)
-    models = find_models(model)
+    models, size = find_models(model), Size(**shapes)
+    if unused := sizes_without_effect(models.values(), size):
+        raise ValueError(f"--{unused[0]}: makes no difference to this model: leave it out")
     found = [one for name, denoiser in models.items() for one in inspect_all(denoiser, size, name)]
     if as_json:
         typer.echo(json.dumps([one.as_dict() for one in found], indent=2))
@@ -89,11 +120,29 @@ def show_branches(model: str | None, plot: Path | None, branch: int, size: Size,
             show("\n".join(map(str, files)))
 
 
+def check_source(model: str | None) -> None:
+    """Find out whether a model is there, before torch is imported.
+
+    Raises:
+        ModelNotFoundError: it is neither a miniature, nor a path, nor an id of the hub.
+        MissingExtraError: it is a miniature, and they are not installed.
+    """
+    from mmcache.tools.model_source import ModelNotFoundError, is_hub_id
+    from mmcache.tools.tasks.miniatures import is_miniature, twofold_name
+
+    if said := twofold_name(model or ""):
+        note(said)
+    if model is None or is_miniature(model):
+        require_demos(MINIATURES)
+    elif not Path(model).expanduser().exists() and not is_hub_id(model):
+        raise ModelNotFoundError(f"{model}: there is no such folder ({Path(model).expanduser().absolute()})")
+
+
 def find_models(model: str | None) -> dict[str, Any]:
     """The denoisers of a model by name, those of a shipped miniature too."""
     from mmcache.api.resolved_pipeline import find_denoisers
     from mmcache.tools.inspecting.from_config import denoisers_from_config
-    from mmcache.tools.tasks.tasks import is_miniature
+    from mmcache.tools.tasks.miniatures import is_miniature
 
     if model is None or is_miniature(model):
         demos = require_demos(MINIATURES)
@@ -108,13 +157,14 @@ def show_similarity(
     """The squares of steps by steps, and their figures."""
     import json
 
-    from rich.table import Table
-
+    inputs = request.read_inputs()
+    quiet_libraries()
+    from mmcache.tools.inspecting.inspection_table import similarity_table
     from mmcache.tools.inspecting.pictures import check_picture, save_similarity
-    from mmcache.tools.inspecting.similarity import ALIKE, feature_similarity
+    from mmcache.tools.inspecting.similarity import feature_similarity
 
     check_picture(file)
-    pipe, call = request.load(request.read_inputs())
+    pipe, call = request.load(inputs)
     found = feature_similarity(
         pipe, request.prompt_or_default(prompt, pipe), steps=steps, seed=seed, progress=True, **call
     )
@@ -123,16 +173,13 @@ def show_similarity(
         typer.echo(json.dumps([one.as_dict() for one in found], indent=2))
         return
     for one in found:
-        table = Table("branch", "cosine to the next step", f"steps above {ALIKE:g}", title=one.name)
-        for branch in one.cosines:
-            table.add_row(str(branch), f"{one.neighbours(branch):.4f}", f"{one.alike(branch):.0%}")
-        show(table)
+        show(similarity_table(one))
     show("\n".join(map(str, files)))
 
 
 def request_for(model: str | None, task: str | None) -> GenerationRequest:
     """A request for a miniature's own task, or for the named task of another pipeline."""
-    from mmcache.tools.tasks.tasks import is_miniature, task_of
+    from mmcache.tools.tasks.miniatures import is_miniature, task_of
 
     if model is None or not is_miniature(model):
         request = GenerationRequest(task=task or "text-to-image", model=model)

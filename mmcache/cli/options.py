@@ -1,14 +1,37 @@
 """Options that several commands share, each described once."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mmcache.cli.parsing import parse_branch
+from mmcache.cli.completion import (
+    complete_model,
+    complete_plan,
+    device_names,
+    dtype_names,
+    sampler_names,
+    starting,
+    task_names,
+)
+from mmcache.cli.parsing import parse_branch, parse_finite, parse_out, parse_threads
+from mmcache.cli.terminal import BAD_INPUT, fail
 
 PIPELINE = "Pipeline and inputs"  # the heading of these options in the help
+
+
+def in_one_line(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A parser whose refusals look like those of all other inputs, in one line instead of typer's box."""
+
+    def parse_or_exit(word: Any) -> Any:
+        try:
+            return parse(word)
+        except ValueError as error:
+            return fail(str(error), BAD_INPUT)
+
+    return parse_or_exit
 
 
 def of_pipeline(**settings: Any) -> Any:
@@ -25,6 +48,7 @@ Plan = Annotated[
     typer.Option(
         help="How to cache: a preset (see `mmcache presets`) or a plan file.",
         show_default="the architecture's own",
+        autocompletion=complete_plan,
     ),
 ]
 Interval = Annotated[
@@ -34,7 +58,7 @@ Interval = Annotated[
 Branch = Annotated[
     Any,  # a number, or none
     typer.Option(
-        parser=partial(parse_branch, "--branch"),
+        parser=in_one_line(partial(parse_branch, "--branch")),
         metavar="N|none",
         help="Skip branch of cached steps (overrides the plan's); 0 is the cheapest, none runs no layer.",
         show_default=False,
@@ -45,12 +69,18 @@ Seed = Annotated[int, typer.Option(help="Seed of the noise: the same seed gives 
 FirstSeed = Annotated[
     int, typer.Option(help="Seed of the first image's noise; the next image has the next seed.")
 ]
-Task = Annotated[str, of_pipeline(help="text-to-image, inpaint, controlnet or text-to-video.")]
+Task = Annotated[
+    str,
+    of_pipeline(
+        help="text-to-image, inpaint, controlnet or text-to-video.", autocompletion=starting(task_names)
+    ),
+]
 Model = Annotated[
     str | None,
     of_pipeline(
         help="Pipeline: a folder, an id on the Hugging Face hub, or the name of a shipped miniature.",
         show_default="the task's miniature",
+        autocompletion=complete_model,
     ),
 ]
 Revision = Annotated[
@@ -97,8 +127,10 @@ Prompts = Annotated[
     ),
 ]
 GuidanceScale = Annotated[
-    float | None,
+    Any,  # a finite number
     of_pipeline(
+        parser=in_one_line(partial(parse_finite, "--guidance-scale")),
+        metavar="FLOAT",
         help="Strength of classifier-free guidance.",
         show_default="the pipeline's own, 3 for the shipped miniature",
     ),
@@ -106,20 +138,44 @@ GuidanceScale = Annotated[
 NegativePrompt = Annotated[str | None, of_pipeline(help="Negative prompt.", show_default=False)]
 Height = Annotated[int | None, of_pipeline(help="In pixels.", show_default="the pipeline's own")]
 Width = Annotated[int | None, of_pipeline(help="In pixels.", show_default="the pipeline's own")]
-Device = Annotated[str, of_pipeline(help="Such as cuda:1; auto takes the first of cuda, mps and cpu.")]
+Device = Annotated[
+    str,
+    of_pipeline(
+        help="Such as cuda:1; auto takes the first of cuda, mps and cpu.",
+        autocompletion=starting(device_names),
+    ),
+]
 Dtype = Annotated[
-    str, of_pipeline(help="float32, float16 or bfloat16; auto is float32 on a CPU, else float16.")
+    str,
+    of_pipeline(
+        help="float32, float16 or bfloat16; auto is float32 on a CPU, else float16.",
+        autocompletion=starting(dtype_names),
+    ),
 ]
 Variant = Annotated[
     str | None,
     of_pipeline(help="Variant of the weights, such as fp16; by default the only one that a folder has."),
 ]
 Threads = Annotated[
-    int | None,
+    Any,  # a number
     of_pipeline(
-        min=1,
+        parser=in_one_line(parse_threads),
+        metavar="INTEGER",
         help="CPU threads; 1 is quicker than many on a busy machine.",
         show_default="torch's own",
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="ddim, pndm (PLMS), euler, heun, ...",
+        show_default="the pipeline's own",
+        autocompletion=starting(sampler_names),
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")]
+
+
+def out(help: str) -> Any:
+    """The option --out: a path that says something."""
+    return typer.Option(parser=in_one_line(partial(parse_out, "--out")), metavar="PATH", help=help)

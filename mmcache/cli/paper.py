@@ -15,10 +15,11 @@ def paper(
 
     Models are built from their configs without weights: nothing is downloaded, and it takes some seconds.
     """
-    with plain_errors(), quiet_libraries():
+    with plain_errors():
         import json
 
         require_demos("the paper's tables come")
+        quiet_libraries()
         from mmcache_demos.paper.reproduction import count_paper
         from mmcache_demos.paper.tables import paper_tables
 

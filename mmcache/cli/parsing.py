@@ -1,5 +1,7 @@
 """Parsers of the option values of `mmcache sweep`, `mmcache tune` and `mmcache calibrate`."""
 
+import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +13,7 @@ Number = TypeVar("Number", int, float)
 
 CAPTIONS = 8  # of the shipped miniature, where no prompts are given
 MOST_PROMPTS = 2**24  # bytes of a file of prompts
+MOST_THREADS = 256
 MOST_PATH = 160  # characters of a path in a message
 
 
@@ -48,6 +51,42 @@ def parse_branch(option: str, word: str) -> int | str:
         ValueError: it is neither.
     """
     return word if word == "none" else parse_int(option, word)
+
+
+def parse_finite(option: str, word: str) -> float:
+    """A number that is neither infinite nor NaN.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = parse_number(option, word)
+    if not math.isfinite(number):
+        raise ValueError(f"{option}: {shown(word)} is no finite number; give one such as 7.5")
+    return number
+
+
+def parse_threads(word: str) -> int:
+    """A number of threads; with tens of thousands OpenMP would end the process without a word.
+
+    Raises:
+        ValueError: it is none, or more than any machine has use for.
+    """
+    most = max(MOST_THREADS, os.cpu_count() or 1)
+    number = parse_int("--threads", word)
+    if not 1 <= number <= most:
+        raise ValueError(f"--threads: {shown(number)}: wanted 1 to {most}; this machine has {os.cpu_count()}")
+    return number
+
+
+def parse_out(option: str, word: str | Path) -> Path:
+    """A path; an empty one would mean the folder that one stands in.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    if not str(word).strip():
+        raise ValueError(f"{option}: is empty, which would be this folder: give a path, or . for this folder")
+    return Path(word)
 
 
 def parse_forecast(word: str) -> Any:
@@ -97,10 +136,7 @@ def find_prompts(
     Raises:
         ValueError: a file that is missing or without (enough) prompts.
     """
-    from mmcache.tools.running.call_settings import check_count
-
-    if count is not None:
-        check_count("count", count)
+    check_prompts_option(file, count, miniature)
     if file is not None:
         return prompts_in(file, count), []
     if miniature is None:
@@ -109,6 +145,22 @@ def find_prompts(
         miniature, count or default_count, task.prompt
     )
     return captions.prompts, list(captions.figures)
+
+
+def check_prompts_option(file: Path | None, count: int | None, miniature: str | None) -> None:
+    """Refuse prompts that are not there, before torch is imported.
+
+    Raises:
+        ValueError: a file that is missing or without (enough) prompts.
+    """
+    from mmcache.tools.running.call_settings import check_count
+
+    if count is not None:
+        check_count("count", count)
+    if file is not None:
+        prompts_in(file, count)
+    elif miniature is not None:
+        require_demos(MINIATURES)
 
 
 def prompts_in(file: Path, count: int | None) -> list[str]:

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmcache.cli import options
 from mmcache.cli.demos_package import MINIATURES, require_demos
+from mmcache.cli.terminal import note, quiet_libraries
 
 if TYPE_CHECKING:
     from mmcache.tools.tasks.tasks import Task
+
+
+OF_A_MODEL = ("revision", "variant")  # options that a shipped miniature has no use for
+SIDES, MOST_SIDE = ("height", "width"), 2**15
 
 
 class LoadedPipeline(NamedTuple):
@@ -55,7 +60,7 @@ class GenerationRequest:
     @cached_property
     def miniature(self) -> str | None:
         """The name of the shipped miniature to use; None where --model names another pipeline."""
-        from mmcache.tools.tasks.tasks import is_miniature
+        from mmcache.tools.tasks.miniatures import is_miniature
 
         if self.model is None:
             return self.selected_task.miniature
@@ -66,18 +71,39 @@ class GenerationRequest:
 
         Raises:
             MissingExtraError: the miniature's distribution is not installed.
-            ValueError: options that do not go together.
+            ModelNotFoundError: a model is neither a folder nor an id of the hub.
+            ValueError: options that do not go together, or have no effect.
             ImageFileError: a file is missing or no image, or image and mask do not match.
         """
+        from mmcache.tools.model_source import check_dtype
+        from mmcache.tools.tasks.miniatures import twofold_name
         from mmcache.tools.tasks.task_inputs import task_arguments
         from mmcache.tools.tasks.tasks import check_options
 
-        if self.miniature and self.revision is not None:
-            raise ValueError("--revision: is for a model of the Hugging Face hub, and this is a miniature")
+        check_dtype(self.dtype)
+        for name in OF_A_MODEL:
+            if self.miniature and getattr(self, name) is not None:
+                raise ValueError(f"--{name}: is for a model of your own, and this is a miniature")
+        for name in SIDES:
+            if (side := getattr(self, name)) is not None and not 1 <= side <= MOST_SIDE:
+                raise ValueError(f"--{name} {side}: wanted 1 to {MOST_SIDE} pixels")
+        if said := twofold_name(self.model or ""):
+            note(said)
         names = ("image", "mask", "frames", "controlnet", "motion_adapter")
         values = {name: getattr(self, name) for name in names}
         check_options(self.selected_task, None if self.miniature else self.model, values)
+        self._check_sources()
         return task_arguments(with_defaults(self.selected_task, values) if self.miniature else values)
+
+    def _check_sources(self) -> None:
+        """Find out what the model and its further part can be, without asking the hub."""
+        from mmcache.tools.model_source import MODEL, find_source
+
+        if not self.miniature:
+            find_source(str(self.model), revision=self.revision)
+        for part in (self.controlnet, self.motion_adapter):
+            if part is not None:
+                find_source(part, MODEL, "a ControlNet or motion adapter")
 
     def load(self, inputs: Mapping[str, Any]) -> LoadedPipeline:
         """Load the pipeline.
@@ -90,6 +116,7 @@ class GenerationRequest:
             UnsupportedPipelineError: it is for another task.
             ValueError: a device that is not there, an unknown dtype.
         """
+        quiet_libraries()
         import torch
 
         from mmcache.tools.running.call_settings import takes_prompt

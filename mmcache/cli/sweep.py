@@ -7,7 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from mmcache.cli import options
+from mmcache.cli.completion import complete_plan
+from mmcache.cli.packages import require_packages
 from mmcache.cli.parsing import (
+    check_prompts_option,
     find_model_figures,
     find_prompts,
     parse_branch,
@@ -41,16 +44,15 @@ def sweep(
     plan: Annotated[
         list[str] | None,
         typer.Option(
-            help="One more configuration: a preset or a plan file. May be repeated.", show_default=False
+            help="One more configuration: a preset or a plan file. May be repeated.",
+            show_default=False,
+            autocompletion=complete_plan,
         ),
     ] = None,
     last_output: Annotated[
         bool, typer.Option(help="Add configurations that only repeat the denoiser's last output.")
     ] = True,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="ddim, pndm (PLMS), euler, heun, ...", show_default="the pipeline's own"),
-    ] = None,
+    scheduler: options.Scheduler = None,
     lpips: Annotated[
         Path | None,
         typer.Option(
@@ -61,37 +63,41 @@ def sweep(
         Path | None, typer.Option(help="Folder of a CLIP model, for the CLIP score.", show_default=False)
     ] = None,
     batch: Annotated[int, typer.Option(help="Images in one call of the pipeline.")] = 8,
-    out: Annotated[Path, typer.Option(help="Folder for the output.")] = Path("mmcache-sweep"),
+    out: Annotated[Any, options.out("Folder for the output.")] = Path("mmcache-sweep"),
     as_json: options.Json = False,
 ) -> None:
     """Show what each way of caching saves and costs, beside fewer steps without a cache.
 
     Every combination of policy, interval, branch and forecast runs the same prompts from the same noise.
-    Writes table.csv, table.md, latents.csv, pareto.png, pareto.html and contact-sheet.png.
+    Writes table.csv, table.md, latents.csv, pareto.png, pareto.html, contact-sheet.png and recommended.yaml.
 
     A sweep that was stopped goes on when the same command is run again.
     """
-    with plain_errors(), quiet_libraries():
+    with plain_errors():
         from mmcache.tools.media.output_folder import check_output
         from mmcache.tools.running.call_settings import check_count, check_counts, takes_prompt
-        from mmcache.tools.sweeping.grid import grid
-        from mmcache.tools.sweeping.sweep import FILES
-        from mmcache.tools.sweeping.sweep import sweep as run
-        from mmcache.tools.sweeping.table import terminal
+        from mmcache.tools.sweeping.files import FILES
         from mmcache.tools.tasks.samplers import find_sampler, use_sampler
 
-        # Whatever can be wrong without the model is found before it is loaded.
-        check_packages(request)
+        # Whatever can be wrong without the model is found before torch is imported.
+        require_packages(video=request.selected_task.generates_video, plots=True)
         check_counts(steps, seed)
         check_count("seeds", seeds)
         check_count("batch", batch)
         axes = grid_axes(intervals, branches, forecasts, policies, plan or (), last_output)
-        grid(steps, **axes)
         if scheduler is not None:
             find_sampler(scheduler)
         check_output(out, FILES)
-        texts, figures = find_prompts(prompts, count, request.selected_task, request.miniature)
         inputs = request.read_inputs()
+        check_prompts_option(prompts, count, request.miniature)
+
+        quiet_libraries()
+        from mmcache.tools.sweeping.grid import grid
+        from mmcache.tools.sweeping.sweep import sweep as run
+        from mmcache.tools.sweeping.table import terminal
+
+        grid(steps, **axes)
+        texts, figures = find_prompts(prompts, count, request.selected_task, request.miniature)
         model_figures, notes = find_model_figures(lpips, clip)
 
         pipe, call = request.load(inputs)
@@ -121,22 +127,6 @@ def sweep(
             typer.echo(result.as_json())
         else:
             show(terminal(result))
-
-
-def check_packages(request: GenerationRequest) -> None:
-    """Find out beforehand whether everything can be measured, plotted and written.
-
-    Raises:
-        MissingExtraError: a package is missing.
-    """
-    from mmcache.tools.media.ffmpeg import require_ffmpeg
-    from mmcache.tools.media.plots import require_matplotlib
-    from mmcache.tools.quality.metrics import require_torchmetrics
-
-    require_torchmetrics()
-    require_matplotlib()
-    if request.selected_task.generates_video:
-        require_ffmpeg()
 
 
 def grid_axes(

@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -12,22 +12,35 @@ from mmcache.errors import MissingExtraError, shortened
 
 MOST = 1000  # characters of a message, whatever it repeats
 OUT_OF_MEMORY, BAD_INPUT, INTERRUPTED = 1, 2, 130
+UNBOUNDED = 100_000  # letters in a line of a pipe or a file, which have no width
 
 
 def show(what: Any) -> None:
+    """Print text as it is, or a table that fits the terminal; in a pipe or a file it is as wide as it is."""
     from rich.console import Console
 
-    Console(highlight=False).print(what)
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, emoji=False, width=UNBOUNDED)
+    # A terminal breaks long lines of text itself, so that a path can be copied.
+    console.print(what, soft_wrap=isinstance(what, str))
+
+
+def note(text: str) -> None:
+    """One line on stderr."""
+    typer.echo(typer.style("note: ", fg="yellow") + text, err=True)
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Say in one line what was wrong with the input, and exit with 2; Ctrl-C exits with 130.
 
-    What is nobody's input but our mistake keeps its traceback.
+    What is nobody's input but our mistake keeps its traceback. Warnings of mmcache are notes of one line, and
+    those of other libraries do not reach the terminal.
     """
     try:
-        yield
+        with warnings_as_notes():
+            yield
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
     except (ValueError, OSError, MissingExtraError) as error:
@@ -38,14 +51,28 @@ def plain_errors() -> Iterator[None]:
         fail("out of memory: take a smaller --height and --width, or --dtype float16", OUT_OF_MEMORY)
 
 
-def fail(message: str, code: int) -> None:
+def fail(message: str, code: int) -> NoReturn:
     typer.echo(typer.style("error: ", fg="red", bold=True) + message, err=True)
     raise typer.Exit(code) from None
 
 
 @contextmanager
-def quiet_libraries() -> Iterator[None]:
+def warnings_as_notes() -> Iterator[None]:
     """Only what concerns the user reaches the terminal: warnings of mmcache, in one line each."""
+
+    def in_one_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        note(str(message))
+
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("default", module="mmcache", category=UserWarning)
+        warnings.showwarning = in_one_line  # type: ignore[assignment]
+        yield
+
+
+def quiet_libraries() -> None:
+    """Import diffusers and transformers, whose chatter is no answer. It takes seconds: after the checks."""
     import diffusers
     import transformers
     from huggingface_hub.utils import enable_progress_bars
@@ -54,13 +81,3 @@ def quiet_libraries() -> Iterator[None]:
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
     enable_progress_bars()  # of downloads, which transformers has switched off too
-
-    def in_one_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        typer.echo(typer.style("note: ", fg="yellow") + str(message), err=True)
-
-    with warnings.catch_warnings():
-        if not sys.warnoptions:
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("default", module="mmcache", category=UserWarning)
-        warnings.showwarning = in_one_line  # type: ignore[assignment]
-        yield

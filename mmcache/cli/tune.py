@@ -1,14 +1,15 @@
 """`mmcache tune`: the plan that suits a model, found by measuring."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mmcache.cli import options
 from mmcache.cli.request import GenerationRequest
+from mmcache.cli.search import Batch, count_option, finish, prepared
 from mmcache.cli.shared_options import with_options_of
-from mmcache.cli.terminal import plain_errors, quiet_libraries, show
+from mmcache.cli.terminal import plain_errors
 
 CAPTIONS = 12  # of the shipped miniature, where no prompts are given
 
@@ -25,56 +26,46 @@ def tune(
         typer.Option(help="Instead: how close to the full run, in dB over the prompts.", show_default=False),
     ] = None,
     prompts: options.Prompts = None,
-    count: Annotated[
-        int | None,
-        typer.Option(min=1, help="How many prompts.", show_default="all of the file, or 12 captions"),
-    ] = None,
+    count: Annotated[int | None, count_option(CAPTIONS)] = None,
     steps: Annotated[int, typer.Option(help="Sampling steps that the plan is for.")] = 50,
     branches: Annotated[str, typer.Option(help="Skip branches to try; 0 is the cheapest.")] = "0",
     runs: Annotated[int, typer.Option(min=1, help="Plans to run; more find better ones.")] = 40,
-    batch: Annotated[int, typer.Option(min=1, help="Prompts in one call of the pipeline.")] = 4,
+    batch: Batch = 4,
     seed: options.FirstSeed = 0,
-    out: Annotated[Path, typer.Option(help="The plan file.")] = Path("mmcache-plan.yaml"),
+    out: Annotated[Any, options.out("The plan file.")] = Path("mmcache-plan.yaml"),
     as_json: options.Json = False,
 ) -> None:
     """Find the plan that is closest to the full run at a cost, and write it to a file.
 
     A third of the prompts are test prompts, for the figures in the file.
 
+    A search that was stopped goes on when the same command is run again. Where even spacing is at least as
+    good, that is what is written.
+
     Use the file with `mmcache compare --plan FILE` or `mmcache.accelerate(pipe, FILE)`.
     """
-    with plain_errors(), quiet_libraries():
-        from mmcache.cli.parsing import find_prompts, parse_int, split_commas
-        from mmcache.tools.media.output_folder import check_output
-        from mmcache.tools.tuning.tune import check_target
-        from mmcache.tools.tuning.tune import tune as find_plan
-        from mmcache.tools.tuning.tuned_table import tuned_table
+    with plain_errors():
+        from mmcache.cli.parsing import parse_int, split_commas
+        from mmcache.tools.tuning.target import check_target
 
-        # Whatever can be wrong without the model is found before it is loaded.
         check_target(speedup, psnr)
         tried = [parse_int("--branches", word) for word in split_commas(branches)]
-        check_output(out.parent, (out.name,))
-        inputs = request.read_inputs()
-        texts, _ = find_prompts(prompts, count, request.selected_task, request.miniature, CAPTIONS)
-        if texts is None:
-            raise ValueError(f"{request.model}: wants prompts, so give --prompts FILE, one in each line")
+        with prepared("tune", request, out, prompts, count, CAPTIONS) as search:
+            from mmcache.tools.tuning.tune import tune as find_plan
+            from mmcache.tools.tuning.tuned_table import tuned_table
 
-        pipe, call = request.load(inputs)
-        found = find_plan(
-            pipe,
-            texts,
-            speedup=speedup,
-            psnr=psnr,
-            steps=steps,
-            branches=tried,
-            runs=runs,
-            batch=batch,
-            seed=seed,
-            progress=True,
-            **call,
-        )
-        found.save(out)
-        if as_json:
-            typer.echo(found.as_json())
-        else:
-            show(tuned_table(found, out))
+            found = find_plan(
+                search.pipe,
+                search.prompts,
+                speedup=speedup,
+                psnr=psnr,
+                steps=steps,
+                branches=tried,
+                runs=runs,
+                batch=batch,
+                seed=seed,
+                progress=True,
+                journal=search.journal,
+                **search.call,
+            )
+            finish(found, out, search, as_json, tuned_table)

@@ -23,7 +23,7 @@ from mmcache.engine.call_signature import call_signature, first_tensor, wants_gr
 from mmcache.engine.callbacks import Callbacks
 from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.denoiser_calls import DenoiserCalls
-from mmcache.engine.few_steps import FewSteps
+from mmcache.engine.few_steps import FewSteps, Once
 from mmcache.engine.kept_output import is_answered_by_output
 from mmcache.engine.lanes import Origin, Step
 from mmcache.engine.lazy_tensor import materialized_call
@@ -72,6 +72,7 @@ class CachingScheduler:
         self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
+        self._once = Once()
         self._calls = DenoiserCalls(self.model, plan, self.verification, self._few_steps)
         self._runs_begin = RunBeginnings(self.model, self.adapter, plan)
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
@@ -181,6 +182,8 @@ class CachingScheduler:
 
     def _begin_run(self, clock: StepClock) -> Run:
         self.plan.check_total(clock.total)
+        for sentence in self.plan.without_effect(clock.total) if clock.total else ():
+            self._once.say(sentence)
         if clock.total == 1:
             self._few_steps.warn(clock.total)
         run = self._runs_begin.begin(clock.run, self.run.views)

@@ -32,12 +32,16 @@ class FewSteps:
 
 
 class Once:
-    """Warns that every step is full, and why: once for each reason."""
+    """Warns of each thing once: that every step is full, and why; what of a plan has no effect."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def warn(self, why: str) -> None:
-        if why not in self._said:
-            self._said.add(why)
-            warn(f"every step is full: {why}")
+        """Warn that every step is full."""
+        self.say(f"every step is full: {why}")
+
+    def say(self, what: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            warn(what)

@@ -107,6 +107,22 @@ class Plan:
                 f"with {self.steps} steps, or stretch the plan with plan.for_steps({total})"
             )
 
+    def without_effect(self, total: int) -> list[str]:
+        """What of the plan says nothing about a run of so many steps, in sentences.
+
+        A run may be shorter than it was asked for: image to image begins in the middle.
+        """
+        policy, said = self.policy, []
+        if isinstance(policy, StepMask) and (beyond := [step for step in policy.full if step >= total]):
+            said.append(f"full steps {shown(beyond)} lie beyond this run of {total} steps, counted from 0")
+        for name in ("warmup", "cooldown"):
+            if getattr(policy, name) >= total > 1:
+                said.append(f"{name}={getattr(policy, name)} makes every step of this run of {total} full")
+        interval = getattr(policy, "interval", 1)
+        if interval > total > 1:
+            said.append(f"interval={interval}: of this run of {total} steps only the first is full")
+        return said
+
     def for_steps(self, total: int) -> "Plan":
         """The plan stretched or shrunk to another number of steps, for which nothing was measured.
 

@@ -99,7 +99,12 @@ def save_plan(plan: Plan, path: str | Path) -> None:
 
 def plan_text(plan: Plan) -> str:
     """What stands in the plan's file."""
-    return yaml.safe_dump(plan_as_dict(plan), sort_keys=False, allow_unicode=True)
+    return contents_text(plan_as_dict(plan))
+
+
+def contents_text(contents: Mapping[str, Any]) -> str:
+    """A plan file's text from its contents."""
+    return yaml.safe_dump(dict(contents), sort_keys=False, allow_unicode=True)
 
 
 def plan_from(data: Any) -> Plan:

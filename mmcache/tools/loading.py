@@ -1,21 +1,25 @@
 """From what a person types after `--model` to a pipeline on a device."""
 
-import os
 import re
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
 
+from mmcache.tools.hub import index_of, missing_text, reachable
+from mmcache.tools.model_source import (
+    MODEL,
+    PIPELINE,
+    ModelNotFoundError,
+    beginning,
+    check_dtype,
+    find_source,
+    refuse_bare,
+)
+
 WEIGHTS = ("*.safetensors", "*.bin")
 SHARD = re.compile(r"-\d{5}-of-\d{5}")
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-class ModelNotFoundError(ValueError):
-    """There is no pipeline under this name; the message says where it was looked for."""
 
 
 def load_pipeline(
@@ -41,7 +45,7 @@ def load_pipeline(
     place = find_device(device)
     kind = find_dtype(dtype, place)
     wanted = "a diffusers pipeline"
-    loaded = _load(DiffusionPipeline, model, "model_index.json", kind, wanted, revision, variant)
+    loaded = _load(DiffusionPipeline, model, PIPELINE, kind, wanted, revision, variant)
     return loaded.to(place)
 
 
@@ -56,13 +60,7 @@ def load_part(cls: Any, model: str | Path, dtype: torch.dtype) -> Any:
     Raises:
         ModelNotFoundError: no such folder, not such a model, or no such id (or no way to the hub).
     """
-    return _load(cls, model, "config.json", dtype, f"a {cls.__name__}")
-
-
-def is_hub_id(model: str) -> bool:
-    """Whether it can only be meant for the hub: `owner/name`, nothing that looks like a path."""
-    parts = model.split("/")
-    return len(parts) == 2 and all(part and not part.startswith((".", "~")) for part in parts)
+    return _load(cls, model, MODEL, dtype, f"a {cls.__name__}")
 
 
 def _load(
@@ -75,21 +73,14 @@ def _load(
     variant: str | None = None,
 ) -> Any:
     """From a folder that has the file `index`, or from the hub; only safetensors, which run no code."""
-    source = Path(model).expanduser()
-    if os.path.lexists(source):
-        if not (source / index).is_file():
-            raise ModelNotFoundError(
-                f"{model}: is not {wanted}, there is no {index} in it "
-                f"(wanted a folder as save_pretrained(folder) writes it)"
-            )
-        if revision is not None:
-            raise ModelNotFoundError(f"{model}: is a folder, a revision is one of the hub: leave it out")
-        failed = f"{model}: cannot be loaded as {wanted}"
-    elif not is_hub_id(str(model)):
-        raise ModelNotFoundError(f"{model}: there is no such folder ({source.absolute()})")
-    else:
-        source = str(model)  # type: ignore[assignment]
-        failed = f"{model}: there is no such folder here, and the Hugging Face hub did not give it"
+    source = find_source(model, index, wanted, revision)
+    options: dict[str, Any] = {} if revision is None else {"revision": revision}
+    online = True
+    if isinstance(source, str):
+        online = reachable()
+        options["local_files_only"] = not online
+        if index == PIPELINE and (found := index_of(source, online=online, revision=revision))[0] == MODEL:
+            refuse_bare(model, found[1])
     variants = variants_in(source) if isinstance(source, Path) else set()
     variant = variant or (only(variants) if None not in variants else None)
     if variant is None and variants and None not in variants:
@@ -99,12 +90,13 @@ def _load(
         )
     try:
         # Without `use_safetensors`, a file of pickle would be run where there is no other.
-        options = {} if revision is None else {"revision": revision}
         return cls.from_pretrained(
             source, torch_dtype=dtype, use_safetensors=True, variant=variant, **options
         )
     except Exception as error:  # what three libraries raise for broken folders and a missing network
-        raise ModelNotFoundError(f"{failed}: {beginning(error)}") from error
+        if isinstance(source, str):
+            raise ModelNotFoundError(missing_text(source, online, error)) from error
+        raise ModelNotFoundError(f"{model}: cannot be loaded as {wanted}: {beginning(error)}") from error
 
 
 def variants_in(folder: Path) -> set[str | None]:
@@ -118,12 +110,6 @@ def variants_in(folder: Path) -> set[str | None]:
 def only(variants: set[str | None]) -> str | None:
     """The variant, where there is one alone."""
     return next(iter(variants)) if len(variants) == 1 else None
-
-
-def beginning(error: BaseException) -> str:
-    """The beginning of what the error says; its type if it says nothing."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return textwrap.shorten(lines[0], 160, placeholder=" ...") if lines else type(error).__name__
 
 
 def find_device(device: str) -> torch.device:
@@ -149,8 +135,7 @@ def find_dtype(dtype: str, device: torch.device) -> torch.dtype:
     Raises:
         ValueError: it is not one that pipelines run in.
     """
+    check_dtype(dtype)
     if dtype == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}. Known: auto, {', '.join(DTYPES)}.")
-    return DTYPES[dtype]
+    return getattr(torch, dtype)  # type: ignore[no-any-return]

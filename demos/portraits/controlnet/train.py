@@ -12,6 +12,7 @@ import torch
 import typer
 from diffusers import ControlNetModel, UNet2DConditionModel
 
+from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.autoencoder import to_tensor
 from mmcache_demos.portraits.controlnet.edges import edges_of
@@ -86,23 +87,19 @@ def learn(recipe: Recipe, pictures: int, work: Path, out: Path, device: str, pip
 
 
 def main(
-    work: Annotated[Path, typer.Option(help="Folder for pictures and checkpoints.")] = Path("runs/portraits"),
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the ControlNet; default: in the work folder.")
-    ] = None,
-    base: Annotated[
-        Path | None, typer.Option(help="Text-to-image pipeline to build on; default: the shipped one.")
-    ] = None,
-    pictures: Annotated[int, typer.Option(min=64, help="Images to render.")] = 8192,
-    iterations: Annotated[int, typer.Option(min=1)] = 1000,
-    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 16,
+    work: options.Work = Path("runs/portraits"),
+    out: Annotated[Path | None, options.out("ControlNet")] = None,
+    base: options.Base = None,
+    pictures: options.Pictures = 8192,
+    iterations: options.Iterations = 1000,
+    batch: options.Batch = 16,
     learning_rate: float = 1e-3,
     seed: int = 0,
-    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="A divisor of 16.")] = 1,
+    device: options.Device = None,
+    processes: options.Processes = 1,
 ) -> None:
     """Train a ControlNet of edges for the shipped U-Net, and export it."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = options.chosen_device(device)
     out = out or work / "controlnet"
     training_data(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers
     recipe = Recipe(iterations, learning_rate, batch, warmup=50, fall=0.3, ema=0.99, seed=seed)

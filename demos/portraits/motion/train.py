@@ -14,6 +14,7 @@ from diffusers import UNetMotionModel
 from torch import nn
 from transformers import CLIPTextModel
 
+from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.fine_tuning import Shipped, shipped_parts
 from mmcache_demos.portraits.models import tokenize
@@ -99,13 +100,9 @@ def train_unet(setup: Setup) -> None:
 
 
 def main(
-    work: Annotated[Path, typer.Option(help="Folder for clips and checkpoints.")] = Path("runs/motion"),
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the exported parts; default: in the work folder.")
-    ] = None,
-    base: Annotated[
-        Path | None, typer.Option(help="Text-to-image pipeline to build on; default: the shipped one.")
-    ] = None,
+    work: options.Work = Path("runs/motion"),
+    out: Annotated[Path | None, options.out("exported parts")] = None,
+    base: options.Base = None,
     begin: Annotated[
         Path | None,
         typer.Option(help="Folder of a U-Net with motion modules and its text encoder to train on."),
@@ -115,11 +112,11 @@ def main(
     batch: Annotated[int, typer.Option(min=8, help="Frames of a step.")] = 32,
     learning_rate: float = 8e-4,
     seed: int = 0,
-    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
+    device: options.Device = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Default: 2, or 1 on a GPU.")] = None,
 ) -> None:
     """Render clips, train the text-to-video miniature on them, and export it."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = options.chosen_device(device)
     recipe = Recipe(iterations, learning_rate, batch, warmup=50, fall=0.3, ema=0.99, seed=seed)
     setup = Setup(work, out or work / "text-to-video", count, device, recipe, base, begin)
     # Both made here, once, and only read by the workers.

@@ -15,6 +15,7 @@ from diffusers import PixArtTransformer2DModel
 from torch import nn
 from transformers import PreTrainedModel, T5EncoderModel
 
+from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.denoiser import random_captions, velocity_loss
 from mmcache_demos.portraits.fine_tuning import Shipped, TrainingData, shipped_parts, training_data
@@ -126,26 +127,22 @@ def begun(setup: Setup, base: Shipped) -> Conditioned:
 
 
 def main(
-    work: Annotated[Path, typer.Option(help="Folder for pictures and checkpoints.")] = Path("runs/portraits"),
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the exported parts; default: in the work folder.")
-    ] = None,
-    base: Annotated[
-        Path | None, typer.Option(help="Text-to-image pipeline to build on; default: the shipped one.")
-    ] = None,
+    work: options.Work = Path("runs/portraits"),
+    out: Annotated[Path | None, options.out("exported parts")] = None,
+    base: options.Base = None,
     begin: Annotated[
         Path | None, typer.Option(help="Folder of a transformer and its text encoder to train on.")
     ] = None,
-    pictures: Annotated[int, typer.Option(min=64, help="Images to render.")] = 32_768,
+    pictures: options.Pictures = 32_768,
     iterations: Annotated[int, typer.Option(min=1, help="Of transformer and text encoder.")] = 12_000,
-    batch: Annotated[int, typer.Option(min=1, help="Images of a step.")] = 16,
+    batch: options.Batch = 16,
     learning_rate: float = 1e-3,
     seed: int = 0,
-    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
-    processes: Annotated[int, typer.Option(min=1, help="A divisor of 16.")] = 1,
+    device: options.Device = None,
+    processes: options.Processes = 1,
 ) -> None:
     """Train a diffusion transformer and its text encoder on the portraits, and export them."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = options.chosen_device(device)
     out = out or work / "transformer"
     training_data(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers
     reader = Recipe(800, learning_rate=2e-3, batch=64, ema=0.99, seed=seed)

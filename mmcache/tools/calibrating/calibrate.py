@@ -20,13 +20,18 @@ from mmcache.tools.calibrating.run_model import RunModel, run_model
 from mmcache.tools.calibrating.sampler_recording import recorded
 from mmcache.tools.quality.confidence import Mean
 from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
+from mmcache.tools.running.journal import Journal
 from mmcache.tools.running.requests import image_requests
+from mmcache.tools.running.run_progress import CallTime, measure_call, run_progress
+from mmcache.tools.sweeping.settings import common_settings
 from mmcache.tools.tuning.runs import Trials
+from mmcache.tools.tuning.split import warn_of_few
 from mmcache.tools.tuning.tune import mean, only_denoiser
 
 COSTS = (2.0, 2.5, 3.5, 5.0, 7.0, 8.0)
 FEWEST = 2  # prompts
 FEWEST_STEPS = 8
+RECORDING = "recording"  # in the journal
 PROBED = 3  # every so many steps are full in the run below
 PROBE = Plan(Uniform(PROBED), Taylor(1), NONE)  # the cached run that shows how full steps answer errors
 
@@ -90,6 +95,8 @@ def calibrate(
     batch: int = 4,
     seed: int = 0,
     guidance_scale: float | None = None,
+    progress: bool = False,
+    journal: Journal | None = None,
     **call: Any,
 ) -> Calibrated:
     """Plan all costs from one full run of some prompts and one cached run of them.
@@ -108,6 +115,8 @@ def calibrate(
         seed: of the first prompt's noise; each has its own.
         guidance_scale: None for the pipeline's own default. Plans for weak guidance may fail under a strong
             one.
+        progress: say how many runs there will be and about how long, and show what is left.
+        journal: of runs that are done already, and where those to come are noted.
         **call: more arguments of the pipeline.
 
     Raises:
@@ -121,7 +130,24 @@ def calibrate(
     _, denoiser = only_denoiser(pipe)
     settings = settings_of(pipe, prompts[0], guidance_scale, call) | {"num_inference_steps": steps}
     del settings["prompt"]
-    model = record(Trials(pipe, image_requests(prompts, 1, seed), settings, batch))
+    warn_of_few(prompts)
+    requests = image_requests(prompts, 1, seed)
+    tests = image_requests(held_out, 1, seed + len(prompts))
+    journal = journal or Journal()
+    journal.begin(common_settings(pipe, [*requests, *tests], steps, batch, settings, ()))
+    trials = Trials(pipe, requests, settings, batch, name="calibration", journal=journal)
+    test = Trials(pipe, tests, settings, batch, name="test", journal=journal)
+    seconds = measure_call(trials.seconds, steps) if progress else CallTime(0.0, 0.0)
+    total = 2 + ((1 + len(counts)) if held_out else 0)
+    expected = seconds.of(len(requests), steps * (1 + 1 / PROBED))
+    expected += seconds.of(len(tests), steps + sum(count for _, count in counts))
+    more = f" of {len(requests)} images" + (f" or {len(tests)}" if tests else "")
+    with run_progress("calibrate", total, expected, progress, more=more) as bar:
+        trials.after_run = test.after_run = bar.finish_run
+        model = record(trials)
+        found = [best_plan(model, count) for _, count in counts]
+        plans_only = [Plan(StepMask(one.full), one.forecast, NONE) for one in found]
+        psnr = [mean(test, plan) for plan in plans_only] if held_out else []
     circumstances = CalibratedFor(
         denoiser=type(denoiser).__name__,
         scheduler=type(pipe.scheduler).__name__,
@@ -129,17 +155,17 @@ def calibrate(
         config=fingerprint(denoiser),
         made=date.today().isoformat(),
     )
-    test = Trials(pipe, image_requests(held_out, 1, seed + len(prompts)), settings, batch)
-    plans, predicted, measured = {}, {}, {}
-    for cost, count in counts:
-        found = best_plan(model, count)
-        plan = Plan(StepMask(found.full), found.forecast, NONE)
-        evidence = f"mmcache.calibrate, {len(prompts)} prompts; predicted {found.decibels:.1f} dB in latents"
-        if held_out:
-            measured[cost_name(cost)] = psnr = mean(test, plan)
-            evidence += f"; PSNR to the full run {psnr.value:.1f} dB on {len(held_out)} other prompts"
-        plans[cost_name(cost)] = replace(plan, evidence=evidence, calibrated_for=circumstances)
-        predicted[cost_name(cost)] = round(found.decibels, 1)
+    names = [cost_name(cost) for cost, _ in counts]
+    measured = dict(zip(names, psnr, strict=False))
+    predicted = {name: round(one.decibels, 1) for name, one in zip(names, found, strict=True)}
+    plans = {}
+    for name, plan in zip(names, plans_only, strict=True):
+        evidence = f"mmcache.calibrate, {len(prompts)} prompts; predicted {predicted[name]:.1f} dB in latents"
+        if name in measured:
+            evidence += (
+                f"; PSNR to the full run {measured[name].value:.1f} dB on {len(held_out)} other prompts"
+            )
+        plans[name] = replace(plan, evidence=evidence, calibrated_for=circumstances)
     speedup = {cost_name(cost): model.steps / count for cost, count in counts}
     runs = len(prompts) * (1 + 1 / PROBED)
     measuring = len(held_out) * (1 + sum(1 / ratio for ratio in speedup.values()))
@@ -162,11 +188,21 @@ def check_size(prompts: Sequence[str], steps: int) -> None:
 def record(trials: Trials) -> RunModel:
     """Run the prompts in full, and once cached; what there is to predict from.
 
+    The journal keeps both together, since they are compared.
+
     Raises:
         ValueError: the sampler was not given every step's output.
     """
+    if trials.journal.has_arrays(RECORDING):
+        trials.after_run()
+        trials.after_run()
+    found: Any = trials.journal.arrays(RECORDING, lambda: vars(_recorded(trials)))
+    return RunModel(**found)
+
+
+def _recorded(trials: Trials) -> RunModel:
     with recorded(trials.pipe.scheduler) as full:
-        _ = trials.full
+        trials.keep_full(trials.generate())
     with recorded(trials.pipe.scheduler) as cached:
         _, report = trials.by_plan_with_report(PROBE)
     steps = report.denoisers[0].steps

@@ -16,13 +16,11 @@ from mmcache.api.report import Report
 from mmcache.markup import block, image, table
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import plan_as_dict
+from mmcache.tools.comparison.files import CACHED, FULL, REPORT, SHEET
 from mmcache.tools.media.output_folder import check_output, write_files
 from mmcache.tools.media.side_by_side import Panel, amplified_difference, as_images, png, side_by_side
 from mmcache.tools.quality.metrics import Likeness
 from mmcache.tools.running.runner import Sampling
-
-SHEET, FULL, CACHED, REPORT = "side-by-side.png", "full.png", "cached.png", "report.json"
-FILES = (SHEET, FULL, CACHED, REPORT)
 
 DOUBTFUL = 1.25  # times the ratio of MACs: shallow layers are no faster per multiply-add than deep ones
 

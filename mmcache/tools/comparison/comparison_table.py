@@ -4,23 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from mmcache.api.figures import format_bytes, format_macs
 from mmcache.api.report import DenoiserReport
 from mmcache.tools.comparison.comparison import Comparison
+from mmcache.tools.tables import Column, FigureTable
 
 NOT_COUNTED = "not counted"
+COLUMNS = (Column("", words=True), Column("full"), Column("cached"), Column("gain", style="green"))
 
 
 def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
     """The figures as a table, with what they mean below it."""
-    table = Table()
-    table.add_column("")
-    table.add_column("full", justify="right")
-    table.add_column("cached", justify="right")
-    table.add_column("gain", justify="right", style="green")
+    table = FigureTable(COLUMNS)
     full, cached = result.full, result.cached
     table.add_row("seconds, whole call", *seconds(full.seconds, cached.seconds))
     if len(full.seconds_each) > 1:
@@ -57,7 +54,7 @@ def comparison_table(result: Comparison, files: Sequence[Path] = ()) -> Group:
     return Group(title, table, *below, *file_lines(files))
 
 
-def rows_of(table: Table, part: DenoiserReport, several: str) -> None:
+def rows_of(table: FigureTable, part: DenoiserReport, several: str) -> None:
     """What one denoiser did."""
     steps = part.full_steps + part.cached_steps
     table.add_row(f"MACs{several}", *macs(part.full_macs, part.macs))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmcache.tools.comparison.comparison import REPORT, SHEET, Comparison, column, counted, psnr_text
+from mmcache.tools.comparison.comparison import Comparison, column, counted, psnr_text
+from mmcache.tools.comparison.files import REPORT, SHEET, VIDEO_FILES
 from mmcache.tools.media.side_by_side import (
     Panel,
     as_images,
@@ -22,8 +23,7 @@ from mmcache.tools.media.video_files import MOST_FPS, video_bytes
 from mmcache.tools.quality.metrics import Likeness
 from mmcache.tools.quality.vmaf import Vmaf
 
-SIDE_BY_SIDE, FULL, CACHED = "side-by-side.mp4", "full.mp4", "cached.mp4"
-VIDEO_FILES = (SIDE_BY_SIDE, FULL, CACHED, SHEET, REPORT)
+SIDE_BY_SIDE, FULL, CACHED = VIDEO_FILES[:3]
 
 FPS = 8.0  # where the pipeline has no such argument: AnimateDiff's
 STRIP_FRAMES = 8  # the most that are shown on the still image
@@ -60,11 +60,11 @@ class VideoComparison(Comparison):
         }
 
     def likeness_rows(self) -> list[tuple[str, str]]:
-        """The mean over the frames, and the frame that is farthest from the full run's."""
+        """PSNR over all frames, as in sweeps; the means of what is defined for a frame; the worst frame."""
         psnr = [frame.psnr for frame in self.frames]
         ssim = [frame.ssim for frame in self.frames if frame.ssim is not None]
         rows = [
-            ("PSNR to full, mean of frames", psnr_text(mean(psnr))),
+            ("PSNR to full", psnr_text(self.likeness.psnr)),
             ("PSNR to full, worst frame", psnr_text(min(psnr))),
             ("SSIM to full, mean of frames", f"{mean(ssim):.4f}" if ssim else "too small"),
         ]

@@ -16,18 +16,14 @@ def pipeline_class(model: str | Path, revision: str | None = None) -> Any:
     """
     import diffusers
 
-    from mmcache.tools.inspecting.from_config import PIPELINE, read
-    from mmcache.tools.loading import ModelNotFoundError, is_hub_id
+    from mmcache.tools.hub import hub_config, reachable
+    from mmcache.tools.model_source import PIPELINE, ModelNotFoundError, is_hub_id, read_config
 
     index = Path(model).expanduser() / PIPELINE
     if index.is_file():
-        config = read(index)
+        config: Any = read_config(index)
     elif is_hub_id(str(model)):
-        try:
-            found: Any = diffusers.DiffusionPipeline.load_config(str(model), revision=revision)
-            config = dict(found)
-        except Exception:  # the loading itself will say what the hub has
-            return None
+        config = hub_config(str(model), PIPELINE, online=reachable(), revision=revision) or {}
     else:
         raise ModelNotFoundError(f"{model}: there is no such folder, or no {PIPELINE} in it")
     return getattr(diffusers, str(config.get("_class_name")), None)

@@ -1,7 +1,6 @@
 """Denoisers without weights: from a folder's or the hub's config files alone, on the meta device."""
 
 import importlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,16 @@ import torch
 from torch import nn
 
 from mmcache.architectures.registry import denoiser_names
-from mmcache.plans.regular_file import read_regular
-from mmcache.tools.loading import ModelNotFoundError, beginning, is_hub_id
-
-PIPELINE, MODEL = "model_index.json", "config.json"
-MOST_BYTES = 2**22  # of a config; those of diffusers have a few thousand
+from mmcache.tools.hub import hub_config as config_on_hub
+from mmcache.tools.hub import index_of, reachable
+from mmcache.tools.model_source import (
+    MODEL,
+    PIPELINE,
+    ModelNotFoundError,
+    beginning,
+    is_hub_id,
+    read_config,
+)
 
 
 def denoisers_from_config(model: str | Path, revision: str | None = None) -> dict[str, nn.Module]:
@@ -34,8 +38,9 @@ def denoisers_from_config(model: str | Path, revision: str | None = None) -> dic
         classes = classes_of_folder(folder)
         config_of = folder_config(folder)
     elif is_hub_id(str(model)):
-        classes = classes_of_hub(str(model), revision)
-        config_of = hub_config(str(model), revision)
+        online = reachable()
+        classes = classes_of_hub(str(model), online, revision)
+        config_of = hub_config(str(model), online, revision)
     else:
         raise ModelNotFoundError(f"{model}: there is no such folder ({folder.absolute()})")
     known = set(denoiser_names())
@@ -52,10 +57,10 @@ def denoisers_from_config(model: str | Path, revision: str | None = None) -> dic
 def classes_of_folder(folder: Path) -> dict[str, tuple[str, str]]:
     """The library and class of each part, as the folder's files say."""
     if (folder / PIPELINE).is_file():
-        return classes_of_index(read(folder / PIPELINE))
+        return classes_of_index(read_config(folder / PIPELINE))
     found = {}
     for file in (folder / MODEL, *sorted(folder.glob(f"*/{MODEL}"))):
-        if file.is_file() and "_class_name" in (config := read(file)):
+        if file.is_file() and "_class_name" in (config := read_config(file)):
             name = "denoiser" if file.parent == folder else file.parent.name
             found[name] = ("diffusers", str(config["_class_name"]))
     if not found:
@@ -75,21 +80,12 @@ def classes_of_index(index: dict[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def classes_of_hub(model: str, revision: str | None) -> dict[str, tuple[str, str]]:
-    from diffusers import DiffusionPipeline, ModelMixin
-
-    try:
-        index: Any = DiffusionPipeline.load_config(model, revision=revision)
-        return classes_of_index(index)
-    except Exception:  # no pipeline: perhaps a model alone
-        try:
-            config: Any = ModelMixin.load_config(model, revision=revision)  # type: ignore[attr-defined]
-        except Exception as error:
-            raise ModelNotFoundError(
-                f"{model}: there is no such folder here, and the Hugging Face hub did not give its config: "
-                f"{beginning(error)}"
-            ) from error
-    return {"denoiser": ("diffusers", str(config.get("_class_name")))}
+def classes_of_hub(model: str, online: bool, revision: str | None = None) -> dict[str, tuple[str, str]]:
+    """The same of an id on the hub: a pipeline, or a model alone."""
+    file, found = index_of(model, online=online, revision=revision)
+    if file == PIPELINE:
+        return classes_of_index(dict(found))
+    return {"denoiser": ("diffusers", str(found.get("_class_name")))}
 
 
 def folder_config(folder: Path) -> Callable[[str], dict[str, Any]]:
@@ -97,34 +93,19 @@ def folder_config(folder: Path) -> Callable[[str], dict[str, Any]]:
 
     def config_of(name: str) -> dict[str, Any]:
         file = folder / name / MODEL
-        return read(file if file.is_file() else folder / MODEL)
+        return read_config(file if file.is_file() else folder / MODEL)
 
     return config_of
 
 
-def hub_config(model: str, revision: str | None) -> Callable[[str], dict[str, Any]]:
-    from diffusers import UNet2DModel  # any class of diffusers reads any config
+def hub_config(model: str, online: bool, revision: str | None = None) -> Callable[[str], dict[str, Any]]:
+    """The same for an id on the hub."""
 
     def config_of(name: str) -> dict[str, Any]:
-        place = {} if name == "denoiser" else {"subfolder": name}
-        return dict(UNet2DModel.load_config(model, revision=revision, **place))  # type: ignore[arg-type]
+        below = "" if name == "denoiser" else name
+        return config_on_hub(model, MODEL, online=online, subfolder=below, revision=revision) or {}
 
     return config_of
-
-
-def read(file: Path) -> dict[str, Any]:
-    """A JSON file.
-
-    Raises:
-        ModelNotFoundError: it is missing or damaged.
-    """
-    try:
-        found = json.loads(read_regular(file, MOST_BYTES))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelNotFoundError(f"{file}: cannot be read as a config: {beginning(error)}") from None
-    if not isinstance(found, dict):
-        raise ModelNotFoundError(f"{file}: is no config, it holds a {type(found).__name__}")
-    return found
 
 
 def build(what: str, library: str, name: str, config: dict[str, Any]) -> nn.Module:

@@ -1,20 +1,25 @@
 """Inspected denoisers as a person reads them in a terminal."""
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from mmcache.api.figures import format_bytes, format_macs
 from mmcache.tools.inspecting.inspection import Branch, Inspection
+from mmcache.tools.inspecting.similarity import ALIKE, Similarity
+from mmcache.tools.tables import Column, FigureTable
+
+COLUMNS = (
+    Column("branch", words=True),
+    Column("layers that stay on a cached step", words=True),
+    Column("MACs"),
+    Column("of full", style="green"),
+    Column("cache per lane"),
+)
 
 
 def inspection_table(found: Inspection) -> Group:
     """The branches of one denoiser, with what the figures are for below them."""
-    table = Table("branch")
-    table.add_column("layers that stay on a cached step")
-    table.add_column("MACs", justify="right")
-    table.add_column("of full", justify="right", style="green")
-    table.add_column("cache per lane", justify="right")
+    table = FigureTable(COLUMNS)
     for branch in found.branches:
         table.add_row(str(branch.branch), branch.layers, *figures(branch))
     if found.full_macs:
@@ -23,6 +28,15 @@ def inspection_table(found: Inspection) -> Group:
     title = Text(f"{found.name}: {found.kind} ({found.adapter}). Default plan: {found.plan}", style="bold")
     below = [Text(line, style="dim") for line in notes(found)]
     return Group(title, table, *below)
+
+
+def similarity_table(found: Similarity) -> FigureTable:
+    """How alike the deep features of a run's steps are, by branch."""
+    columns = (Column("branch"), Column("cosine to the next step"), Column(f"steps above {ALIKE:g}"))
+    table = FigureTable(columns, title=found.name)
+    for branch in found.cosines:
+        table.add_row(str(branch), f"{found.neighbours(branch):.4f}", f"{found.alike(branch):.0%}")
+    return table
 
 
 def figures(branch: Branch) -> tuple[str, str, str]:

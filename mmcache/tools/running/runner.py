@@ -1,6 +1,7 @@
 """One runner for every tool that calls a pipeline: timing, warm-up, progress bar, batches, images."""
 
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from mmcache.errors import UnsupportedPipelineError
 from mmcache.tools.running.denoiser_timer import DenoiserTimer, timed
 from mmcache.tools.running.peak_memory import watch_memory
 from mmcache.tools.running.requests import ImageRequest, arguments_for
+from mmcache.tools.running.sizes import changed_sizes, check_memory
 
 RESULTS = ("images", "frames")  # the fields in which pipelines return what they generated
 
@@ -59,6 +61,7 @@ class Runner:
         self.pipe = pipe
         self.settings = settings
         self._timer = timer
+        self._said_sizes = False
         self._disable_bar = None if progress else True  # None: only where stderr is a terminal
         self.label("")
 
@@ -81,7 +84,15 @@ class Runner:
         result = self.pipe(**{**self.settings, **arguments}, output_type="np")
         seconds = time.perf_counter() - started
         denoiser_seconds = timer.take() if timer is not None else 0.0
-        return Sampling(images_of(self.pipe, result), seconds, denoiser_seconds, peak())
+        images = images_of(self.pipe, result)
+        self._say_sizes(images)
+        return Sampling(images, seconds, denoiser_seconds, peak())
+
+    def _say_sizes(self, images: np.ndarray) -> None:
+        """Warn once of a size that is not the one that was asked for."""
+        if not self._said_sizes and (changed := changed_sizes(self.settings, images.shape)):
+            self._said_sizes = True
+            warnings.warn(changed, stacklevel=4)
 
     def run_batch(self, requests: Sequence[ImageRequest], **arguments: Any) -> Sampling:
         """Call the pipeline once for these images, each from noise of its own.
@@ -114,8 +125,12 @@ def running(
         models: those whose seconds are measured separately (`timed_models`); without any, neither their
             seconds nor the peak memory are measured. Sessions that begin within the block are timed too.
         progress: show a bar per call, if stderr is a terminal.
+
+    Raises:
+        ValueError: what is to be generated does not fit into this machine's memory.
     """
     chosen = list(models)
+    check_memory(pipe, settings)
     with own_progress_bar(pipe), timed(chosen) as timer:
         yield Runner(pipe, settings, timer if chosen else None, progress)
 

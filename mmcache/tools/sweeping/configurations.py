@@ -11,6 +11,7 @@ from mmcache.plans.branch import branch_words
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Policy
 from mmcache.tools.running.macs_counter import counted_denoisers
+from mmcache.tools.running.run_progress import full_steps_worth
 from mmcache.tools.sweeping.last_output import repeating_last_output
 
 LONGEST = 40  # letters of a setting in a label
@@ -68,6 +69,11 @@ class Configuration:
     def interval(self) -> int | None:
         """A full step every so many, on average."""
         return None
+
+    @property
+    def full_steps_worth(self) -> float:
+        """As many full steps take about as long; for estimates."""
+        return self.steps
 
     def applied(self, pipe: Any) -> AbstractContextManager[Callable[[], Cost]]:
         """Within the block the pipe runs as this configuration says; yields the cost of its last call."""
@@ -130,6 +136,10 @@ class Cached(Configuration):
     def interval(self) -> int | None:
         return getattr(self.plan.policy, "interval", None)
 
+    @property
+    def full_steps_worth(self) -> float:
+        return full_steps_worth(self.plan, self.steps)
+
     def applied(self, pipe: Any) -> AbstractContextManager[Callable[[], Cost]]:
         return cached(pipe, self.plan)
 
@@ -152,6 +162,10 @@ class RepeatedOutput(Configuration):
     @property
     def interval(self) -> int | None:
         return getattr(self.policy, "interval", None)
+
+    @property
+    def full_steps_worth(self) -> float:
+        return self.steps / (self.interval or 1)
 
     def applied(self, pipe: Any) -> AbstractContextManager[Callable[[], Cost]]:
         return repeated(pipe, self.policy)

@@ -166,7 +166,7 @@ class Sweep:
     files: tuple[Path, ...] = ()
 
     def plot(self) -> Any:
-        """The Pareto plot, as a figure of matplotlib: how much is saved, against how close the images stay."""
+        """The Pareto plot, a figure of matplotlib: how much is saved, against how close the images stay."""
         from mmcache.tools.sweeping.plot import pareto_figure  # it plots a sweep, so it knows what one is
 
         return pareto_figure(self)
@@ -222,6 +222,9 @@ class Sweep:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: plain values only."""
+        from mmcache.tools.sweeping.recommendation import recommended  # which reads results
+
+        found = recommended(self)
         ratios = [
             {"fewer_macs": self.fewer_macs(result), "speed_up": self.speed_up(result)}
             for result in self.results
@@ -229,6 +232,7 @@ class Sweep:
         return {
             "settings": self.settings,
             "lines": [result.as_dict() | ratio for result, ratio in zip(self.results, ratios, strict=True)],
+            "recommended": None if found is None else {"label": found.result.label, "why": found.why},
             "notes": list(self.notes),
             "files": [str(path) for path in self.files],
         }

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from mmcache.engine.few_steps import FEW_STEPS
 from mmcache.plans.forecast import Forecast
 from mmcache.plans.plan import Plan
+from mmcache.plans.plan_file import contents_text
 from mmcache.plans.policy import Policy
 from mmcache.tools.comparison.compare import generates_video
 from mmcache.tools.media.output_folder import check_output, write_files
@@ -18,23 +17,23 @@ from mmcache.tools.media.side_by_side import png
 from mmcache.tools.quality.figures import MS_SSIM, PSNR, SSIM, VMAF, Figure
 from mmcache.tools.quality.metrics import require_torchmetrics
 from mmcache.tools.running.call_settings import check_count, check_counts, check_prompt, settings_of
-from mmcache.tools.running.progress_bar import hidden
+from mmcache.tools.running.only_one import only_one
 from mmcache.tools.running.requests import ImageRequest, image_requests
+from mmcache.tools.running.run_progress import CallTime, measure_call, run_progress
 from mmcache.tools.running.runner import Runner, check_plain_pipeline, running
 from mmcache.tools.sweeping.configurations import Configuration
+from mmcache.tools.sweeping.files import CSV, FILES, LATENTS, MARKDOWN, PAGE, PLAN, PLOT, SHEET
 from mmcache.tools.sweeping.folder import SweepFolder
 from mmcache.tools.sweeping.generation import Generation, generate
 from mmcache.tools.sweeping.grid import BRANCHES, FORECASTS, INTERVALS, POLICIES, grid
 from mmcache.tools.sweeping.page import page
 from mmcache.tools.sweeping.plot import pareto_png
+from mmcache.tools.sweeping.recommendation import recommended
 from mmcache.tools.sweeping.result import MACS, ConfigurationResult, Sweep, measured
 from mmcache.tools.sweeping.settings import common_settings
 from mmcache.tools.sweeping.sheet import contact_sheet, strip
 from mmcache.tools.sweeping.table import csv_latents, csv_table, markdown
 
-CSV, LATENTS, MARKDOWN = "table.csv", "latents.csv", "table.md"
-PLOT, PAGE, SHEET = "pareto.png", "pareto.html", "contact-sheet.png"
-FILES = (CSV, LATENTS, MARKDOWN, PLOT, PAGE, SHEET)
 WARMUP = 2  # steps
 BATCH = 8  # images
 
@@ -91,8 +90,8 @@ def sweep(
         UnsupportedPipelineError: no denoiser that mmcache knows, or the pipeline returns neither images nor
             videos.
         MissingExtraError: torchmetrics or matplotlib is not installed.
-        ValueError: a setting that is wrong, a plan that does not fit, another sweep in the folder, a pipe
-            that is already accelerated.
+        ValueError: a setting that is wrong, a plan that does not fit, another sweep in the folder or at work
+            there, a pipe that is already accelerated.
         OSError: the folder cannot be written to. All of these are found before anything is sampled.
     """
     require_torchmetrics()
@@ -111,13 +110,13 @@ def sweep(
     all_figures = (PSNR, SSIM, MS_SSIM, *([VMAF] if generates_video(pipe) else []), *figures)
     check_output(Path(out), FILES)
     common = common_settings(pipe, requests, steps, batch, settings, all_figures)
-    folder = SweepFolder(Path(out), common)
-    with running(pipe, settings) as runner:
+    with only_one(Path(out), "sweep"), running(pipe, settings) as runner:
+        folder = SweepFolder(Path(out), common)
         measure_missing(configurations, folder, Bench(runner, requests, batch, all_figures), progress)
-    results = tuple(found for one in configurations if (found := folder.finished(one.label)) is not None)
-    return written(
-        Sweep(folder.settings, all_figures, results, notes_of(results, all_figures, notes)), folder
-    )
+        results = tuple(found for one in configurations if (found := folder.finished(one.label)) is not None)
+        return written(
+            Sweep(folder.settings, all_figures, results, notes_of(results, all_figures, notes)), folder
+        )
 
 
 def checked_prompts(prompts: Sequence[str] | None) -> list[str] | None:
@@ -170,15 +169,24 @@ def measure_missing(
     missing = [one for one in configurations if folder.finished(one.label) is None]
     if not missing:
         return
-    warmup = type(configurations[0])(min(WARMUP, configurations[0].steps))
-    bench.run(warmup, most=1)  # untimed: the first call of a pipeline takes longer
+    first_kind, steps = type(configurations[0]), configurations[0].steps
+    if progress:
+        time = measure_call(lambda count: bench.run(first_kind(count), most=1).seconds, steps)
+    else:
+        bench.run(first_kind(min(WARMUP, steps)), most=1)  # untimed: the first call takes longer
+        time = CallTime(0.0, 0.0)
+    expected = [time.of(len(bench.requests), one.full_steps_worth) for one in missing]
+    there = len(configurations) - len(missing)
+    more = f" of {len(bench.requests)} images" + (f" ({there} are there already)" if there else "")
     full = folder.full()
-    for configuration in tqdm(missing, "sweep", disable=hidden(progress)):
-        generation = bench.run(configuration)
-        first = full is None
-        full = generation if full is None else full
-        result = measured(configuration, generation, full, bench.requests, bench.figures)
-        folder.add(result, strip(generation.images), generation if first else None)
+    with run_progress("sweep", len(missing), sum(expected), progress, more=more) as bar:
+        for configuration, seconds in zip(missing, expected, strict=True):
+            generation = bench.run(configuration)
+            first = full is None
+            full = generation if full is None else full
+            result = measured(configuration, generation, full, bench.requests, bench.figures)
+            folder.add(result, strip(generation.images), generation if first else None)
+            bar.finish_run(seconds)
 
 
 def notes_of(
@@ -194,6 +202,8 @@ def notes_of(
 
 def written(sweep: Sweep, folder: SweepFolder) -> Sweep:
     """Write the tables, plots and contact sheet, all of them or none."""
+    found = recommended(sweep)
+    chosen = sweep.full if found is None else found.result
     contents = {
         CSV: csv_table(sweep).encode(),
         LATENTS: csv_latents(sweep).encode(),
@@ -202,5 +212,9 @@ def written(sweep: Sweep, folder: SweepFolder) -> Sweep:
         PAGE: page(sweep, folder.strip).encode(),
         SHEET: png(contact_sheet(sweep, folder.strip)),
     }
+    if chosen.plan is not None:
+        contents[PLAN] = contents_text(chosen.plan).encode()
     files = write_files(folder.folder, contents)
+    if chosen.plan is None:
+        (folder.folder / PLAN).unlink(missing_ok=True)  # of an earlier sweep with other configurations
     return Sweep(sweep.settings, sweep.figures, sweep.results, sweep.notes, tuple(files))

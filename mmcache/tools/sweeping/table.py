@@ -5,16 +5,17 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console, Group
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
 from mmcache.tools.comparison.comparison_table import file_lines
 from mmcache.tools.quality.confidence import Mean
+from mmcache.tools.sweeping.files import PLAN
+from mmcache.tools.sweeping.recommendation import recommended, sentence
 from mmcache.tools.sweeping.result import ConfigurationResult, Sweep
+from mmcache.tools.tables import Column, FigureTable, FirstThatFits
 
 NONE = "-"
-WIDE = 140  # letters: where every column fits with its margin
 
 
 def headings(sweep: Sweep) -> list[str]:
@@ -80,30 +81,39 @@ def markdown(sweep: Sweep) -> str:
     rows = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     rows += [[*cells(sweep, result)] for result in sweep.results]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return "\n\n".join([table, *explanation(sweep)]) + "\n"
+    return "\n\n".join([table, *explanation(sweep), *advice(sweep)]) + "\n"
 
 
-def terminal(sweep: Sweep, width: int | None = None) -> Group:
-    """With the files below; in a narrow terminal without margins and latents.
+def terminal(sweep: Sweep) -> Group:
+    """With the files below; where there is little space without margins, then without latents."""
+    tables = [figure_table(sweep, margins=True)]
+    tables += [figure_table(sweep, margins=False, latents=latents) for latents in (True, False)]
+    below = [Text(text, style="dim") for text in explanation(sweep)]
+    return Group(FirstThatFits(tables), *below, *file_lines(sweep.files), *map(Text, advice(sweep)))
 
-    Args:
-        sweep: what was measured.
-        width: of the terminal, in letters; None for the one that is there.
-    """
-    wide = (Console().width if width is None else width) >= WIDE
-    columns = len(headings(sweep)) - (has_latents(sweep) and not wide)
-    table = Table()
-    for index, head in enumerate(headings(sweep)[:columns]):
-        table.add_column(head, justify="right" if index else "left", no_wrap=not index)
+
+def advice(sweep: Sweep) -> list[str]:
+    """One line: what to take, why, and how."""
+    found = recommended(sweep)
+    if found is None:
+        return []
+    plans = [str(file) for file in sweep.files if file.name == PLAN]
+    how = f" Use it: --plan {plans[0]}" if plans else f" Use it: --steps {found.result.steps}"
+    return [sentence(sweep, found) + (how if sweep.files else "")]
+
+
+def figure_table(sweep: Sweep, margins: bool, latents: bool = True) -> FigureTable:
+    """The configurations, a line between their kinds."""
+    heads = headings(sweep)[: None if latents or not has_latents(sweep) else -1]
+    table = FigureTable([Column(head, words=not index) for index, head in enumerate(heads)])
     kind = None
     for result in sweep.results:
         if kind not in (None, result.kind):
             table.add_section()
         kind = result.kind
-        row = cells(sweep, result)[:columns]
-        table.add_row(*(row if wide else [cell.partition(" ± ")[0] for cell in row]))
-    below = [Text(text, style="dim") for text in explanation(sweep)]
-    return Group(table, *below, *file_lines(sweep.files))
+        row = cells(sweep, result)[: len(heads)]
+        table.add_row(*(row if margins else [cell.partition(" ± ")[0] for cell in row]))
+    return table
 
 
 def csv_table(sweep: Sweep) -> str:

@@ -49,12 +49,22 @@ def use_sampler(pipe: Any, name: str) -> None:
         ValueError: there is none of this name.
         UnsupportedPipelineError: the pipeline has no scheduler that could be exchanged.
     """
-    import diffusers
-
-    sampler = find_sampler(name)
     before: Any = getattr(pipe, "scheduler", None)
     if not hasattr(before, "config"):
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} has no scheduler that could be exchanged: leave --scheduler out"
         )
-    pipe.scheduler = getattr(diffusers, sampler.scheduler).from_config(before.config, **sampler.options)
+    pipe.scheduler = sampler_like(before, name)
+
+
+def sampler_like(before: Any, name: str) -> Any:
+    """The sampler of this name, with the noise schedule of another one; None for its own.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    import diffusers
+
+    sampler = find_sampler(name)
+    config = {} if before is None else before.config
+    return getattr(diffusers, sampler.scheduler).from_config(config, **sampler.options)

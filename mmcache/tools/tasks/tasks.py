@@ -3,11 +3,10 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mmcache.errors import UnsupportedPipelineError, unknown_name
-from mmcache.tools.loading import beginning, load_part, load_pipeline
+from mmcache.tools.model_source import beginning
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,8 @@ def with_controlnet(pipe: Any, model: str) -> Any:
     """The pipeline made of the parts of another one and a ControlNet."""
     from diffusers import AutoPipelineForText2Image, ControlNetModel
 
+    from mmcache.tools.loading import load_part
+
     part = load_part(ControlNetModel, model, pipe.dtype).to(pipe.device)
     return AutoPipelineForText2Image.from_pipe(pipe, controlnet=part)
 
@@ -70,6 +71,8 @@ def with_controlnet(pipe: Any, model: str) -> Any:
 def with_motion(pipe: Any, model: str) -> Any:
     """AnimateDiff made of the parts of an image pipeline and a motion adapter."""
     import diffusers
+
+    from mmcache.tools.loading import load_part
 
     kind = "AnimateDiffSDXLPipeline" if "XL" in type(pipe).__name__ else "AnimateDiffPipeline"
     part = load_part(diffusers.MotionAdapter, model, pipe.dtype)
@@ -131,17 +134,6 @@ def find_task(name: str) -> Task:
     if found is None:
         raise ValueError(unknown_name("task", name, [task.name for task in TASKS]))
     return found
-
-
-def task_of(miniature: str) -> Task:
-    """The task of a shipped miniature."""
-    return next(task for task in TASKS if miniature in (task.miniature, *task.others))
-
-
-def is_miniature(model: str) -> bool:
-    """Whether this is the name of a shipped miniature, and no folder of that name is in the way."""
-    names = {name for task in TASKS for name in (task.miniature, *task.others)}
-    return model in names and not Path(model).exists()
 
 
 def option(name: str) -> str:
@@ -207,6 +199,8 @@ def load_for(
         UnsupportedPipelineError: the pipeline does something else.
         ValueError: a device that is not there, an unknown dtype.
     """
+    from mmcache.tools.loading import load_pipeline
+
     pipe = load_pipeline(model, device, dtype, revision, variant)
     return fit_to_task(task, pipe, model, part, spare=spare)
 

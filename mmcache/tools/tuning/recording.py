@@ -31,15 +31,30 @@ def record(trials: Trials, name: str, branches: Sequence[int], steps: int) -> tu
     Raises:
         ValueError: its multiply-adds cannot be counted.
     """
-    with accelerate(trials.pipe, recording_plan(trials.pipe, branches, steps)) as session:
-        recorder = FeatureRecorder(session.denoisers[name])
-        _ = trials.full
-        recorder.finish()
-        costs = _step_costs(session.denoisers[name], branches)
-    flat = {branch: np.ones(len(recorder.times)) for branch in branches}
-    model = ErrorModel(recorder.times, recorder.gram(), flat)
+    names = "-".join(map(str, branches))
+    found = trials.journal.arrays(f"recording-{names}", lambda: _recorded(trials, name, branches, steps))
+    times = [float(time) for time in found["times"]]
+    gram = {branch: found[f"gram-{branch}"] for branch in branches}
+    costs = StepCosts(int(found["full-macs"]), {branch: int(found[f"macs-{branch}"]) for branch in branches})
+    model = ErrorModel(times, gram, {branch: np.ones(len(times)) for branch in branches})
     reach = {branch: measured_reach(trials, model, branch) for branch in branches}
     return replace(model, reach=reach), costs
+
+
+def _recorded(trials: Trials, name: str, branches: Sequence[int], steps: int) -> dict[str, np.ndarray]:
+    """Run the prompts in full: the sampler's times, the products of features, the multiply-adds of a step."""
+    with accelerate(trials.pipe, recording_plan(trials.pipe, branches, steps)) as session:
+        recorder = FeatureRecorder(session.denoisers[name])
+        trials.keep_full(trials.generate())
+        recorder.finish()
+        costs = _step_costs(session.denoisers[name], branches)
+    gram = recorder.gram()
+    return {
+        "times": np.array(recorder.times),
+        "full-macs": np.array(costs.full),
+        **{f"gram-{branch}": gram[branch] for branch in branches},
+        **{f"macs-{branch}": np.array(costs.cached[branch]) for branch in branches},
+    }
 
 
 def _step_costs(scheduler: CachingScheduler, branches: Sequence[int]) -> StepCosts:
@@ -64,12 +79,20 @@ def measured_reach(trials: Trials, model: ErrorModel, branch: int) -> np.ndarray
     Args:
         model: with a reach of 1 everywhere.
     """
-    steps = model.steps
+    steps, full = model.steps, trials.full
     probed = np.unique(np.linspace(2, steps - 1, min(PROBES, steps - 2)).round().astype(int))
     found = []
     for step in probed:
         schedule = with_full(steps, [s for s in range(steps) if s != step], branch)
-        images = trials.by_plan(Plan(StepMask(full_steps(schedule)), Taylor(1), branch))
+        (off,) = trials.measured(
+            "error",
+            Plan(StepMask(full_steps(schedule)), Taylor(1), branch),
+            lambda images: [rms(images - full)],
+        )
         caused = model.step_error(branch, step, sources(schedule, model.times, 2)[step]) ** 0.5
-        found.append(np.sqrt(np.square(images - trials.full).mean()) / max(caused, TINY))
+        found.append(off / max(caused, TINY))
     return np.exp(np.interp(np.arange(steps), probed, np.log(np.maximum(found, TINY))))
+
+
+def rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.square(values).mean()))

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
-from tqdm.auto import tqdm
 
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.errors import UnsupportedPipelineError
@@ -22,17 +21,20 @@ from mmcache.plans.policy import StepMask
 from mmcache.plans.preview import plan_html
 from mmcache.tools.quality.confidence import Mean, mean_of
 from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
-from mmcache.tools.running.progress_bar import hidden
-from mmcache.tools.running.requests import ImageRequest, image_requests
+from mmcache.tools.running.journal import Journal
+from mmcache.tools.running.run_progress import measure_call, run_progress
+from mmcache.tools.sweeping.settings import common_settings
 from mmcache.tools.tuning.candidates import Candidate
 from mmcache.tools.tuning.choosing import best_at_cost, cheapest_at
-from mmcache.tools.tuning.recording import record
+from mmcache.tools.tuning.recording import PROBES, record
 from mmcache.tools.tuning.runs import Trials
 from mmcache.tools.tuning.schedule import full_steps
 from mmcache.tools.tuning.search import evenly_spaced
+from mmcache.tools.tuning.split import Split, split, warn_of_few
+from mmcache.tools.tuning.target import check_target
 
 RUNS = 40
-FEWEST = 3  # prompts
+BASELINES = (Hold(), Taylor(1), Taylor(2))  # of evenly spaced plans
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +49,8 @@ class Tuned:
         test: the same on the test prompts, which it was not chosen by.
         baselines: on the test prompts, PSNR of evenly spaced plans with as many full steps.
         runs: of the pipeline, all together.
+        rejected: where no plan was better than an evenly spaced one, `plan` is that one, and this is what the
+            best other plan has on the test prompts; None otherwise.
     """
 
     plan: Plan
@@ -55,6 +59,7 @@ class Tuned:
     test: Mean
     baselines: dict[str, Mean]
     runs: int
+    rejected: Mean | None = None
 
     def _repr_html_(self) -> str:
         rows = [("this plan", self.test), *self.baselines.items()]
@@ -76,6 +81,7 @@ class Tuned:
             "psnr_db": {
                 "validation": self.validation._asdict(),
                 "test": self.test._asdict(),
+                "rejected": None if self.rejected is None else self.rejected._asdict(),
                 "baselines": {name: mean._asdict() for name, mean in self.baselines.items()},
             },
             "runs": self.runs,
@@ -101,6 +107,7 @@ def tune(
     seed: int = 0,
     guidance_scale: float | None = None,
     progress: bool = False,
+    journal: Journal | None = None,
     **call: Any,
 ) -> Tuned:
     """Find the plan that is closest to the full run at a cost, or the cheapest one that is close enough.
@@ -121,13 +128,14 @@ def tune(
         batch: prompts in one call.
         seed: of the first prompt's noise; each has its own.
         guidance_scale: None for the pipeline's own default.
-        progress: show a bar, if stderr is a terminal.
+        progress: say how many runs there will be and about how long, and show what is left.
+        journal: of runs that are done already, and where those to come are noted.
         **call: more arguments of the pipeline.
 
     Raises:
         UnsupportedPipelineError: no denoiser that mmcache knows.
         ValueError: neither or both of speedup and psnr, too few prompts, several denoisers, a speed-up that
-            no plan has, or a PSNR that none reaches.
+            no plan has, or a PSNR that none reaches; a journal of other settings.
     """
     check_target(speedup, psnr)
     check_counts(steps, seed)
@@ -136,23 +144,41 @@ def tune(
     settings = settings_of(pipe, prompts[0], guidance_scale, call) | {"num_inference_steps": steps}
     del settings["prompt"]
     parts = split(prompts, held_out, seed)
-    calibration, validation, test = (Trials(pipe, part, settings, batch) for part in parts)
-    with tqdm(desc="tuning", unit=" runs", disable=hidden(progress)) as bar:
-        calibration.after_run = validation.after_run = test.after_run = bar.update
+    warn_of_few([*prompts, *(held_out or [])])
+    journal = journal or Journal()
+    journal.begin(common_settings(pipe, [one for part in parts for one in part], steps, batch, settings, ()))
+    calibration, validation, test = (
+        Trials(pipe, part, settings, batch, name=part_name, journal=journal)
+        for part_name, part in zip(Split._fields, parts, strict=True)
+    )
+    full_runs, cached_runs = counts_of_runs(steps, branches, runs, psnr is not None)
+    images = max(map(len, parts))
+    seconds = measure_call(calibration.seconds, steps).of(images, steps) if progress else 0.0
+    expected = (full_runs + cached_runs / (speedup or 2.0)) * seconds
+    total = full_runs + cached_runs
+    with run_progress("tune", total, expected, progress, more=f" at most, of {images} images") as bar:
+        calibration.after_run = validation.after_run = test.after_run = bar.finish_run
         errors, costs = record(calibration, name, branches, steps)
         if speedup is not None:
             best = best_at_cost(errors, costs, validation, branches, speedup, runs)
         else:
             best = cheapest_at(errors, costs, validation, branches, float(psnr or 0), runs)
-        plan = best.plan(errors)
-        baselines = {concise(other.forecast): mean(test, other) for other in evenly_spaced_plans(best)}
-        validation_psnr, test_psnr = mean(validation, plan), mean(test, plan)
+        plan, rejected = best.plan(errors), None
+        even = {concise(other.forecast): other for other in evenly_spaced_plans(best)}
+        baselines = {forecast: mean(test, other) for forecast, other in even.items()}
+        test_psnr = mean(test, plan)
+        best_even = max(baselines, key=lambda forecast: baselines[forecast].value)
+        if baselines[best_even].value > test_psnr.value:
+            rejected, plan, test_psnr = test_psnr, even[best_even], baselines[best_even]
+        validation_psnr = mean(validation, plan)
     ratio = costs.speedup(best.schedule)
     evidence = (
         f"mmcache.tune, {len(parts.calibration)} calibration and {len(parts.validation)} validation prompts; "
         f"on {len(parts.test)} test prompts: {ratio:.2f}x fewer denoiser MACs, PSNR to the full run "
         f"{test_psnr.value:.1f} dB"
     )
+    if rejected is not None:
+        evidence += f"; evenly spaced, since the best plan of the search has {rejected.value:.1f} dB there"
     calibrated_for = CalibratedFor(
         denoiser=type(model).__name__,
         scheduler=type(pipe.scheduler).__name__,
@@ -162,27 +188,20 @@ def tune(
     )
     plan = replace(plan, evidence=evidence, calibrated_for=calibrated_for)
     count = sum(trials.count for trials in (calibration, validation, test))
-    return Tuned(plan, ratio, validation_psnr, test_psnr, baselines, count)
+    return Tuned(plan, ratio, validation_psnr, test_psnr, baselines, count, rejected)
 
 
-def check_target(speedup: float | None, psnr: float | None) -> None:
-    """Refuse targets that no plan can have.
-
-    Raises:
-        ValueError: neither or both are set, or the target is no gain.
-    """
-    if (speedup is None) == (psnr is None):
-        raise ValueError("give either a speedup, such as 2.5, or a psnr, such as 40")
-    if speedup is not None and not 1 < speedup < math.inf:
-        raise ValueError(f"speedup={speedup!r}: wanted more than 1, such as 2.5 for 2.5 times fewer MACs")
-    if psnr is not None and not 0 < psnr < math.inf:
-        raise ValueError(f"psnr={psnr!r}: wanted more than 0 dB, such as 40")
+def counts_of_runs(steps: int, branches: Sequence[int], runs: int, bisecting: bool) -> tuple[int, int]:
+    """At most so many runs in full, or nearly, and so many cached ones."""
+    probes = max(0, min(PROBES, steps - 2)) * len(branches)
+    bisections = (2 * math.ceil(math.log2(max(2, steps))) + 2) if bisecting else 0
+    return 3 + probes, runs + bisections + len(BASELINES) + 2
 
 
 def evenly_spaced_plans(best: Candidate) -> list[Plan]:
     """The baselines: evenly spaced plans with as many full steps."""
     even = StepMask(evenly_spaced(len(best.schedule), len(full_steps(best.schedule))))
-    return [Plan(even, forecast, best.branch) for forecast in (Hold(), Taylor(1), Taylor(2))]
+    return [Plan(even, forecast, best.branch) for forecast in BASELINES]
 
 
 def mean(trials: Trials, plan: Plan) -> Mean:
@@ -190,44 +209,6 @@ def mean(trials: Trials, plan: Plan) -> Mean:
     found = mean_of(trials.psnr(plan).tolist())
     assert found is not None  # there is a prompt
     return found
-
-
-class Split(NamedTuple):
-    """The images of tuning, in three parts.
-
-    Attributes:
-        calibration: those whose features are recorded.
-        validation: those by which plans are chosen.
-        test: those by which the chosen plan is measured.
-    """
-
-    calibration: Sequence[ImageRequest]
-    validation: Sequence[ImageRequest]
-    test: Sequence[ImageRequest]
-
-
-def split(prompts: Sequence[str], held_out: Sequence[str] | None, seed: int) -> Split:
-    """Every third prompt is for the test, unless there are others for it; the rest is divided in turns.
-
-    Calibration and validation differ, since fitted weights win on the images that they were fitted to, and
-    then lose on others. With four captions at 20 steps, they were 40.3 dB from the full run on these and
-    34.1 dB on others, where extrapolation had 39.1 dB. An odd number gives validation one more.
-
-    Raises:
-        ValueError: too few prompts.
-    """
-    if held_out is None:
-        if len(prompts) < FEWEST:
-            raise ValueError(
-                f"{len(prompts)} prompts: a plan is chosen by some and tested on others, so give at least "
-                f"{FEWEST}, or held_out=[...] beside them"
-            )
-        prompts, held_out = [p for i, p in enumerate(prompts) if i % 3 != 2], prompts[2::3]
-    chosen_by = image_requests(prompts, 1, seed)
-    test = image_requests(held_out, 1, seed + len(prompts))
-    if len(chosen_by) == 1:
-        return Split(chosen_by, chosen_by, test)
-    return Split(chosen_by[1::2], chosen_by[::2], test)
 
 
 def only_denoiser(pipe: Any) -> tuple[str, nn.Module]:

@@ -1,0 +1,17 @@
+"""What a tuned plan is to reach, checked before torch is imported."""
+
+import math
+
+
+def check_target(speedup: float | None, psnr: float | None) -> None:
+    """Refuse targets that no plan can have.
+
+    Raises:
+        ValueError: neither or both are set, or the target is no gain.
+    """
+    if (speedup is None) == (psnr is None):
+        raise ValueError("give either a speedup, such as 2.5, or a psnr, such as 40")
+    if speedup is not None and not 1 < speedup < math.inf:
+        raise ValueError(f"speedup={speedup!r}: wanted more than 1, such as 2.5 for 2.5 times fewer MACs")
+    if psnr is not None and not 0 < psnr < math.inf:
+        raise ValueError(f"psnr={psnr!r}: wanted more than 0 dB, such as 40")
