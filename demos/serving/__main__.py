@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mmcache.tools.loading import load_pipeline
-from mmcache_demos import WHOLE, is_shipped, load_miniature
+from mmcache_demos import SHIPPED, WHOLE, load_miniature
 from mmcache_demos.serving.app import make_app
 from mmcache_demos.serving.service import ImageService
 
@@ -21,7 +21,7 @@ def main(
     """Serve images until Ctrl-C."""
     import uvicorn
 
-    pipe = load_miniature(model) if is_shipped(model) else load_pipeline(model)
+    pipe = load_miniature(model) if model in SHIPPED else load_pipeline(model)
     uvicorn.run(make_app(ImageService(pipe, workers=workers, loras=loras)), host=host, port=port)
 
 

@@ -14,7 +14,6 @@ from tqdm.auto import tqdm
 from mmcache.clocks.clock import StepClock
 from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Adaptive
-from mmcache.tools.running.progress_bar import hidden
 
 EVERY = 30.0  # seconds between two lines of a log
 CACHED_SHARE = 0.2  # of a full step's time: between the cheapest branch of U-Nets and of transformers
@@ -81,7 +80,7 @@ class RunProgress:
         self._said, self._shown = time.monotonic(), shown
         self._bar = (
             tqdm(total=total, desc=title, bar_format="{desc}: {n_fmt} of {total_fmt} runs |{bar}| {postfix}")
-            if shown and (sys.stderr.isatty() or hidden(shown) is False)
+            if shown and (sys.stderr.isatty() or "ipykernel" in sys.modules)
             else None
         )
         self._show()
