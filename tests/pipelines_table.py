@@ -42,6 +42,20 @@ pytest tests/test_transformer_pipelines.py -n auto -m "slow or not slow" \\
     --pipelines-table docs/transformers.md
 ```
 """
+OF_MODULAR = """# Every family of modular pipelines
+
+Each family of diffusers 0.42's modular pipelines, built small with random weights and run for six steps, from
+embeddings to latents. A law holds (✓) if it held bit for bit; "-" stands where there is nothing to hold, or
+multiply-adds cannot be counted. The laws are those of `mmcache.testing`, as for
+[classic pipelines with a transformer](transformers.md). The guider's passes (with and without the prompt) are
+lanes of one step, each with a cache of its own.
+
+Tiny models have few blocks, of which one at either end is much: real ones save more. This page is written by
+
+```
+pytest tests/test_modular_pipelines.py -n auto -m "slow or not slow" --pipelines-table docs/modular.md
+```
+"""
 QUICK = """Here "same input" held at every branch, and the others at interval 2 with guidance, branch 0. With
 `-m "slow or not slow"` the command runs all laws at intervals 1, 2 and 3, with guidance and without."""
 ALL = """Here "same input" and "cheaper" held at every branch and, as "interval 1", at both settings of
@@ -75,6 +89,8 @@ class PipelinesTable:
                 self.laws[family, pipeline][law] = mark
         if "test_transformer_pipelines" in report.nodeid:
             self.head = OF_TRANSFORMERS
+        if "test_modular_pipelines" in report.nodeid:
+            self.head = OF_MODULAR
         properties = dict(report.user_properties)
         if "slow" in report.keywords:
             self.command, self.settings = COMMAND.replace("-n", '-m "slow or not slow" -n'), ALL

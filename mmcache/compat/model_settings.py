@@ -43,21 +43,35 @@ def rounded(value: Any) -> Any:
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
+def own_settings(table: dict[str, Any]) -> list[str]:
+    """The names of a module's own plain attributes."""
+    return [
+        name for name, value in table.items() if name[0] != "_" and name != "training" and is_plain(value)
+    ]
+
+
+FindNames = Callable[[dict[str, Any]], list[str]]
+
+
 class Watched:
     """Some entries of one table, and what they were."""
 
-    __slots__ = ("_get", "_size", "_table", "_values")
+    __slots__ = ("_found", "_get", "_names", "_size", "_table", "_values")
 
-    def __init__(self, table: dict[str, Any], names: list[str], *, sized: bool = False) -> None:
+    def __init__(self, table: dict[str, Any], names: "list[str] | FindNames", *, sized: bool = False) -> None:
         self._table = table
         self._size = len(table) if sized else None
+        self._found = names if callable(names) else None
+        self._names = names = names(table) if callable(names) else names
         get: Callable[[Any], Any] = itemgetter(*names) if names else lambda table: ()
         self._get = get if len(names) != 1 else lambda table: (get(table),)
         self._values = tuple(copied(value) for value in self._get(table))
 
     def is_same(self) -> bool:
         if self._size is not None and len(self._table) != self._size:
-            return False
+            if self._found is None or self._found(self._table) != self._names:
+                return False
+            self._size = len(self._table)  # a hook has left something of its own
         try:
             now = self._get(self._table)
             return bool(now == self._values) or bool(rounded(now) == rounded(self._values))
@@ -77,8 +91,7 @@ def watched(model: nn.Module) -> Iterator[Watched]:
             if parent is model:
                 blocks += [(child, block) for block in child.children()]
         elif not type(child).__module__.startswith("torch."):
-            names = [name for name, value in vars(child).items() if name[0] != "_" and is_plain(value)]
-            yield Watched(vars(child), [name for name in names if name != "training"], sized=True)
+            yield Watched(vars(child), own_settings, sized=True)
     for module in model.modules():
         tables, children = vars(module), module._modules
         if "scaling" in tables and "base_layer" in children:

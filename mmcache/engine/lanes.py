@@ -1,5 +1,6 @@
 """The steps of a run, and the lanes of each: which call of a step goes on from which of the step before."""
 
+import weakref
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.latents import ALIKE, Latent, StillPart, find_still_part, most_alike
+from mmcache.engine.conditioning import version_of
 from mmcache.engine.kept_output import OutputForm, take_apart
 from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature, Forecast, Observation
@@ -145,6 +147,18 @@ def looks_like(one: Feature, other: Feature) -> bool:
     return [(part.shape, part.dtype) for part in one] == [(part.shape, part.dtype) for part in other]
 
 
+class GivenLatent:
+    """The latent that a call was given, as long as its owner has it and has not written to it."""
+
+    def __init__(self, latent: Latent) -> None:
+        self._tensors = [(weakref.ref(tensor), version_of(tensor)) for tensor in latent]
+
+    def latent(self) -> Latent | None:
+        tensors = [(tensor(), version) for tensor, version in self._tensors]
+        kept = [tensor for tensor, version in tensors if tensor is not None and version == version_of(tensor)]
+        return kept if len(kept) == len(tensors) else None
+
+
 @dataclass
 class Step:
     """One step of a run.
@@ -167,6 +181,7 @@ class Step:
 
     def __post_init__(self) -> None:
         self._expected = len(self.before)
+        self._given: dict[int, GivenLatent] = {}
 
     def begin_call(self, origin: Origin, latent: Latent) -> tuple[Lane, str]:
         """The lane of the next call, and why it has no features, "" if it has some or never had any.
@@ -179,6 +194,8 @@ class Step:
         lane = self.lanes[number] = Lane(origin) if before is None else before.goes_on_as(origin)
         if not lane.still_is_known or self._has_several(origin):
             lane.remember(latent)
+            self._recall(origin)
+        self._given[number] = GivenLatent(latent)
         if len(self.lanes) >= self._expected:
             self.before.clear()  # of as many calls as before, none goes on from what is left
         return lane, why
@@ -190,6 +207,8 @@ class Step:
         if len(places) == 1:
             place = places[0]
         else:
+            if any(self.before[place].latent is None for place in places):
+                return None, UNTOLD  # there was one such call before, and another came that is like it
             places.sort(key=lambda place: place != number)  # of two alike, the one at the same place
             best, alike = most_alike(latent, [self.before[place].latent for place in places])
             if alike < ALIKE:
@@ -197,6 +216,13 @@ class Step:
             place = places[best]
         lane = self.before.pop(place)
         return (lane, "") if lane.has_still_part_of(latent) else (None, CHANGED)
+
+    def _recall(self, origin: Origin) -> None:
+        """Earlier calls of this step turn out to be some of several: remember their latents too."""
+        for number, given in self._given.items():
+            lane = self.lanes[number]
+            if lane.origin == origin and lane.latent is None and (latent := given.latent()) is not None:
+                lane.remember(latent)
 
     def _what_changed(self, number: int, origin: Origin) -> str:
         expected = self.before.get(number)

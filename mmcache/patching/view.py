@@ -7,7 +7,7 @@ other module, and every parameter, buffer and hook, is the model's own object. S
 
 import functools
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import is_, itemgetter
 from typing import Any
 
@@ -21,17 +21,17 @@ HOOK_TABLES = ("_forward_pre_hooks", "_forward_hooks")
 
 
 class Watch:
-    """A table of a live module as it was when a view was made."""
+    """A table of a live module as it was when a view was made, but for entries of some names."""
 
-    def __init__(self, table: Mapping[str, Any]) -> None:
+    def __init__(self, table: Mapping[str, Any], but: Collection[str] = ()) -> None:
         self._table = table
         self._size = len(table)
-        names = [name for name in table if name not in FORWARDS]
+        names = [name for name in table if name not in but]
         self._get = itemgetter(*names) if len(names) > 1 else lambda table: tuple(table[n] for n in names)
         self._values = self._get(table)
 
     def is_same(self) -> bool:
-        """Whether every entry still is the same object; forwards, which hooks replace, are not looked at."""
+        """Whether every entry still is the same object."""
         try:
             return len(self._table) == self._size and all(map(is_, self._get(self._table), self._values))
         except KeyError:
@@ -85,7 +85,10 @@ class View:
         swaps = self._swaps.get(id(live), ())
         tables = dict(live.__dict__)
         tables["_modules"] = dict(live._modules)
-        self._watched += [Watch(live.__dict__), Watch(live._modules)]
+        # CPU offload replaces the model's own forward at every call, and a view has one of its own. That of a
+        # block is replaced by a guider of diffusers, for one of its passes.
+        but = FORWARDS if not self._twins else ()
+        self._watched += [Watch(live.__dict__, but), Watch(live._modules)]
         for swap in swaps:
             if swap.table not in ("__dict__", "_modules"):
                 tables[swap.table] = tables[swap.table].copy()

@@ -20,7 +20,7 @@ from mmcache.plans.plan import Plan
 from mmcache.plans.policy import Uniform
 from mmcache.testing.forecast_outputs import check_output_forecast
 from mmcache.testing.kept_features import check_kept_apart, check_one_feature
-from mmcache.testing.live_model_laws import check_shared, check_untouched
+from mmcache.testing.live_model_laws import check_shared, check_untouched, sharing_models
 from mmcache.testing.predicted_macs import dead_modules, macs_by_module, macs_of_call
 from mmcache.testing.probes import (
     LawBroken,
@@ -153,8 +153,7 @@ def check_independent(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None:
     """Law 5: another pipeline of the class, and one that shares all models, keep their results."""
     plain = sample(make_pipe())
     pipe, other = make_pipe(), make_pipe()
-    sharing = type(pipe).from_pipe(pipe)
-    sharing.set_progress_bar_config(**getattr(pipe, "_progress_bar_config", {}))
+    sharing = sharing_models(pipe)
     plain_of_sharing = sample(sharing)  # it need not have every setting of the pipe
     session = accelerate(pipe, plan)
     wanted = sample(pipe)

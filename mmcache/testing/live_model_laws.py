@@ -12,6 +12,7 @@ from torch import nn
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_side_networks
+from mmcache.patching.pipeline_kinds import is_modular
 from mmcache.patching.scheduler_patch import is_scheduler
 from mmcache.plans.plan import Plan
 from mmcache.testing.probes import LawBroken, anatomy_of_module, denoisers_of, must_equal, require
@@ -66,11 +67,23 @@ def several(sample: Callable[[Any], Any], pipe: Any, rounds: int) -> list[Any]:
     return [sample(pipe) for _ in range(rounds)]
 
 
+def sharing_models(pipe: Any) -> Any:
+    """Another pipeline of the class with the same models and schedulers, as a pipeline's owner makes one."""
+    if is_modular(pipe):
+        other = type(pipe)(blocks=pipe.blocks)
+        settings = {name: value for name, value in pipe.config.items() if name in pipe._config_specs}
+        other.update_components(**pipe.components, **settings)
+        return other
+    other = type(pipe).from_pipe(pipe)
+    other.set_progress_bar_config(**getattr(pipe, "_progress_bar_config", {}))
+    return other
+
+
 def shared(pipe: Any, plan: Plan | None) -> Any:
-    """A pipeline of the same models with schedulers of its own, accelerated by a plan, or plain."""
+    """A pipeline of the same models, accelerated by a plan, or plain; schedulers and guiders are its own."""
     other = copy(pipe)
     for name, value in list(vars(other).items()):
-        if is_scheduler(value):
+        if is_scheduler(value) or hasattr(value, "prepare_models"):
             setattr(other, name, deepcopy(value))
     if plan is not None:
         accelerate(other, plan)

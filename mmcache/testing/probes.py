@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin
+from diffusers import DiffusionPipeline, ModularPipeline, SchedulerMixin
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -209,7 +209,16 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
     # A borrowed tensor is an argument of the last call, and settings are the model's own: the caller's. So
     # are the timesteps that a run refers to.
     callers = Borrowed, ModelSettings, SchedulerRun
-    skipped = (nn.Module, View, DiffusionPipeline, SchedulerMixin, *callers, type, ModuleType)
+    skipped = (
+        nn.Module,
+        View,
+        DiffusionPipeline,
+        ModularPipeline,
+        SchedulerMixin,
+        *callers,
+        type,
+        ModuleType,
+    )
     seen = {id(thing) for thing in but}
     tensors: dict[int, int] = {}
     waiting: list[Any] = [session]

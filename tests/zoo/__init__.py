@@ -18,7 +18,7 @@ def collect() -> list[Case]:
     """
     modules = [module.name for module in pkgutil.walk_packages(__path__, f"{__name__}.")]
     cases = [
-        replace(case, transformer=name.startswith(f"{__name__}.transformers."), first=number == 0)
+        replace(case, folder=name.removeprefix(f"{__name__}.").rpartition(".")[0], first=number == 0)
         for name in modules
         for number, case in enumerate(getattr(importlib.import_module(name), "CASES", []))
     ]
@@ -30,5 +30,6 @@ def collect() -> list[Case]:
 
 
 CASES = collect()
-TRANSFORMERS = [case for case in CASES if case.transformer]
-U_NETS = [case for case in CASES if not case.transformer]
+TRANSFORMERS = [case for case in CASES if case.folder == "transformers"]
+MODULAR = [case for case in CASES if case.folder == "modular"]
+U_NETS = [case for case in CASES if not case.folder]

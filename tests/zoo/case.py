@@ -22,7 +22,7 @@ class Case:
         counted: False where multiply-adds cannot be counted, since layers of the pipeline's own look at data.
         ends: False where a pipeline leaves out its sampler's last step by itself: nothing shows that a run is
             over, and features are held until the next one.
-        transformer: whether its file is among those of transformers; filled in by the collection.
+        folder: of its file in the zoo: transformers, modular, or "" for a U-Net; filled in by the collection.
         first: whether it is the first of its file; likewise.
     """
 
@@ -34,7 +34,7 @@ class Case:
     guidance: bool = True
     counted: bool = True
     ends: bool = True
-    transformer: bool = False
+    folder: str = ""
     first: bool = False
 
     @property

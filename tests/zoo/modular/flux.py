@@ -1,4 +1,4 @@
-"""Modular Flux 1, Kontext, 2 and Klein: guidance is a number told to the transformer, or a second pass."""
+"""Modular Flux 1, Kontext, 2 and Klein: guidance is a number for the transformer, or a second pass."""
 
 from typing import Any
 

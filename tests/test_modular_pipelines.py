@@ -1,0 +1,59 @@
+"""Every family of modular pipelines of diffusers keeps the laws, or is refused with a reason.
+
+By default the first case of every file is run, under the laws that catch most. All cases and all laws make
+the table in docs/modular.md:
+
+    pytest tests/test_modular_pipelines.py -n auto -m "slow or not slow" --pipelines-table docs/modular.md
+"""
+
+import pytest
+
+from tests.test_pipelines import (
+    COUNTING,
+    OF_A_PLAN,
+    OF_ANY_CALL,
+    SETTINGS,
+    SIDE,
+    keep_laws,
+    plan_of,
+    refused_untouched,
+    sampler,
+)
+from tests.zoo import MODULAR
+
+pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little", "ignore:every step is full")
+
+LAWS = ("same input", "one feature", "saves")
+OTHERS = ("interval 1", "cheaper", "restore", "fresh", "independent", "side networks")
+ACCELERATED = [case for case in MODULAR if case.refused is None]
+REFUSED = [case for case in MODULAR if case.refused is not None]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.name, marks=[] if case.first else pytest.mark.slow) for case in ACCELERATED],
+)
+def test_a_pipeline_keeps_the_laws_at_interval_2(case, record_property):
+    left_out = {*(() if case.counted else COUNTING), *(() if case.ends else ("one feature",))}
+    keep_laws(case, [law for law in LAWS if law not in left_out], record_property)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_what_cannot_gain_is_refused_with_a_reason(case, record_property):
+    refused_untouched(case, record_property)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", OTHERS)
+@pytest.mark.parametrize("case", ACCELERATED, ids=lambda case: case.name)
+def test_a_pipeline_keeps_a_law(case, law, record_property):
+    if law in COUNTING and not case.counted:
+        pytest.skip("multiply-adds cannot be counted")
+    if law in SIDE and case.family != "controlnet":
+        pytest.skip("no side network")
+    record_property("law", (case.family, case.pipeline, law))
+    if law in OF_ANY_CALL:
+        OF_ANY_CALL[law](case, sampler(case, True))
+        return
+    for interval, guided in SETTINGS if case.first and law not in SIDE else [(2, True)]:
+        OF_A_PLAN[law](case, sampler(case, guided | (not case.guidance)), plan_of(interval, case.make()))
