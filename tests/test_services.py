@@ -9,11 +9,13 @@ import threading
 import time
 import warnings
 import weakref
+from importlib.metadata import version
 
 import pytest
 import torch
 from diffusers import HeunDiscreteScheduler, StableDiffusionImg2ImgPipeline
 
+import mmcache
 from mmcache import Plan, Uniform, accelerate, restore
 from mmcache.api.session import session_of
 from mmcache.patching.forward_patch import forward_patches
@@ -318,12 +320,14 @@ def test_totals_of_a_loop_whose_length_nobody_tells():
     session.on_run(reports.append)
     text = tiny.embeddings()["prompt_embeds"]
     scheduler.set_timesteps(6)
-    for _ in range(2):
+    for seed in range(2):
+        latent = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
             for timestep in scheduler.timesteps:
-                unet(torch.zeros(1, 4, 16, 16), timestep, text)
+                latent = scheduler.step(unet(latent, timestep, text).sample, timestep, latent).prev_sample
     session.restore()
     assert [len(report.denoisers[0].steps) for report in reports] == [6, 6]
+    assert session.totals().runs == 2
 
 
 def test_a_report_has_its_sums_on_top_and_holds_nothing():
@@ -400,3 +404,41 @@ def test_requests_are_served_at_any_time_of_others(monkeypatch):
     for result in (image for some in in_threads([requests, requests, requests, switch]) for image in some):
         near_plain = (result - plain).norm() <= 2 * (cached - plain).norm()
         assert torch.equal(result, plain) or torch.equal(result, cached) or near_plain  # switched midway
+
+
+# In words, and in a notebook
+
+
+def test_a_plan_without_a_forecast_takes_the_one_that_the_short_form_takes():
+    for make in (tiny.stable_diffusion, lambda: tiny.stable_diffusion(scheduler=None), tiny.ddpm):
+        short = accelerate(make(), interval=3).plan
+        assert accelerate(make(), Plan(Uniform(3))).plan == short
+    assert accelerate(tiny.unet(), Plan(Uniform(3))).plan == accelerate(tiny.unet(), interval=3).plan
+
+
+def test_what_is_returned_is_one_readable_line():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    for one in (session, session.plan, session.report(), session.report().denoisers[0], Plan(Uniform(3))):
+        assert "\n" not in repr(one)
+        assert len(repr(one)) < 200
+    assert repr(session.plan) == "Plan(Uniform(interval=3), Taylor(order=1, checked=True), branch=0)"
+
+
+def test_what_a_notebook_shows_is_whole_and_escaped():
+    pipe = tiny.stable_diffusion()
+    session = accelerate(pipe, Plan(Uniform(3), evidence="<b>none</b>"))
+    assert "No run yet" in session._repr_html_()
+    tiny.sample(pipe)
+    page = session._repr_html_()
+    assert page.count("<i title=") == 10
+    assert "10 steps: 4 full, 6 cached at branch 0" in page
+    shown = session.plan._repr_html_()
+    assert shown.count("<i title=") == 50
+    assert "&lt;b&gt;none" in shown
+    assert "<b>none" not in shown
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert mmcache.__version__ == version("mmcache")

@@ -19,16 +19,16 @@ UNNAMED = ("argument 0", "argument 1")  # the latent and the time, where argumen
 
 def argument_names(model: nn.Module) -> tuple[str, ...]:
     """The names of a forward's arguments, up to those that have none; () for a scripted module."""
-    return names_of(type(model).forward)
+    try:
+        return names_of(type(model).forward)
+    except (AttributeError, TypeError, ValueError):  # it is made of compiled code
+        return ()
 
 
 @functools.lru_cache(maxsize=1024)
 def names_of(forward: Callable[..., Any]) -> tuple[str, ...]:
     """The names of the arguments of a class's forward, without `self`."""
-    try:
-        found = list(inspect.signature(forward).parameters.values())[1:]
-    except (AttributeError, TypeError, ValueError):  # it is made of compiled code
-        return ()
+    found = list(inspect.signature(forward).parameters.values())[1:]
     return tuple(one.name for one in found if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD))
 
 
