@@ -227,7 +227,8 @@ def test_a_bad_value_of_a_link_is_said_and_the_rest_is_kept(visit):
 
 def test_settings_and_prompt_survive_a_reload_and_a_link_goes_on(visit):
     page = visit("?seed=7")
-    page.wait_for_timeout(1000)
+    expert(page)
+    page.wait_for_function("() => document.querySelector('.mm-seed input').value === '7'")
     page.get_by_label("Prompt", exact=True).locator("visible=true").fill("a person with a blue hat")
     page.get_by_role("radio").locator("visible=true").nth(0).check()
     page.wait_for_function("() => sessionStorage.getItem('mmcache-settings')?.includes('blue hat')")

@@ -17,9 +17,10 @@ FILE = Path(__file__).parent / "stored" / "costs.json"
 _TUNED = Path(str(files("mmcache.configs"))) / "tuned"
 # Plans that were calibrated for one shipped model, by task and model.
 CALIBRATED: Mapping[tuple[str, str], Path] = {("text-to-image", MINIATURE): _TUNED / "portraits.yaml"}
+UNSEEN = 45.0  # dB: from here on nobody sees a difference
 # From the full run's closeness in dB to words; the first that it reaches.
 WORDS = (
-    (45.0, "You will not see a difference"),
+    (UNSEEN, "You will not see a difference"),
     (35.0, "Look closely to see a difference"),
     (25.0, "You will see a difference"),
 )
@@ -97,9 +98,12 @@ def slider_for(settings: Settings, task: str, family: str) -> Slider:
         family: of the presets.
     """
     one, own = record_of(task, settings.model, family)
-    fits = own and settings.sampler == OWN_SAMPLER
-    same = settings.steps == one["steps"] and settings.guidance == one["guidance"]
-    plans = [plan for plan in one["plans"] if "#" not in plan["plan"] or (fits and same)]
+    same = (
+        settings.sampler == OWN_SAMPLER
+        and settings.steps == one["steps"]
+        and settings.guidance == one["guidance"]
+    )
+    plans = [plan for plan in one["plans"] if "#" not in plan["plan"] or (own and same)]
     return Slider(tuple(best(plans)), words_of(one, own, same))
 
 

@@ -67,6 +67,11 @@ def figures_of(found: Comparison, full_was_kept: bool) -> list[Figure]:
     return figures
 
 
+def psnr_of(found: Comparison) -> float:
+    """How close both results are in dB; of a video the mean of its frames, as everywhere."""
+    return float(found.likeness_rows()[0][1].split()[0])
+
+
 def figures_markup(figures: list[Figure], kind: str = "") -> str:
     """A list of terms; what a figure means opens under it, by mouse, finger and keyboard alike."""
     return f'<dl class="mm-figures {kind}">{join(map(figure_markup, figures))}</dl>'

@@ -17,7 +17,7 @@ from mmcache.tools.comparison.video_comparison import VideoComparison
 from mmcache.tools.media.side_by_side import as_images
 from mmcache_demos.app.clips import clip_details, players_markup
 from mmcache_demos.app.costs import closeness
-from mmcache_demos.app.figures import FIRST, figures_markup, figures_of
+from mmcache_demos.app.figures import FIRST, figures_markup, figures_of, psnr_of
 from mmcache_demos.app.film import Film, film_strip, race_markup
 from mmcache_demos.app.markup import address, join, text
 from mmcache_demos.app.runs import FullRun, Ran
@@ -133,8 +133,8 @@ def headline(found: Comparison) -> str:
         saved = f"{times(found.full_macs / found.macs)} less work."
     if found.identical:
         return f"{saved} {SAME}"
-    value = found.likeness_rows()[0][1]
-    return f"{saved} {closeness(float(value.split()[0]))} ({value.replace('.0 dB', ' dB')})."
+    psnr = psnr_of(found)
+    return f"{saved} {closeness(psnr)} ({psnr:.0f} dB)."
 
 
 def strips(found: Comparison) -> str:

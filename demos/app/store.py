@@ -19,6 +19,7 @@ from mmcache.tools.running.requests import noise
 from mmcache_demos import GUIDANCE_SCALE
 from mmcache_demos.app.costs import slider_for
 from mmcache_demos.app.demo_tabs import DRAWING_TABS, DrawingTab
+from mmcache_demos.app.figures import psnr_of
 from mmcache_demos.app.film import Film, film_strip
 from mmcache_demos.app.measure_costs import Subject, inputs_of
 from mmcache_demos.app.model_plans import family_for
@@ -109,7 +110,7 @@ def store_comparison(tab: DrawingTab, models: Models, out: Path) -> Stored:
         seed=order.seed,
         cost=cost,
         less_work=round(report.full_macs / report.macs, 3),
-        psnr=round(found.likeness.psnr, 2),
+        psnr=round(psnr_of(found), 2),
         ssim=round(found.likeness.ssim or 0.0, 5),
         steps=order.steps,
         full_steps=found.full_steps,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mmcache_demos.app.costs import closeness
+from mmcache_demos.app.costs import UNSEEN, closeness
 from mmcache_demos.app.film import race_markup
 from mmcache_demos.app.markup import join, text
 
@@ -56,7 +56,8 @@ class Stored:
     @property
     def headline(self) -> str:
         """The point of the page."""
-        return f"Same picture. {times(self.less_work)} less work."
+        nearly = "Same" if self.psnr >= UNSEEN else "Nearly the same"
+        return f"{nearly} picture. {times(self.less_work)} less work."
 
     @property
     def says(self) -> str:
@@ -72,7 +73,7 @@ class Stored:
         return (
             ("less work", f"{round(self.less_work, 1):g}x", "of the model"),
             ("full steps", f"{self.full_steps} of {self.steps}", f"{cached} reuse what these computed"),
-            ("closeness", f"{self.psnr:.0f} dB", "from 45 dB on nobody sees a difference"),
+            ("closeness", f"{self.psnr:.0f} dB", f"from {UNSEEN:g} dB on nobody sees a difference"),
         )
 
 
