@@ -40,8 +40,13 @@ def shown(begin: Callable[[], News], visit: Visit) -> Iterator[tuple[Any, ...]]:
                     seen.hears(news)
                     yield seen.markup(), gr.skip(), gr.skip(), can_stop
     except Stopped:
-        seen.hears(STOPPED)
-        yield seen.markup(), gr.skip(), gr.skip(), cannot_stop
+        # Without the two sides, so that the page shows the result from before again.
+        yield (
+            f'<div class="mm-progress"><p role="status">{STOPPED}</p></div>',
+            gr.skip(),
+            gr.skip(),
+            cannot_stop,
+        )
     except Exception:
         yield "", gr.skip(), gr.skip(), cannot_stop
         raise
