@@ -47,6 +47,7 @@ class DenoiserReport:
 
     @property
     def cache_misses(self) -> int:
+        """Full calls that were to be cached: no kept feature fitted."""
         return sum(step.cache_miss for step in self.steps)
 
     @property
