@@ -20,7 +20,7 @@ copyright = f"2026, {author}"
 version = release = version_of("mmcache")
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -35,6 +35,7 @@ include_patterns = [
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/**",
+    "notebooks/*.ipynb",
     "adapters/README.md",
     "demos/**/README.md",
 ]
@@ -44,6 +45,10 @@ exclude_patterns = ["docs/site", "**/build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
+
+# Notebooks are shown with the outputs that are stored in them; a test runs them anew.
+nb_execution_mode = "off"
+nb_merge_streams = True
 
 highlight_language = "none"  # of blocks that name none: what commands print
 
