@@ -7,6 +7,10 @@ import warnings
 BETWEEN = ("mmcache", "torch", "diffusers", "accelerate", "transformers", "contextlib", "functools")
 
 
+class MmcacheWarning(UserWarning):
+    """A warning of mmcache, wherever it points: by its class the command line shows it, and no other."""
+
+
 def warn(text: str) -> None:
     """Warn with the line that called the pipeline or mmcache, as a `UserWarning`.
 
@@ -15,7 +19,7 @@ def warn(text: str) -> None:
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and is_between(frame.f_globals.get("__name__", "")):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, stacklevel=level + 1)
+    warnings.warn(text, MmcacheWarning, stacklevel=level + 1)
 
 
 def is_between(module: str) -> bool:

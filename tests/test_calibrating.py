@@ -169,7 +169,10 @@ def test_what_cannot_be_calibrated_is_refused(options, message):
 
 
 def test_a_file_with_several_plans_wants_a_cost(tmp_path):
-    plans = {"2x": Plan(Uniform(2), Taylor(1), "none"), "3.5x": Plan(Uniform(3), Taylor(1, repaid=0.5), "none")}
+    plans = {
+        "2x": Plan(Uniform(2), Taylor(1), "none"),
+        "3.5x": Plan(Uniform(3), Taylor(1, repaid=0.5), "none"),
+    }
     save_plans(plans, tmp_path / "plans.yaml")
     pipe = tiny.stable_diffusion()
     with pytest.raises(PlanFileError, match=r"2x, 3.5x.*plans.yaml#2x"):

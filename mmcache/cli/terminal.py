@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from mmcache.caller import MmcacheWarning
 from mmcache.errors import MissingExtraError, shortened
 
 MOST = 1000  # characters of a message, whatever it repeats
@@ -67,6 +68,7 @@ def warnings_as_notes() -> Iterator[None]:
         if not sys.warnoptions:
             warnings.simplefilter("ignore")
             warnings.filterwarnings("default", module="mmcache", category=UserWarning)
+            warnings.filterwarnings("default", category=MmcacheWarning)
         warnings.showwarning = in_one_line  # type: ignore[assignment]
         yield
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmcache.caller import MmcacheWarning
 from mmcache.tools.generating.failures import free_memory, is_broken, out_of_memory, words_of
 from mmcache.tools.generating.items import Item, canonical
 from mmcache.tools.generating.lines import is_image_key
@@ -240,5 +241,6 @@ def noted_warnings() -> Any:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", module="mmcache", category=UserWarning)
+        warnings.filterwarnings("always", category=MmcacheWarning)
         yield notes
         notes += dict.fromkeys(str(one.message) for one in caught)

@@ -1,9 +1,9 @@
 """Which prompts a plan is found by, chosen by and tested on."""
 
-import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mmcache.caller import warn
 from mmcache.tools.running.requests import ImageRequest, image_requests
 
 FEWEST, ENOUGH = 3, 8  # prompts
@@ -50,8 +50,7 @@ def split(prompts: Sequence[str], held_out: Sequence[str] | None, seed: int) -> 
 def warn_of_few(prompts: Sequence[str]) -> None:
     """Warn of prompts that are too few to choose by."""
     if len(prompts) < ENOUGH:
-        warnings.warn(
+        warn(
             f"{len(prompts)} prompts are few to choose a plan by: what is best for them may not be for "
             f"others. Give {ENOUGH} to 12",
-            stacklevel=3,
         )
