@@ -45,6 +45,12 @@ def check_clock(plans: Plans, pipeline: ResolvedPipeline) -> None:
     if pipeline.schedulers:
         return
     scheduler = getattr(pipeline.clock_owner, "scheduler", None)
+    if scheduler is None and not pipeline.is_bare:
+        raise UnsupportedPipelineError(
+            f"{pipeline.class_name} has no scheduler, so nothing shows where sampling stands: it steps by "
+            f"itself, perhaps with fresh noise each time. Run it without a cache, or call its denoiser in a "
+            f"loop with a scheduler, accelerate(denoiser, scheduler=scheduler)."
+        )
     if scheduler is not None or not pipeline.is_bare:
         raise UnsupportedPipelineError(
             f"the scheduler of {pipeline.class_name} is a {type(scheduler).__name__}, which has no "

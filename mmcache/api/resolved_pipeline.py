@@ -120,7 +120,9 @@ def models_of(pipe: Any) -> dict[str, nn.Module]:
 
 def part_of(owner: Any, name: str) -> nn.Module | None:
     """The model of this name, as it is now; None if there is none."""
-    found = getattr(owner, name, None)
+    found = owner
+    for step in name.split("."):  # a denoiser within a wrapper
+        found = getattr(found, step, None)
     return found if isinstance(found, nn.Module) else None
 
 
@@ -146,7 +148,7 @@ def find_denoisers(pipe: Any, undescribed: bool = False) -> dict[str, Denoiser]:
             f"accelerate() wants a diffusers pipeline or a denoiser, not {type(pipe).__name__}: pass the "
             f"object that you call with a prompt, such as StableDiffusionPipeline.from_pretrained(...)."
         )
-    models = models_of(pipe)
+    models = dict(inside_wrapper(name, model) for name, model in models_of(pipe).items())
     found = {name: (model, adapter_for(unwrap_compiled(model))) for name, model in models.items()}
     denoisers = {name: Denoiser(name, model, adapter) for name, (model, adapter) in found.items() if adapter}
     if not denoisers and undescribed:
@@ -159,8 +161,8 @@ def find_denoisers(pipe: Any, undescribed: bool = False) -> dict[str, Denoiser]:
         for name, model in models.items():
             if inner := wrapped_denoiser(model):
                 raise UnsupportedPipelineError(
-                    f"{name} is a {type(model).__name__} around a {inner}: unwrap it first, "
-                    f"pipe.{name} = pipe.{name}.module"
+                    f"{name} is a {type(model).__name__} around a {type(part_of(model, inner)).__name__}: "
+                    f"unwrap it first, pipe.{name} = pipe.{name}.{inner}"
                 )
         raise missing_adapter(pipe)
     gain = {name: part for name, part in denoisers.items() if part.branches}
@@ -168,10 +170,21 @@ def find_denoisers(pipe: Any, undescribed: bool = False) -> dict[str, Denoiser]:
 
 
 def wrapped_denoiser(model: nn.Module) -> str:
-    """The class of the denoiser that torch's DataParallel and its like wrap; "" if there is none."""
-    inner = getattr(model, "module", None)
-    known = isinstance(inner, nn.Module) and adapter_for(unwrap_compiled(inner)) is not None
-    return type(inner).__name__ if known else ""
+    """The name of the one child of a module that is a known denoiser; "" for a model that wraps none."""
+    if adapter_for(unwrap_compiled(model)) is not None:
+        return ""
+    known = [name for name, child in model.named_children() if adapter_for(unwrap_compiled(child))]
+    return known[0] if len(known) == 1 else ""
+
+
+def inside_wrapper(name: str, model: nn.Module) -> tuple[str, nn.Module]:
+    """The denoiser within somebody's wrapper, which calls it as it likes: in tiles, or once for each region.
+
+    Those of torch copy their module to other devices, or hold a part of it: they are left as they are.
+    """
+    of_torch = type(model).__module__.startswith("torch.")
+    inner = "" if of_torch or side_adapter_for(unwrap_compiled(model)) else wrapped_denoiser(model)
+    return (f"{name}.{inner}", model.get_submodule(inner)) if inner else (name, model)
 
 
 def looks_like_denoiser(model: nn.Module) -> bool:
@@ -186,8 +199,8 @@ def missing_adapter(pipe: Any) -> UnsupportedPipelineError:
         model = unwrap_compiled(pipe)
         if inner := wrapped_denoiser(model):
             return UnsupportedPipelineError(
-                f"{type(model).__name__} is a wrapper around a {inner}: accelerate what it wraps, "
-                f"mmcache.accelerate(model.module, ...)"
+                f"{type(model).__name__} is a wrapper around a {type(part_of(model, inner)).__name__}: "
+                f"accelerate what it wraps, mmcache.accelerate(model.{inner}, ...)"
             )
         return UnsupportedPipelineError(
             f"No adapter for {type(model).__name__}. Closest known class: {closest_denoiser_name(model)}. "

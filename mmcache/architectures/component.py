@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from mmcache.architectures.adapter import PER_STEP, Adapter, SideAdapter
-from mmcache.patching.forward_patch import is_compiled, unwrap_compiled
+from mmcache.patching.forward_patch import is_compiled, is_foreign_method, places, unwrap_compiled
 from mmcache.patching.plain_model import PlainModel, plain_model
 
 UNNAMED = ("argument 0", "argument 1")  # the latent and the time, where arguments have no names
@@ -88,7 +88,12 @@ class Denoiser(Component):
 
     @cached_property
     def has_own_forward(self) -> bool:
-        """Whether its class derives from the one that the adapter describes, and has another forward."""
+        """Whether its forward is not the one of the class that the adapter describes.
+
+        A class that derives from that one may have another, or somebody has put one on the instance.
+        """
+        if any(is_foreign_method(table[name], self.model) for table, name in places(self.model)):
+            return True
         kind: Any = type(self.model)
         known: Any = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
         return kind is not known and kind.forward is not known.forward

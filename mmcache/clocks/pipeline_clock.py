@@ -11,7 +11,7 @@ from typing import Any
 
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.scheduler_clock import SchedulerClock
-from mmcache.clocks.timestep_clock import TimestepClock
+from mmcache.clocks.timestep_clock import LEAST, TimestepClock
 from mmcache.compat.calling_pipeline import calling_pipelines
 from mmcache.patching.held import held
 from mmcache.patching.pipeline_kinds import is_modular, is_pipeline
@@ -61,6 +61,7 @@ class PipelineClock:
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._own_loops = TimestepClock(self._numbers)
+        self._calls = self._steps = 0  # calls by the owner, and those that a scheduler has told a step
         self._watch()
 
     @property
@@ -101,6 +102,8 @@ class PipelineClock:
         clock = self._driving(holder, timestep)
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
+        self._calls += bool(callers)
+        self._steps += step is not None
         if clock is None or not clock.run.wanders or callers or timestep is None:
             return step
         # A loop that never calls `step`, such as an inversion by hand: its timesteps tell more.
@@ -131,6 +134,12 @@ class PipelineClock:
 
     @property
     def remark(self) -> str:
+        calls = max((clock.run.calls_before_step for clock in self._clocks.values()), default=0)
+        if (self._calls >= LEAST and not self._steps) or calls >= LEAST:
+            return (
+                "its denoiser was called without a step of its schedulers (it may step by itself, or by a "
+                "copy), so every call was full: call it in a loop of your own, accelerate(denoiser, ...)"
+            )
         return self._own_loops.remark
 
     def release(self) -> None:

@@ -110,7 +110,7 @@ class SchedulerRun:
         self._timetable: Timetable | None = None
         self._forced: bool | None = None  # whether frames are at several steps at once
         self._pointed = False  # whether the denoiser's own timestep has shown the step
-        self._begin = self._first = self._total = self._steps_ended = 0
+        self._begin = self._first = self._total = self._steps_ended = self._calls = 0
         self._index = self._ended_index = -1
         self._ended_here = self._ended_each = 0  # how often a step was ended: once for each tile
 
@@ -139,6 +139,11 @@ class SchedulerRun:
             self._total -= later
 
     @property
+    def calls_before_step(self) -> int:
+        """How many calls there were, as long as no step has ended and no timestep has shown one."""
+        return 0 if self.has_stepped or self._pointed else self._calls
+
+    @property
     def has_stepped(self) -> bool:
         """Whether a step of this run has ended."""
         return self._steps_ended > 0
@@ -156,6 +161,7 @@ class SchedulerRun:
         if self.wanders or not tables_of(self._scheduler, self.announced) or self._is_forced(timestep):
             return None
         index = self._locate(timestep)
+        self._calls += 1
         if not self._pointed and self._has_moved(timestep, may_look):
             self.wanders, self.live = True, False
         if (

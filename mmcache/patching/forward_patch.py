@@ -9,6 +9,7 @@ goes around the compiled call, so that what it decides is not traced.
 import copy
 import functools
 import threading
+import types
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -129,6 +130,12 @@ def _with_patches(place: Place) -> Iterator[Place]:
 def is_own_forward(function: Any, model: nn.Module) -> bool:
     """Whether this is the forward that the model's class defines."""
     return getattr(function, "__self__", None) is model and function.__func__ is type(model).forward
+
+
+def is_foreign_method(function: Any, model: nn.Module) -> bool:
+    """Whether this is somebody's method bound to the model in place of the forward that its class defines."""
+    bound = isinstance(function, types.MethodType) and function.__self__ is model
+    return bound and not is_own_forward(function, model)
 
 
 def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Callable[[], None]:
