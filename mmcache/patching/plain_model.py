@@ -42,8 +42,8 @@ class PlainModel:
             if module is None:
                 return False
             tables = module.__dict__
-            now = tables["_modules"]
-            if (tuple(map(id, now.values())) if now else ()) != children:
+            now = tables.get("_modules")  # None for a module of compiled code
+            if now is None or (tuple(map(id, now.values())) if now else ()) != children:
                 return False
             if not tables.keys().isdisjoint(FOREIGN):
                 return False
