@@ -16,11 +16,13 @@ import torch
 from diffusers import HeunDiscreteScheduler, StableDiffusionImg2ImgPipeline
 
 import mmcache
-from mmcache import Plan, Uniform, accelerate, restore
+from mmcache import Plan, StepMask, Uniform, accelerate, restore
 from mmcache.api.session import session_of
 from mmcache.patching.forward_patch import forward_patches
 from mmcache.patching.plain_model import plain_model
 from mmcache.testing.live_model_laws import in_threads
+from mmcache.tools.quality.confidence import mean_of
+from mmcache.tools.tuning.tune import Tuned
 from tests import tiny
 from tests.zoo import controlnet
 
@@ -442,3 +444,12 @@ def test_what_a_notebook_shows_is_whole_and_escaped():
 
 def test_the_version_is_that_of_the_distribution():
     assert mmcache.__version__ == version("mmcache")
+
+
+def test_a_tuned_plan_shows_itself():
+    found = mean_of([40.0, 42.0])
+    tuned = Tuned(Plan(StepMask([0, 3, 6])), 2.5, found, found, {"Hold()": mean_of([30.0, 31.0])}, runs=9)
+    assert "2.50x fewer denoiser MACs" in repr(tuned)
+    assert "41.0 dB" in repr(tuned)
+    assert "\n" not in repr(tuned)
+    assert "30.5 dB" in tuned._repr_html_()

@@ -111,7 +111,8 @@ def compare(
             return runner.run(num_inference_steps=count, generator=noise(seed))
 
         # A plan with a branch per step fits no other number of steps.
-        cached_warmup = steps if isinstance(session.plan.branch, tuple) else min(steps, CACHED_WARMUP)
+        fixed = session.plan.steps is not None  # the plan is for so many steps and no others
+        cached_warmup = steps if fixed else min(steps, CACHED_WARMUP)
         full_warmup = min(steps, FULL_WARMUP)
         sample("warm-up", full_warmup, cached=False)
         sample("warm-up", cached_warmup, cached=True)
