@@ -20,6 +20,7 @@ from mmcache import (
     Uniform,
     accelerate,
     calibrate,
+    compare,
     load_plan,
     load_plans,
     save_plan,
@@ -185,3 +186,10 @@ def test_a_file_with_several_plans_wants_a_cost(tmp_path):
     with pytest.raises(PlanFileError, match="one plan"):
         load_plans(tmp_path / "one.yaml")
     assert accelerate(pipe, tmp_path / "one.yaml").plan == plans["2x"]
+
+
+def test_a_calibrated_plan_can_be_compared():
+    """The warm-up of a comparison takes as many steps as the plan is for."""
+    pipe = prompted()
+    plan = calibrate(pipe, ["a cat", "a dog"], costs=(2.0,), steps=10).plans["2x"]
+    assert compare(pipe, "a bird", plan, steps=10).report.full_steps == 5

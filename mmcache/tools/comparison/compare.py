@@ -110,9 +110,8 @@ def compare(
             runner.label(f"{label:>7s}", leave=label != "warm-up")
             return runner.run(num_inference_steps=count, generator=noise(seed))
 
-        # A plan with a branch per step fits no other number of steps.
-        fixed = session.plan.steps is not None  # the plan is for so many steps and no others
-        cached_warmup = steps if fixed else min(steps, CACHED_WARMUP)
+        # A calibrated plan, or one with a branch per step, fits no other number of steps.
+        cached_warmup = min(steps, CACHED_WARMUP) if session.plan.steps is None else steps
         full_warmup = min(steps, FULL_WARMUP)
         sample("warm-up", full_warmup, cached=False)
         sample("warm-up", cached_warmup, cached=True)
