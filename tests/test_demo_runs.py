@@ -180,6 +180,7 @@ def test_the_cached_run_is_finished_first_and_both_are_told_on_the_way():
     found = run_both(prompted(), replace(ORDER, previews=5), None, threading.Event(), told.append)
     done = next(place for place, one in enumerate(told) if one.side == "cached" and len(one.steps) == STEPS)
     assert any(one.side == "full" for one in told[:done]), "both grow at once"
+    assert not [note for note in found.found.report.notes if "another pipeline" in note], "it is our own"
     assert any(one.side == "full" for one in told[done:]), "the full one is not finished yet"
     assert [one.step for one in found.frames["full"]] == [2, 4, 6, 8, 10]
     assert [one.step for one in found.frames["cached"]] == [2, 4, 6, 8, 10]
