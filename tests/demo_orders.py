@@ -14,8 +14,9 @@ from mmcache_demos.app.board import Board
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.models import Offer
+from mmcache_demos.app.orders import Order
 from mmcache_demos.app.plan_choice import OWN, PlanChoice, named_plans
-from mmcache_demos.app.runs import Order, run_both
+from mmcache_demos.app.runs import run_both
 from mmcache_demos.app.service import Service
 from mmcache_demos.app.settings import MINIATURE, Settings
 from mmcache_demos.app.watching import Progress

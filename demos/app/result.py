@@ -20,7 +20,7 @@ from mmcache_demos.app.costs import closeness
 from mmcache_demos.app.figures import FIRST, figures_markup, figures_of, psnr_of
 from mmcache_demos.app.film import Film, film_strip, race_markup
 from mmcache_demos.app.markup import address, join, text
-from mmcache_demos.app.runs import FullRun, Ran
+from mmcache_demos.app.orders import FullRun, Ran
 from mmcache_demos.app.stills import further_files, panels_markup, size_of, wipe
 from mmcache_demos.app.stored import Stored, details_of, race_of, times
 from mmcache_demos.app.stored import address as stored_address

@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from PIL import Image
@@ -13,69 +13,21 @@ from PIL import Image
 from mmcache.api.accelerate import accelerate
 from mmcache.api.report import Report
 from mmcache.api.session import Session
-from mmcache.plans.plan import Plan
 from mmcache.tools.comparison.compare import compared
-from mmcache.tools.comparison.comparison import Comparison
 from mmcache.tools.running.call_settings import has_argument, settings_of
 from mmcache.tools.running.denoiser_timer import timed
 from mmcache.tools.running.macs_counter import counted_components
 from mmcache.tools.running.requests import noise
 from mmcache.tools.running.runner import Sampling, images_of, own_progress_bar, timed_models
 from mmcache.tools.tasks.samplers import use_sampler
+from mmcache_demos.app.orders import CACHED, FULL, FullRun, Order, Ran
 from mmcache_demos.app.race import Lap, Turns, side_by_side, twin_of
 from mmcache_demos.app.settings import OWN_SAMPLER
 from mmcache_demos.app.watching import Frame, Progress, Stopped, Watcher, preview_of
 
-FULL, CACHED = "full", "cached"
 WATCHED = "callback_on_step_end"
 OTHERS = "calls by another pipeline"  # how that note begins
 WARMUP = 2  # steps: the first call of a pipeline is slower than those after it
-PREVIEWS = 12  # of a run
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is run.
-
-    Attributes:
-        prompt, guidance: as the pipeline takes them.
-        plan: how the cached run is cached; None for the recommended one.
-        steps, seed, sampler: of both runs.
-        call: further arguments of the pipeline.
-        previews: how many images are shown on the way of each run.
-    """
-
-    prompt: str
-    guidance: float
-    plan: Plan | None
-    steps: int
-    seed: int
-    sampler: str
-    call: Mapping[str, Any]
-    previews: int = 0
-
-
-class FullRun(NamedTuple):
-    """A full run, and what was shown of it on the way."""
-
-    sampling: Sampling
-    frames: tuple[Frame, ...] = ()
-
-
-class Ran(NamedTuple):
-    """What an order came to.
-
-    Attributes:
-        found: the comparison.
-        frames: the images on the way, "full" and "cached".
-    """
-
-    found: Comparison
-    frames: Mapping[str, tuple[Frame, ...]]
-
-    @property
-    def full(self) -> FullRun:
-        return FullRun(self.found.full, self.frames[FULL])
 
 
 def run_both(

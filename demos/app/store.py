@@ -24,7 +24,8 @@ from mmcache_demos.app.film import Film, film_strip
 from mmcache_demos.app.measure_costs import Subject, inputs_of
 from mmcache_demos.app.model_plans import family_for
 from mmcache_demos.app.models import Models, Offer
-from mmcache_demos.app.runs import Order, Ran, run_both
+from mmcache_demos.app.orders import Order, Ran
+from mmcache_demos.app.runs import run_both
 from mmcache_demos.app.settings import MINIATURE, OWN_SAMPLER
 from mmcache_demos.app.stored import FOLDER, INDEX, SHARED, Stored, times
 from mmcache_demos.app.watching import Frame

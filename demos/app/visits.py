@@ -12,7 +12,7 @@ from shutil import rmtree
 
 from mmcache.tools.media.output_folder import write_files
 from mmcache_demos.app.limits import Limits
-from mmcache_demos.app.runs import FullRun
+from mmcache_demos.app.orders import FullRun
 from mmcache_demos.app.watching import Stopped
 
 
