@@ -19,6 +19,7 @@ from tests.tiny_prompted import prompted
 
 SHORT = {"steps": 9, "guidance_scale": 3.0, "progress": False}
 PROMPTS = ["a cat", {"prompt": "a dog", "id": "dog", "seed": 7}, "a bird"]
+MANY = [*PROMPTS, *(f"prompt {n}" for n in range(9))]
 
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -42,17 +43,15 @@ def test_a_line_gives_the_bytes_of_a_single_prompt(folder, elsewhere):
     assert images(elsewhere / "one")["seed-3.png"] in images(elsewhere / "many").values()
 
 
-def test_workers_and_shards_give_the_same_bytes(elsewhere):
+def test_shards_give_the_same_bytes(elsewhere):
     together = elsewhere / "together"
     result = mmcache.generate(PROMPTS, together, load=tiny_loads.load, **SHORT)
     assert result.exit_code == 0
     apart = elsewhere / "apart"
     for index in range(2):
         mmcache.generate(PROMPTS, apart, load=tiny_loads.load, shard=f"{index}/2", **SHORT)
-    spread = elsewhere / "spread"
-    mmcache.generate(PROMPTS, spread, load=tiny_loads.load, workers=2, **SHORT)
     assert len(images(together)) == 3
-    assert images(together) == images(apart) == images(spread)
+    assert images(together) == images(apart)
 
 
 def test_the_callers_pipeline_and_threads_are_left_as_they_were(elsewhere):
@@ -177,14 +176,26 @@ def test_a_worker_killed_in_mid_run_loses_nothing(elsewhere):
     assert images(result.out) == images(plain.out)
 
 
-def test_workers_load_in_turn_and_only_the_first_may_ask_the_hub(elsewhere, monkeypatch):
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    log = elsewhere / "log"
-    events = Events()
-    load = partial(tiny_loads.load_and_tell, log)
-    prompts = [f"prompt {n}" for n in range(12)]
-    mmcache.generate(prompts, "out", load=load, workers=2, listener=events, **SHORT)
-    lines = [line.split() for line in log.read_text().splitlines()]
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory):
+    """A run over two processes, whose start is what costs: its folder, and what its workers logged of it."""
+    place = tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("HF_HUB_OFFLINE", raising=False)
+        load = partial(tiny_loads.load_and_tell, place / "log")
+        result = mmcache.generate(MANY, place / "out", load=load, workers=2, **SHORT)
+    assert result.exit_code == 0
+    return result.out, [line.split() for line in (place / "log").read_text().splitlines()]
+
+
+def test_workers_give_the_same_bytes(two_workers, elsewhere):
+    together = mmcache.generate(MANY, elsewhere / "together", load=tiny_loads.load, **SHORT)
+    assert len(images(together.out)) == len(MANY)
+    assert images(together.out) == images(two_workers[0])
+
+
+def test_workers_load_in_turn_and_only_the_first_may_ask_the_hub(two_workers):
+    lines = two_workers[1]
     loads = [line for line in lines if line[0] == "begin"]
     assert [line[0] for line in lines] == ["begin", "end"] * len(loads), "one at a time"
     assert len({line[1] for line in loads}) == len(loads), "once per worker"

@@ -12,6 +12,7 @@ import mmcache
 from mmcache import Plan, Taylor, Uniform, accelerate
 from mmcache.testing.live_model_laws import tables
 from tests import tiny
+from tests.tiny_prompted import SMALL
 from tests.zoo import controlnet
 from tests.zoo.transformers import pixart
 
@@ -53,8 +54,13 @@ def four_steps(pipe):
     return tiny.sample(pipe, num_inference_steps=4)
 
 
+def two_levels():
+    """As few layers as there can be: each line of mmcache costs two runs."""
+    return tiny.stable_diffusion(**SMALL)
+
+
 CASES = {
-    "U-Net": (tiny.stable_diffusion, four_steps, 1),
+    "U-Net": (two_levels, four_steps, 1),
     "ControlNet": (controlnet.one, lambda pipe: controlnet.sample(pipe, True, num_inference_steps=4), 1),
     "transformer": (
         lambda: pixart.build(PixArtSigmaPipeline),

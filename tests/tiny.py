@@ -1,5 +1,7 @@
 """Tiny random pipelines, the same weights each time they are built."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +17,9 @@ from diffusers import (
     UNet2DModel,
 )
 
+from mmcache import Plan, Taylor, Uniform, accelerate
+
+PLAN = Plan(Uniform(3), Taylor(1))
 SIZE = 16  # of the latent
 STEPS = 10
 
@@ -106,6 +111,31 @@ def sample(pipe: Any, **changes: Any) -> torch.Tensor:
         "generator": torch.Generator().manual_seed(changes.pop("seed", 0)),
     }
     return pipe(**call | changes).images
+
+
+@cache
+def plain() -> torch.Tensor:
+    """What `stable_diffusion` samples without a cache."""
+    return sample(stable_diffusion())
+
+
+@cache
+def cached(
+    make: Callable[[], Any] = stable_diffusion, run: Callable[[Any], Any] = sample, plan: Plan = PLAN
+) -> torch.Tensor:
+    """What a fresh pipeline samples with a plan."""
+    pipe = make()
+    accelerate(pipe, plan)
+    return run(pipe)
+
+
+@cache
+def reference_macs() -> int | None:
+    """The multiply-adds of `stable_diffusion` with `PLAN`."""
+    pipe = stable_diffusion()
+    session = accelerate(pipe, PLAN)
+    sample(pipe)
+    return session.report().denoisers[0].macs
 
 
 def sdxl() -> StableDiffusionXLPipeline:

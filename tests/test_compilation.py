@@ -1,0 +1,72 @@
+"""Compiled denoisers: two graphs, whatever alternates."""
+
+import pytest
+import torch
+
+from mmcache import Plan, accelerate
+from tests import tiny
+from tests.tiny import PLAN, cached
+
+SMALL = {
+    "block_out_channels": (16, 16),
+    "layers_per_block": 1,
+    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+}
+
+
+def small():
+    return tiny.stable_diffusion(**SMALL)
+
+
+class Graphs(list):
+    """The graphs that were compiled, by a compiler that runs them as they were traced."""
+
+    def backend(self, graph, inputs):
+        self.append(graph)
+        return graph
+
+
+@pytest.fixture
+def graphs():
+    torch._dynamo.reset()
+    yield Graphs()
+    torch._dynamo.reset()
+
+
+def wrap(pipe, backend):
+    pipe.unet = torch.compile(pipe.unet, backend=backend, fullgraph=True)
+
+
+def in_place(pipe, backend):
+    pipe.unet.compile(backend=backend, fullgraph=True)
+
+
+@pytest.mark.parametrize("compiled", [wrap, in_place])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_compiled_denoiser_holds_two_graphs(compiled, when, graphs):
+    wanted, plain = cached(small), tiny.sample(small())
+    pipe = small()
+    if when == "before":
+        compiled(pipe, graphs.backend)
+    session = accelerate(pipe, PLAN)
+    if when == "after":
+        compiled(pipe, graphs.backend)
+    for _ in range(2):
+        assert torch.equal(tiny.sample(pipe), wanted)
+        assert len(graphs) == 2  # full and cached, whatever alternates
+    assert session.report().denoisers[0].cached_steps
+    session.restore()
+    assert torch.equal(tiny.sample(pipe), plain)
+
+
+def test_compiled_and_used_before_accelerate(graphs):
+    """A graph made without taps must not serve a step with taps."""
+    pipe = small()
+    wrap(pipe, graphs.backend)
+    tiny.sample(pipe)
+    for branch in (0, 1, (0, 1) * 5):
+        with accelerate(pipe, PLAN, branch=branch):
+            assert torch.equal(
+                tiny.sample(pipe), cached(small, plan=Plan(PLAN.policy, PLAN.forecast, branch))
+            )
