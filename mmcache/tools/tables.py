@@ -80,7 +80,7 @@ class FigureTable:
         if self.least_width <= options.max_width:
             yield self._side_by_side(options.max_width)
         else:
-            yield from self._one_below_the_other()
+            yield from self._one_below_the_other(options.max_width)
 
     def _side_by_side(self, width: int) -> Table:
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
@@ -99,7 +99,9 @@ class FigureTable:
             table.add_row(*row.cells, style=row.style)
         return table
 
-    def _one_below_the_other(self) -> RenderResult:
+    def _one_below_the_other(self, width: int) -> RenderResult:
+        longest = longest_word([cell.plain for row in self.rows for cell in row.cells])
+        indent = INDENT if longest + INDENT <= width else 0  # a name is rather whole than indented
         for row in self.rows:
             if row.begins_section:
                 yield Text("")
@@ -110,7 +112,7 @@ class FigureTable:
                 if cell.plain.strip():
                     words = Text.assemble((f"{column.heading}: ", "dim") if column.heading else "", cell)
                     words.overflow = "fold"
-                    yield Padding(words, (0, 0, 0, INDENT))
+                    yield Padding(words, (0, 0, 0, indent))
 
     def _ranges(self) -> list[tuple[int, int]]:
         """For each column, the fewest letters that cut nothing, and those that wrap nothing."""
