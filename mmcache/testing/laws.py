@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from mmcache.api.accelerate import accelerate
-from mmcache.api.report import Residuals, steps_of
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
 from mmcache.api.session import Session
+from mmcache.api.steps import Residuals, steps_of
 from mmcache.engine.call_signature import first_tensor
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import cached_view, filled, full_view
@@ -201,7 +201,8 @@ def check_side_networks(make_pipe: MakePipe, sample: Sample, plan: Plan) -> None
     must_equal("law 11: side networks cut and whole", given, sample(whole))
     require(bool(session.side_networks), "law 11: the pipeline has no side network that mmcache knows")
     for name, network in session.side_networks.items():
-        steps = steps_of(network.past.calls if network.past else [], network.macs, Residuals)
+        past = network.past
+        steps = steps_of(past.calls, network.macs_later(past), Residuals) if past else ()
         cached = [step for step in steps if step.branch is not None]
         require(bool(cached), f"law 11: {name} ran whole at every step")
         for step in cached:

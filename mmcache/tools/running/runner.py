@@ -1,7 +1,6 @@
 """One runner for every tool that calls a pipeline: timing, warm-up, progress bar, batches, images."""
 
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import torch
 
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
 from mmcache.api.session import session_of
+from mmcache.caller import warn
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.tools.running.denoiser_timer import DenoiserTimer, timed
 from mmcache.tools.running.peak_memory import watch_memory
@@ -92,7 +92,7 @@ class Runner:
         """Warn once of a size that is not the one that was asked for."""
         if not self._said_sizes and (changed := changed_sizes(self.settings, images.shape)):
             self._said_sizes = True
-            warnings.warn(changed, stacklevel=4)
+            warn(changed)
 
     def run_batch(self, requests: Sequence[ImageRequest], **arguments: Any) -> Sampling:
         """Call the pipeline once for these images, each from noise of its own.
