@@ -1,6 +1,7 @@
 """A full and a cached run of one order, watched; the full one only if it is not known already."""
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -57,6 +58,7 @@ def run_both(
     if has_argument(pipe, "guidance_scale"):
         settings["guidance_scale"] = order.guidance
     in_turns = full is None and has_argument(pipe, WATCHED)
+    warnings.filterwarnings("ignore", message=OTHERS)  # the full run is meant to be full
     with (
         sampling_with(pipe, order.sampler),
         own_progress_bar(pipe),
