@@ -35,6 +35,7 @@ class Journal:
         self.folder = folder
         self.found = 0
         self._values: dict[str, list[float]] = {}
+        self._earlier: frozenset[str] = frozenset()  # of an earlier process
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Read what is there, if it was measured with the same settings.
@@ -61,11 +62,12 @@ class Journal:
             lines = (self.folder / VALUES).read_text(encoding="utf-8").splitlines()
             entries = [entry for line in lines if isinstance(entry := _read(line), list)]
             self._values = {str(key): list(values) for key, values in entries}
+            self._earlier = frozenset(self._values)
 
     def values(self, key: str, measure: Callable[[], list[float]]) -> list[float]:
         """What was measured under this key, or is measured now."""
         if key in self._values:
-            self.found += 1
+            self.found += key in self._earlier
             return self._values[key]
         found = self._values[key] = measure()
         if self.folder is not None:
