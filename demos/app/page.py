@@ -1,6 +1,7 @@
 """The page: its heading, its tabs, and what its address asks for."""
 
 from functools import partial
+from importlib.metadata import metadata
 from typing import Any
 
 import gradio as gr
@@ -22,12 +23,19 @@ from mmcache_demos.app.settings import Settings
 from mmcache_demos.app.tab import BuiltTab, build_tab
 
 PAPER = "https://arxiv.org/abs/2312.00858"
-PROJECT = "https://pypi.org/project/mmcache/"
-HEADING = f"""<header class="mm-head"><h1>mmcache</h1>
+HEADING = """<header class="mm-head"><h1>mmcache</h1>
 <p>Diffusion models with less work, without training.</p>
-<nav aria-label="About"><a href="{PROJECT}" rel="noopener" target="_blank">Project</a>
-<a href="{PAPER}" rel="noopener" target="_blank">Paper</a></nav></header>"""
+<nav aria-label="About">{links}</nav></header>"""
 GALLERY, EXPLORE = "gallery", "explore"
+
+
+def about() -> str:
+    """Links to the project, where its package names addresses, and to the paper."""
+    urls = dict(line.split(", ", 1) for line in metadata("mmcache").get_all("Project-URL") or ())
+    return " ".join(
+        f'<a href="{text(url)}" rel="noopener" target="_blank">{text(name)}</a>'
+        for name, url in (urls | {"Paper": PAPER}).items()
+    )
 
 
 def build(service: Service) -> gr.Blocks:
@@ -40,7 +48,7 @@ def build(service: Service) -> gr.Blocks:
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(SWEEP, limits.idle_seconds), fill_width=True
     ) as page:
-        gr.HTML(HEADING, apply_default_css=False)
+        gr.HTML(HEADING.format(links=about()), apply_default_css=False)
         gallery = gr.HTML(EMPTY, render=False, elem_id="gallery", apply_default_css=False)
         with gr.Tabs(elem_id="tabs") as tabs:
             built = []
