@@ -298,7 +298,7 @@ def test_training_runs_whole():
 def test_a_pipeline_without_a_clock_is_refused():
     pipe = tiny.stable_diffusion()
     pipe.scheduler = None
-    with pytest.raises(UnsupportedPipelineError, match="scheduler of StableDiffusionPipeline"):
+    with pytest.raises(UnsupportedPipelineError, match="StableDiffusionPipeline has no scheduler"):
         accelerate(pipe)
 
 

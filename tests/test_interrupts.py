@@ -79,8 +79,9 @@ def test_an_interrupt_at_any_line_leaves_the_model_and_the_next_run_right(name, 
     plain = tables(model)
     session = accelerate(pipe, Plan(Uniform(2), Taylor(1), branch))
     wanted = torch.as_tensor(sample(pipe))
-    with Tracer() as tracer:
-        sample(pipe)
+    for _ in range(2):  # kinds of calls that are new are counted behind the first run, and never again
+        with Tracer() as tracer:
+            sample(pipe)
     lines = list(tracer.lines)
     assert len(lines) > 150
     for line in lines[::every]:
