@@ -391,7 +391,7 @@ def test_labels_tell_plans_apart():
     ]
     labels = [Cached(40, plan).label for plan in plans]
     assert len(set(labels)) == len(plans)
-    assert labels[0] == "Uniform(3, warmup=2), Hold(), branch 0"
+    assert labels[0] == "Uniform(3, warmup=2), DefaultForecast(), branch 0"
     assert max(map(len, labels)) < 80
     assert short(mmcache.Adaptive(0.1)) == "Adaptive(0.1)"
 

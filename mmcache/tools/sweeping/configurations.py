@@ -215,7 +215,7 @@ def short(setting: Any) -> str:
 
     What is calibrated step by step is too long for that, and gets a mark of its own.
     """
-    plainly = [getattr(setting, f.name) for f in fields(setting) if not f.kw_only]
+    plainly = [getattr(setting, f.name) for f in fields(setting) if f.init and not f.kw_only]
     shown = ", ".join([*(str(value) for value in plainly if value is not None), *changed_keywords(setting)])
     return f"{type(setting).__name__}({shown if len(shown) <= LONGEST else mark(shown)})"
 
