@@ -5,6 +5,7 @@ Tiny models are slower on several threads, much slower if other programs run.
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from tests import tiny_prompted
 from tests.pipelines_table import pytest_addoption, pytest_configure  # noqa: F401  # a plugin
@@ -31,3 +32,27 @@ def elsewhere(tmp_path, monkeypatch):
     """Whatever a command writes by mistake, it writes here."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+class Graphs(list):
+    """The graphs that were compiled, by a compiler that runs them as they were traced."""
+
+    def backend(self, graph, inputs):
+        self.append(graph)
+        return graph
+
+
+@pytest.fixture
+def graphs():
+    torch._dynamo.reset()
+    counters.clear()
+    yield Graphs()
+    torch._dynamo.reset()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from mmcache_demos.app.browser import browser
+
+    with browser() as opened:
+        yield opened

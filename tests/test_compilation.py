@@ -19,21 +19,6 @@ def small():
     return tiny.stable_diffusion(**SMALL)
 
 
-class Graphs(list):
-    """The graphs that were compiled, by a compiler that runs them as they were traced."""
-
-    def backend(self, graph, inputs):
-        self.append(graph)
-        return graph
-
-
-@pytest.fixture
-def graphs():
-    torch._dynamo.reset()
-    yield Graphs()
-    torch._dynamo.reset()
-
-
 def wrap(pipe, backend):
     pipe.unet = torch.compile(pipe.unet, backend=backend, fullgraph=True)
 

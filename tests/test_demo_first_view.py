@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mmcache_demos.app.browser import browser, why_no_browser
+from mmcache_demos.app.browser import why_no_browser
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.screenshots import open_tab
@@ -26,12 +26,6 @@ TABS = [*(tab.title for tab in DRAWING_TABS), "Explore", "This visit"]
 def address():
     with serving(Server(limits=Limits(steps=STEPS, frames=FRAMES), threads=1)) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 import pytest
 from PIL import Image
 
-from mmcache_demos.app.browser import browser, why_no_browser
+from mmcache_demos.app.browser import why_no_browser
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.server import Server, serving
 from tests.demo_browser import choose, expert
@@ -23,12 +23,6 @@ PATIENCE = 240_000  # ms; a busy machine is slow, and a test that waits fails fo
 def address():
     with serving(Server(threads=1)) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from tests.test_pipelines import (
     OF_ANY_CALL,
     SETTINGS,
     SIDE,
-    keep_laws,
+    keep_quick_laws,
+    parameters,
     plan_of,
     refused_untouched,
     sampler,
@@ -23,19 +24,14 @@ from tests.zoo import MODULAR
 
 pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little", "ignore:every step is full")
 
-LAWS = ("same input", "one feature", "saves")
 OTHERS = ("interval 1", "cheaper", "restore", "fresh", "independent", "side networks")
 ACCELERATED = [case for case in MODULAR if case.refused is None]
 REFUSED = [case for case in MODULAR if case.refused is not None]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, id=case.name, marks=[] if case.first else pytest.mark.slow) for case in ACCELERATED],
-)
+@pytest.mark.parametrize("case", parameters(ACCELERATED))
 def test_a_pipeline_keeps_the_laws_at_interval_2(case, record_property):
-    left_out = {*(() if case.counted else COUNTING), *(() if case.ends else ("one feature",))}
-    keep_laws(case, [law for law in LAWS if law not in left_out], record_property)
+    keep_quick_laws(case, record_property)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)

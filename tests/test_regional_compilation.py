@@ -12,22 +12,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little")
 PLAN = Plan(Uniform(3), Taylor(1), branch=0)
 
 
-class Graphs(list):
-    """The graphs that were compiled, by a compiler that runs them as they were traced."""
-
-    def backend(self, graph, inputs):
-        self.append(graph)
-        return graph
-
-
-@pytest.fixture
-def graphs():
-    torch._dynamo.reset()
-    counters.clear()
-    yield Graphs()
-    torch._dynamo.reset()
-
-
 def zoo(cases, name):
     return next(case for case in cases if case.pipeline == name)
 

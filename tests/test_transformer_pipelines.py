@@ -16,7 +16,8 @@ from tests.test_pipelines import (
     OF_A_PLAN,
     OF_ANY_CALL,
     SETTINGS,
-    keep_laws,
+    keep_quick_laws,
+    parameters,
     plan_of,
     refused_untouched,
     sampler,
@@ -25,13 +26,7 @@ from tests.zoo import TRANSFORMERS
 
 pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little", "ignore:every step is full")
 
-LAWS = ("same input", "one feature", "saves")
 OTHERS = ("interval 1", "cheaper", "restore", "fresh", "independent")
-
-
-def parameters(cases):
-    """The first case of each file by default, the others with `-m slow`."""
-    return [pytest.param(case, id=case.name, marks=[] if case.first else pytest.mark.slow) for case in cases]
 
 
 ACCELERATED = [case for case in TRANSFORMERS if case.refused is None]
@@ -40,8 +35,7 @@ REFUSED = [case for case in TRANSFORMERS if case.refused is not None]
 
 @pytest.mark.parametrize("case", parameters(ACCELERATED))
 def test_a_pipeline_keeps_the_laws_at_interval_2(case, record_property):
-    left_out = {*(() if case.counted else COUNTING), *(() if case.ends else ("one feature",))}
-    keep_laws(case, [law for law in LAWS if law not in left_out], record_property)
+    keep_quick_laws(case, record_property)
 
 
 @pytest.mark.parametrize("case", parameters(REFUSED))

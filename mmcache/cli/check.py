@@ -7,7 +7,7 @@ import typer
 from mmcache.cli import options
 from mmcache.cli.completion import complete_model
 from mmcache.cli.demos_package import MINIATURES, require_demos
-from mmcache.cli.inspect import USUAL, check_source
+from mmcache.cli.inspect import CountedFrames, CountedSide, check_source
 from mmcache.cli.terminal import plain_errors, quiet_libraries, show
 
 NOTHING_TO_CACHE = 1  # exit code
@@ -25,13 +25,9 @@ def check(
     steps: options.Steps = 50,
     scheduler: options.Scheduler = None,
     plan: options.Plan = None,
-    height: Annotated[
-        int | None, typer.Option(min=1, help="Pixels, of transformers.", show_default=USUAL)
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(min=1, help="Pixels, of transformers.", show_default=USUAL)
-    ] = None,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a video.", show_default=USUAL)] = None,
+    height: CountedSide = None,
+    width: CountedSide = None,
+    frames: CountedFrames = None,
     as_json: options.Json = False,
 ) -> None:
     """Check a model before it is downloaded: is it known, what would be gained, what will be refused.

@@ -14,6 +14,9 @@ from mmcache.cli.terminal import note, plain_errors, quiet_libraries, show
 
 USUAL = "usual for the model"
 USUAL_VALUES = {"branch": 0, "batch": 1, "steps": 50, "seed": 0}  # what options have that are left out
+# What multiply-adds are counted at.
+CountedSide = Annotated[int | None, typer.Option(min=1, help="Pixels, of transformers.", show_default=USUAL)]
+CountedFrames = Annotated[int | None, typer.Option(min=1, help="Frames of a video.", show_default=USUAL)]
 SAMPLING = "With --similarity, which samples once"  # the heading of these options in the help
 
 
@@ -32,13 +35,9 @@ def inspect(
     ] = None,
     branch: Annotated[int, typer.Option(min=0, help="The branch in the plot.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Latents in one call.")] = 1,
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a video.", show_default=USUAL)] = None,
-    height: Annotated[
-        int | None, typer.Option(min=1, help="Pixels, of transformers.", show_default=USUAL)
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option(min=1, help="Pixels, of transformers.", show_default=USUAL)
-    ] = None,
+    frames: CountedFrames = None,
+    height: CountedSide = None,
+    width: CountedSide = None,
     tokens: Annotated[int | None, typer.Option(min=1, help="Of the text.", show_default=USUAL)] = None,
     similarity: Annotated[
         Path | None,
