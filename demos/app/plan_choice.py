@@ -12,6 +12,7 @@ from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import load_plan
 from mmcache.plans.policy import Adaptive, NonUniform, Policy, StepMask, Uniform
 from mmcache.plans.presets import IMAGE, presets
+from mmcache_demos.app.fields import field_of
 
 SLIDER = "slider"  # the plan is that of the slider's cost
 RECOMMENDED = "recommended"  # what `mmcache.accelerate(pipe)` takes
@@ -62,10 +63,16 @@ class PlanChoice:
         if self.name in (SLIDER, RECOMMENDED):
             return None
         if self.name == OWN:
-            make_policy = found("policy", self.policy, POLICIES)
-            make_forecast = found("forecast", self.forecast, FORECASTS)
-            return Plan(make_policy(self), make_forecast(), self.branch)
-        return load_plan(found("plan", self.name, {**named, **presets(family)}))
+            with field_of("policy"):
+                make_policy = found("policy", self.policy, POLICIES)
+            with field_of("forecast"):
+                make_forecast = found("forecast", self.forecast, FORECASTS)
+            with field_of(SET_BY.get(self.policy, "policy")):
+                policy = make_policy(self)
+            with field_of("branch"):
+                return Plan(policy, make_forecast(), self.branch)
+        with field_of("plan"):
+            return load_plan(found("plan", self.name, {**named, **presets(family)}))
 
 
 POLICIES: Mapping[str, Callable[[PlanChoice], Policy]] = {
@@ -74,6 +81,8 @@ POLICIES: Mapping[str, Callable[[PlanChoice], Policy]] = {
     "adaptive": lambda chosen: Adaptive(chosen.threshold),
     "steps": lambda chosen: StepMask(whole_numbers(chosen.full_steps)),
 }
+# The control that sets a policy where one alone does; what is wrong is said there.
+SET_BY = {"uniform": "interval", "adaptive": "threshold", "steps": "full_steps"}
 FORECASTS: Mapping[str, Callable[[], Forecast]] = {
     "hold": Hold,
     "taylor1": lambda: Taylor(1),
@@ -101,9 +110,7 @@ def whole_numbers(text: str) -> list[int]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
         if not word.isdecimal():
-            raise ValueError(
-                f"full steps: {shown(word)} is no whole number; wanted some between commas, as 0, 4, 9"
-            )
+            raise ValueError(f"{shown(word)} is no whole number; wanted steps between commas, as 0, 4, 9")
     return [int(word) for word in words]
 
 

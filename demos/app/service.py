@@ -15,6 +15,7 @@ from mmcache_demos.app.background import Done, news_of
 from mmcache_demos.app.board import Board
 from mmcache_demos.app.costs import Slider, slider_for
 from mmcache_demos.app.demo_tabs import DrawingTab
+from mmcache_demos.app.fields import field_of
 from mmcache_demos.app.limits import LimitError, Limits
 from mmcache_demos.app.model_plans import family_for
 from mmcache_demos.app.models import Models, Offer, needed_call
@@ -22,7 +23,7 @@ from mmcache_demos.app.orders import PREVIEWS, Order, Ran
 from mmcache_demos.app.plan_choice import SLIDER, PlanChoice
 from mmcache_demos.app.result import files_of, headline, result_markup
 from mmcache_demos.app.runs import run_both
-from mmcache_demos.app.settings import Settings, field_of
+from mmcache_demos.app.settings import Settings
 from mmcache_demos.app.visits import Past, Visit, Visits, order_name
 from mmcache_demos.app.watching import Progress, Stopped
 

@@ -1,13 +1,13 @@
 """What a visitor asks for: read from whatever the browser (or a link, or a stranger's program) sends."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from mmcache.errors import shown, unknown_name
 from mmcache.tools.running.call_settings import check_counts, check_prompt
 from mmcache.tools.tasks.samplers import find_sampler
+from mmcache_demos.app.fields import field_of
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.plan_choice import PlanChoice
 
@@ -87,16 +87,6 @@ class Settings:
         values = asdict(self)
         chosen = values.pop("plan")
         return values | {"plan": chosen.pop("name")} | chosen
-
-
-@contextmanager
-def field_of(name: str) -> Iterator[None]:
-    """Within the block, an error that says no field yet gets this one, for the page to show it there."""
-    try:
-        yield
-    except ValueError as error:
-        error.__dict__.setdefault("field", name)
-        raise
 
 
 def text(name: str, value: Any) -> str:
