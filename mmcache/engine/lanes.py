@@ -137,7 +137,7 @@ class Lane:
     def tensors(self) -> Iterator[torch.Tensor]:
         for observations in self.observations.values():
             for observation in observations:
-                yield from observation.feature
+                yield from (*observation.feature, *observation.believed)
         yield from self.latent or ()
         if self.still is not None:
             yield self.still.values
@@ -192,10 +192,11 @@ class Step:
         number = len(self.lanes)
         before, why = self._lane_before(number, origin, latent)
         lane = self.lanes[number] = Lane(origin) if before is None else before.goes_on_as(origin)
-        if not lane.still_is_known or self._has_several(origin):
-            lane.remember(latent)
-            self._recall(origin)
-        self._given[number] = GivenLatent(latent)
+        if not self.clock.is_last:  # nothing goes on from the last step
+            if not lane.still_is_known or self._has_several(origin):
+                lane.remember(latent)
+                self._recall(origin)
+            self._given[number] = GivenLatent(latent)
         if len(self.lanes) >= self._expected:
             self.before.clear()  # of as many calls as before, none goes on from what is left
         return lane, why
