@@ -146,14 +146,14 @@ def test_the_slider_has_costs_and_says_what_they_hold(visit):
     page = visit()
     stops = page.locator(".mm-stops").locator("visible=true").first.get_by_role("radio")
     names = page.locator(".mm-stops").locator("visible=true").first.locator("label").all_inner_texts()
-    assert all(re.match(r"[\d.]+x\s+\d+ dB", name) for name in names)
+    assert all(re.match(r"[\d.]+x", name) for name in names)
     assert "closest" in names[0]
     assert "fastest" in names[-1]
     chosen = next(place for place, name in enumerate(names) if "recommended" in name)
     assert stops.nth(chosen).is_checked()
     said = page.locator(".mm-said").locator("visible=true").first
     assert f" of {STEPS} steps run the whole model" in said.inner_text()
-    assert "You will not see a difference" in said.inner_text()
+    assert "not measured here" in said.inner_text()
     stops.nth(chosen).press("ArrowRight")
     assert stops.nth(chosen + 1).is_checked()
     cost = names[chosen + 1].split()[0]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+import mmcache
 from mmcache.plans.plan_set import load_plans
 from mmcache.plans.presets import presets
 from mmcache.tools.tasks.tasks import find_task
@@ -15,6 +16,7 @@ from mmcache_demos.app.model_plans import deepest_branch, family_for
 from mmcache_demos.app.models import LABELS, ModelRefusedError, Models, Offer, label
 from mmcache_demos.app.settings import MINIATURE, SHIPPED_AS
 from mmcache_demos.app.similarity import SimilarityMaps
+from mmcache_demos.app.stops import Stops, stops
 from tests.demo_orders import PIPES, TAB, asked, news_of, tiny_service
 
 pytest.importorskip("gradio")
@@ -57,12 +59,30 @@ def test_calibrated_costs_are_offered_where_they_were_calibrated():
     for change in ({"steps": 20}, {"guidance": 7.0}, {"sampler": "euler"}):
         elsewhere = slider_for(replace(TAB.settings(MINIATURE), **change), TAB.task.name, "image")
         assert {cost.plan for cost in elsewhere.costs} <= set(presets())
-        assert "not measured" in elsewhere.measured
+        assert not elsewhere.holds
+        assert all(" dB" not in label for label, _ in stops(elsewhere))
+
+
+def test_at_other_steps_a_stop_promises_the_work_of_a_run(tmp_path):
+    """Fewer steps leave less to save: 2.4x at 50 steps is no 2.4x at 10."""
+    models = Models(Offer(), 1)
+    pipe = models.pipe_for(TAB.task, MINIATURE)
+    slider = slider_for(replace(TAB.settings(MINIATURE), steps=10), TAB.task.name, "image")
+    assert len({cost.name for cost in slider.costs}) == len(slider.costs)
+    for cost in slider.costs[-2:]:
+        with mmcache.accelerate(pipe, cost.make("image")) as session:
+            pipe("a person", num_inference_steps=10, guidance_scale=3.0, output_type="latent")
+            assert cost.less_work == pytest.approx(session.report().speedup, rel=0.02)
+
+
+def test_a_visitor_may_be_a_click_ahead_of_the_stops():
+    assert Stops(["1.8x"], value="1.8x").preprocess("2.5x") == "2.5x"
 
 
 def test_a_model_that_was_not_measured_borrows_and_says_so():
     slider = slider_for(replace(TAB.settings(MINIATURE), model="some/model"), TAB.task.name, "image")
-    assert "this model was not measured" in slider.measured
+    assert not slider.holds
+    assert "miniature" in slider.measured
     assert {cost.plan for cost in slider.costs} <= set(presets())
 
 

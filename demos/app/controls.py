@@ -10,6 +10,7 @@ from mmcache_demos.app.costs import Slider
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.models import Offer, label
 from mmcache_demos.app.settings import MOST_GUIDANCE, OWN_SAMPLER, Settings
+from mmcache_demos.app.stops import Stops, stops
 
 # By the names of `settings.READERS`; gradio adds their events, such as `change`, as it runs.
 Components = dict[str, Any]
@@ -29,24 +30,10 @@ def prompt_control(usual: Settings, limits: Limits) -> Components:
     }
 
 
-def stops(slider: Slider) -> list[tuple[str, str]]:
-    """What the slider offers: cost, closeness, and what there is to say of the stop, a line each."""
-    first, last = slider.costs[0], slider.costs[-1]
-    ends = {first.name: "closest", last.name: "fastest"}
-    return [
-        (
-            f"{cost.name}\n{cost.psnr:.0f} dB\n"
-            + ("recommended" if cost.recommended else ends.get(cost.name, "")),
-            cost.name,
-        )
-        for cost in slider.costs
-    ]
-
-
 def cost_control(slider: Slider, chosen: str) -> Components:
     """The slider whose stops are costs; it is a group of radio buttons, so each stop has a name and a key."""
     return {
-        "cost": gr.Radio(
+        "cost": Stops(
             stops(slider),
             value=slider.nearest(chosen).name,
             label="Speed",

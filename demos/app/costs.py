@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_set import load_plan_of
 from mmcache.plans.presets import IMAGE, USUAL, find_plan
+from mmcache.plans.preview import planned
 from mmcache_demos.app.settings import MINIATURE, OWN_SAMPLER, Settings
 
 FILE = Path(__file__).parent / "stored" / "costs.json"
@@ -66,11 +67,13 @@ class Slider:
 
     Attributes:
         costs: the stops.
-        measured: on what the figures were measured, in words.
+        measured: on what the closeness was measured, in words.
+        holds: whether that is this model at these settings; elsewhere no closeness is promised.
     """
 
     costs: Sequence[Cost]
     measured: str
+    holds: bool
 
     @property
     def recommended(self) -> Cost:
@@ -81,7 +84,7 @@ class Slider:
         if not name:
             return self.recommended
         wanted = float(name.removesuffix("x"))
-        return min(self.costs, key=lambda cost: abs(cost.less_work - wanted))
+        return min(self.costs, key=lambda cost: (cost.name != name, abs(cost.less_work - wanted)))
 
 
 def closeness(psnr: float) -> str:
@@ -103,8 +106,28 @@ def slider_for(settings: Settings, task: str, family: str) -> Slider:
         and settings.steps == one["steps"]
         and settings.guidance == one["guidance"]
     )
-    plans = [plan for plan in one["plans"] if "#" not in plan["plan"] or (own and same)]
-    return Slider(tuple(best(plans)), words_of(one, own, same))
+    holds = own and same
+    plans = [plan for plan in one["plans"] if "#" not in plan["plan"] or holds]
+    if settings.steps != one["steps"]:
+        plans = [plan | {"less_work": less_work_at(settings.steps, plan, one, family)} for plan in plans]
+    return Slider(tuple(best(plans)), words_of(one, own), holds)
+
+
+def less_work_at(steps: int, plan: Mapping[str, Any], one: Mapping[str, Any], family: str) -> float:
+    """How many times less work a plan takes at another number of steps than it was measured at.
+
+    The share of a cached step is that of the measured run; how many steps are full, the plan says.
+    """
+    made = find_plan(plan["plan"], family)
+    share = (one["steps"] / plan["less_work"] - (full := full_steps(made, one["steps"]))) / (
+        one["steps"] - full
+    )
+    there = full_steps(made, steps)
+    return float(steps / (there + (steps - there) * share))
+
+
+def full_steps(plan: Plan, total: int) -> int:
+    return sum(bar.branch is None for bar in planned(plan, total))
 
 
 def record_of(task: str, model: str, family: str) -> tuple[dict[str, Any], bool]:
@@ -118,16 +141,17 @@ def record_of(task: str, model: str, family: str) -> tuple[dict[str, Any], bool]
     return kin[0], False
 
 
-def words_of(one: Mapping[str, Any], own: bool, same: bool) -> str:
-    """On what figures were measured, and what of it is different here."""
-    where = f"mean of {one['prompts']} images at {one['steps']} steps"
-    if not own:
-        return f"{where} of a shipped miniature; this model was not measured"
-    return where if same else f"{where}, guidance {one['guidance']:g}; not measured at these settings"
+def words_of(one: Mapping[str, Any], own: bool) -> str:
+    """On what closeness was measured."""
+    where = f"{one['prompts']} images at {one['steps']} steps, guidance {one['guidance']:g}"
+    return where if own else f"{where}, of a shipped miniature"
 
 
 def best(plans: Sequence[Mapping[str, Any]]) -> Iterator[Cost]:
-    """The plans that no other beats in both cost and closeness, from the closest to the fastest."""
+    """The plans that no other beats in both cost and closeness, from the closest to the fastest.
+
+    Of two that cost the same when rounded, the closer one.
+    """
     usual = next(plan["psnr"] for plan in plans if plan["plan"] == USUAL)
     kept = [
         plan
@@ -139,11 +163,13 @@ def best(plans: Sequence[Mapping[str, Any]]) -> Iterator[Cost]:
     ]
     kept.sort(key=lambda plan: plan["less_work"])
     chosen = max((plan for plan in kept if plan["psnr"] >= usual), key=lambda plan: plan["less_work"])
+    costs: dict[str, Cost] = {}
     for plan in kept:
         name = f"{round(plan['less_work'], 1):g}x"
-        yield Cost(
-            name, plan["plan"], plan["less_work"], plan["psnr"], plan["worst"], recommended=plan is chosen
-        )
+        cost = Cost(name, plan["plan"], plan["less_work"], plan["psnr"], plan["worst"], plan is chosen)
+        same = costs.setdefault(name, cost)
+        costs[name] = replace(same, recommended=same.recommended or cost.recommended)
+    yield from costs.values()
 
 
 @cache

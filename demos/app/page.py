@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from mmcache_demos.app.controls import stops
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.explore_tab import build_explore_tab
 from mmcache_demos.app.gallery import EMPTY, gallery_markup
@@ -20,6 +19,7 @@ from mmcache_demos.app.own_files import TITLE
 from mmcache_demos.app.server import SWEEP
 from mmcache_demos.app.service import Service
 from mmcache_demos.app.settings import Settings
+from mmcache_demos.app.stops import stops
 from mmcache_demos.app.tab import BuiltTab, build_tab
 
 PAPER = "https://arxiv.org/abs/2312.00858"
@@ -136,5 +136,5 @@ def control_updates(one: BuiltTab, settings: Settings | None, service: Service) 
         return [gr.skip()] * len(one.controls)
     values = settings.flat()
     slider = service.slider(one.tab, settings)
-    values["cost"] = gr.Radio(choices=stops(slider), value=slider.nearest(settings.plan.cost).name)
+    values["cost"] = gr.update(choices=stops(slider), value=slider.nearest(settings.plan.cost).name)
     return [values.get(name, gr.skip()) for name in one.controls]

@@ -29,9 +29,13 @@ def speed_preview(slider: Slider, cost: Cost, plan: Plan, total: int) -> str:
     except ValueError as reason:
         return sentence(str(reason))
     how = f"{cost.name} less work: {full} of {total} steps run the whole model."
-    close = (
-        f"{closeness(cost.psnr)}: {cost.psnr:.0f} dB, {slider.measured}; the worst has {cost.worst:.0f} dB."
-    )
+    if slider.holds:
+        close = (
+            f"{closeness(cost.psnr)}: {cost.psnr:.0f} dB, mean of {slider.measured}; "
+            f"the worst has {cost.worst:.0f} dB."
+        )
+    else:
+        close = f"How close was not measured here. It was {cost.psnr:.0f} dB, mean of {slider.measured}."
     return sentence(f"{how} {close}")
 
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from mmcache_demos.app.board import ANSWERED, QUIET, Board, no_board
 from mmcache_demos.app.controlnet_board import controlnet_board
-from mmcache_demos.app.controls import Components, cost_control, prompt_control, sampling_controls, stops
+from mmcache_demos.app.controls import Components, cost_control, prompt_control, sampling_controls
 from mmcache_demos.app.costs import Slider
 from mmcache_demos.app.demo_tabs import DrawingTab
 from mmcache_demos.app.examples import example_buttons
@@ -28,6 +28,7 @@ from mmcache_demos.app.result import stored_markup
 from mmcache_demos.app.service import Service
 from mmcache_demos.app.settings import NAMES, Settings, read_settings
 from mmcache_demos.app.showing import shown
+from mmcache_demos.app.stops import stops
 from mmcache_demos.app.stored import stored
 
 IDLE = '<div class="mm-idle"><p>Nothing compared yet. Press <b>Compare</b>.</p></div>'
