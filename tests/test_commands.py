@@ -1,5 +1,6 @@
 """Commands before a model is loaded: names, paths, options without effect, completion, the hub, `check`."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -8,12 +9,14 @@ import time
 import warnings
 
 import pytest
+import typer
 from huggingface_hub import constants
 from typer.testing import CliRunner
 
 import mmcache
 from mmcache.architectures import catalog
 from mmcache.cli import app, completion
+from mmcache.cli.terminal import plain_errors
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.plan_file import load_plan
 from mmcache.plans.presets import families, load_preset, presets
@@ -287,3 +290,36 @@ def test_env_names_versions_and_no_path():
     found = json.loads(run("env", "--json").stdout)
     assert {"mmcache", "torch", "diffusers", "python", "devices", "memory"} <= found.keys()
     assert not any(os.sep + "home" in value or os.path.expanduser("~") in value for value in found.values())
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """A package of the environment that lacks another."""
+    (tmp_path / "lacking").mkdir()
+    (tmp_path / "lacking" / "__init__.py").write_text("import what_it_lacks")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_package_that_cannot_be_imported_is_named_in_one_line(broken, wrapped, capsys):
+    def load():
+        try:
+            importlib.import_module("lacking")
+        except ImportError as error:
+            if wrapped:  # as diffusers does
+                raise RuntimeError("Failed to import diffusers.loaders") from error
+            raise
+
+    with pytest.raises(typer.Exit) as ended, plain_errors():
+        load()
+    assert ended.value.exit_code == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "the package lacking" in said
+    assert "what_it_lacks" in said
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a mistake"), ImportError("ours", name="mmcache.nothing")])
+def test_our_own_mistakes_keep_their_traceback(error):
+    with pytest.raises(type(error)), plain_errors():
+        raise error

@@ -1,6 +1,7 @@
 """What a visitor of the demo sees before anything is run, in a real browser, on screens of all sizes."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -171,6 +172,31 @@ def test_the_slider_has_costs_and_says_what_they_hold(visit):
     assert "StepMask" not in open_words
 
 
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_the_words_of_stops_do_not_meet(visit, width):
+    page = visit(width=width)
+    stops = page.locator(".mm-stops").locator("visible=true").first.locator("label > span")
+    ends = stops.evaluate_all(
+        """all => all.map(one => {
+            const words = document.createRange();
+            words.selectNodeContents(one);
+            const box = words.getBoundingClientRect();
+            return [box.left, box.right];
+        })"""
+    )
+    assert len(ends) > 2
+    assert all(right < left for (_, right), (left, _) in pairwise(ends)), ends
+
+
+def test_a_size_that_is_the_models_own_is_empty(visit):
+    page = visit()
+    expert(page)
+    for name in ("Width", "Height"):
+        field = page.get_by_label(name, exact=True).locator("visible=true")
+        assert field.input_value() == ""
+        assert "own" in field.get_attribute("placeholder")
+
+
 def test_a_mistake_is_said_beside_its_field(visit, capfd):
     page = visit()
     prompt = page.get_by_label("Prompt", exact=True).locator("visible=true")
@@ -281,3 +307,15 @@ def test_explore_can_be_read_and_is_there_at_once(visit):
     assert "invert" in image.evaluate("one => getComputedStyle(one).filter")
     assert page.locator(".mm-scroll tr[aria-current] th").inner_text() == "0"
     assert f" of {STEPS} steps are full" in page.locator("#explore-strip").inner_text()
+
+
+def test_a_drawing_that_is_too_wide_is_shown_from_its_middle(visit):
+    page = visit(width=390)
+    open_tab(page, "Explore")
+    page.wait_for_selector(".mm-explored")
+    page.wait_for_selector(".mm-u[data-seen]")
+    left, whole, shown = page.locator(".mm-u").first.evaluate(
+        "one => [one.scrollLeft, one.scrollWidth, one.clientWidth]"
+    )
+    assert whole > shown
+    assert abs(left - (whole - shown) / 2) <= 1

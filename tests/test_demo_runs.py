@@ -13,6 +13,7 @@ from mmcache.api.session import session_of
 from mmcache.tools.comparison.files import FILES, VIDEO_FILES
 from mmcache_demos.app.board import Board
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
+from mmcache_demos.app.gallery import gallery_markup
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.race import Turns
 from mmcache_demos.app.runs import run_both
@@ -173,6 +174,8 @@ def test_each_tab_draws(service, tab):
     assert {"report.json", "plan.yaml", *written} <= set(past.files)
     assert all(path.stat().st_size for path in past.files.values())
     assert ("<video" in past.page) == tab.task.generates_video
+    thumbnail = "<video" if tab.task.generates_video else "<img"
+    assert thumbnail in gallery_markup([past]).partition("</summary>")[0]
 
 
 def test_the_cached_run_is_finished_first_and_both_are_told_on_the_way():

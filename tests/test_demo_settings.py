@@ -24,8 +24,8 @@ pytest.importorskip("gradio")
     ("words", "values"),
     [
         ("steps: 101 asked for", {"steps": 101}),
-        ("side: 2000 asked for", {"width": 2000}),
-        ("side: 2000 asked for", {"height": 2000}),
+        ("width: 2000 asked for", {"width": 2000}),
+        ("height: 2000 asked for", {"height": 2000}),
         ("frames: 17 asked for", {"frames": 17}),
         ("prompt characters: 1001 asked for", {"prompt": "a" * 1001}),
     ],

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+import typer
 from PIL import Image
 
 import mmcache
@@ -111,3 +112,16 @@ def test_loras_are_switched_between_requests(client):
 @pytest.mark.parametrize("wrong", [{"plan": "fastest"}, {"steps": 0}, {"prompt": ""}, {"seconds": -1}])
 def test_what_is_wrong_is_refused(client, wrong):
     assert client.post("/images", json={**PROMPT, **wrong}).status_code == 422
+
+
+def test_a_model_that_is_missing_is_said_in_words():
+    from typer.testing import CliRunner
+
+    from mmcache_demos.serving.__main__ import main
+
+    app = typer.Typer()
+    app.command()(main)
+    done = CliRunner().invoke(app, ["--model", "no/such"])
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+    assert "no/such" in done.output

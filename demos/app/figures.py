@@ -46,7 +46,7 @@ def figures_of(found: Comparison, full_was_kept: bool) -> list[Figure]:
             "time",
             "less time",
             f"{found.speed_up:.1f}x",
-            f"{found.full.seconds:.2f} s{kept} to {found.cached.seconds:.2f} s",
+            f"{in_seconds(found.full.seconds)}{kept} to {in_seconds(found.cached.seconds)}",
         )
     ]
     if found.macs and found.full_macs:
@@ -65,6 +65,11 @@ def figures_of(found: Comparison, full_was_kept: bool) -> list[Figure]:
         )
     figures.append(Figure("cache", "memory of the cache", format_bytes(found.bytes_held), "at most"))
     return figures
+
+
+def in_seconds(seconds: float) -> str:
+    """A figure that is not parted from its unit."""
+    return f"{seconds:.2f}\N{NO-BREAK SPACE}s"
 
 
 def psnr_of(found: Comparison) -> float:

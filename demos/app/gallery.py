@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from mmcache.tools.comparison.comparison import CACHED, SHEET
+from mmcache.tools.comparison import comparison as still
+from mmcache.tools.comparison import video_comparison as clip
 from mmcache_demos.app.markup import address, join, text
 from mmcache_demos.app.visits import Past
 
@@ -18,8 +19,15 @@ def gallery_markup(past: Iterable[Past]) -> str:
 
 
 def entry(one: Past) -> str:
-    shown = one.files.get(CACHED) or one.files[SHEET]
     return (
-        f'<details class="mm-past"><summary><img src="{address(shown)}" alt="" loading="lazy">'
+        f'<details class="mm-past"><summary>{thumbnail(one)}'
         f"<span><b>{text(one.says)}</b><br>{text(one.title)}</span></summary>{one.page}</details>"
     )
+
+
+def thumbnail(one: Past) -> str:
+    """The cached run's image, or the beginning of its video; of several images the sheet."""
+    if clip.CACHED in one.files:
+        return f'<video src="{address(one.files[clip.CACHED])}" muted playsinline preload="metadata"></video>'
+    shown = one.files.get(still.CACHED) or one.files[still.SHEET]
+    return f'<img src="{address(shown)}" alt="" loading="lazy">'

@@ -55,19 +55,20 @@ class Limits:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"Limits({field.name}={value!r}): must be a whole number of at least 1")
 
-    def check(self, name: str, asked: int) -> None:
+    def check(self, name: str, asked: int, field: str = "") -> None:
         """Refuse more than a limit.
 
         Args:
             name: of the limit.
             asked: for how much.
+            field: what the visitor knows it as, where that is not the limit's name.
 
         Raises:
             LimitError: it is more.
         """
         most = getattr(self, name)
         if asked > most:
-            what = name.replace("_", " ")
+            what = field or name.replace("_", " ")
             raise LimitError(
                 f"{what}: {shown(asked)} asked for, and this server gives at most {most}. Take fewer."
             )

@@ -203,6 +203,12 @@
         goTo(document.getElementById(progress.id.replace("progress-", "result-")));
       }
     }
+    // A drawing that is wider than the screen is shown from its middle, so that one sees that it goes on.
+    for (const one of document.querySelectorAll(".mm-u:not([data-seen])")) {
+      if (!one.checkVisibility()) continue;
+      one.dataset.seen = "";
+      one.scrollLeft = (one.scrollWidth - one.clientWidth) / 2;
+    }
     for (const one of document.querySelectorAll(".mm-players:not([data-seen])")) {
       if (!one.checkVisibility()) continue;
       one.dataset.seen = "";

@@ -133,7 +133,9 @@ def wanted_settings(
 def control_updates(one: BuiltTab, settings: Settings | None, service: Service) -> list[Any]:
     """What becomes of a tab's controls."""
     if settings is None:
-        return [gr.skip()] * len(one.controls)
+        # An empty number is told again: gradio shows it as 0 until then.
+        usual = one.usual.flat()
+        return [None if usual.get(name, "") is None else gr.skip() for name in one.controls]
     values = settings.flat()
     slider = service.slider(one.tab, settings)
     values["cost"] = gr.update(choices=stops(slider), value=slider.nearest(settings.plan.cost).name)

@@ -3,7 +3,7 @@
 from mmcache.errors import shortened
 from mmcache.plans.plan import Plan
 from mmcache.plans.preview import planned
-from mmcache_demos.app.costs import Cost, Slider, closeness
+from mmcache_demos.app.costs import UNSEEN, Cost, Slider
 from mmcache_demos.app.markup import text
 from mmcache_demos.app.strip import strip
 
@@ -31,8 +31,8 @@ def speed_preview(slider: Slider, cost: Cost, plan: Plan, total: int) -> str:
     how = f"{cost.name} less work: {full} of {total} steps run the whole model."
     if slider.holds:
         close = (
-            f"{closeness(cost.psnr)}: {cost.psnr:.0f} dB, mean of {slider.measured}; "
-            f"the worst has {cost.worst:.0f} dB."
+            f"To the full run it has {cost.psnr:.0f} dB, mean of {slider.measured}; the worst has "
+            f"{cost.worst:.0f} dB. From {UNSEEN:g} dB on nobody sees a difference."
         )
     else:
         close = f"How close was not measured here. It was {cost.psnr:.0f} dB, mean of {slider.measured}."

@@ -74,7 +74,7 @@ class Settings:
             with field_of(name):
                 if value is not None and value < least:
                     raise ValueError(f"{name}: {shown(value)}: wanted at least {least}, or nothing")
-                limits.check(most, value or 0)
+                limits.check(most, value or 0, name)
         with field_of("guidance"):
             if not 0 <= self.guidance <= MOST_GUIDANCE:
                 raise ValueError(f"guidance: {self.guidance:g}: wanted between 0 and {MOST_GUIDANCE}")

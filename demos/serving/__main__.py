@@ -21,7 +21,10 @@ def main(
     """Serve images until Ctrl-C."""
     import uvicorn
 
-    pipe = load_miniature(model) if model in SHIPPED else load_pipeline(model)
+    try:
+        pipe = load_miniature(model) if model in SHIPPED else load_pipeline(model)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error), param_hint="--model") from None
     uvicorn.run(make_app(ImageService(pipe, workers=workers, loras=loras)), host=host, port=port)
 
 

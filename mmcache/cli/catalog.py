@@ -69,9 +69,9 @@ def presets_table(plans: "dict[str, dict[str, Plan]]") -> Any:
     """A row for each preset, a line between families."""
     from mmcache.tools.tables import words_table
 
-    table = words_table("for", "preset", "plan", "evidence")
+    table = words_table("preset", "for", "plan", "evidence")
     for family, own in plans.items():
         for name, plan in own.items():
-            table.add_row(family, name, str(plan), plan.evidence)
+            table.add_row(name, family, str(plan), plan.evidence)
         table.add_section()
     return table

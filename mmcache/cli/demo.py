@@ -1,5 +1,6 @@
 """`mmcache demo`: the page that compares cached and full runs."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 from mmcache.cli import options
 from mmcache.cli.completion import complete_model
 from mmcache.cli.demos_package import require_demos
-from mmcache.cli.terminal import plain_errors, quiet_libraries
+from mmcache.cli.terminal import note, plain_errors, quiet_libraries
 
 LIMITS = "Limits"
 
@@ -79,6 +80,8 @@ def demo(
     """
     with plain_errors():
         require_demos("the demo comes")
+        if sys.stderr.isatty():  # somebody waits
+            note("the libraries and the model are loaded first; the address comes then")
         quiet_libraries()
         from mmcache_demos.app.limits import Limits
         from mmcache_demos.app.server import Server, launch, require_gradio

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import typer
 
 from mmcache.caller import MmcacheWarning
+from mmcache.cli.broken_package import broken_package
 from mmcache.errors import MissingExtraError, shortened
 
 MOST = 1000  # characters of a message, whatever it repeats
@@ -46,7 +47,9 @@ def plain_errors() -> Iterator[None]:
         fail("interrupted", INTERRUPTED)
     except (ValueError, OSError, MissingExtraError) as error:
         fail(shortened(" ".join(str(error).split()), MOST), BAD_INPUT)
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:
+        if reason := broken_package(error):
+            fail(shortened(" ".join(reason.split()), MOST), BAD_INPUT)
         if "out of memory" not in str(error):
             raise
         fail("out of memory: take a smaller --height and --width, or --dtype float16", OUT_OF_MEMORY)
