@@ -1,8 +1,8 @@
 """Every pipeline class that samples with a U-Net keeps every law, or is refused with a reason.
 
-By default the first of each kind is run at interval 2 under the laws that catch most, and the others are only
-seen to save work. All laws, at intervals 1, 2 and 3, with and without guidance, take longer, and make the table
-in docs/pipelines.md:
+By default the first of each kind is run at interval 2 under the laws that catch most, and the others are
+only seen to save work. All laws, at intervals 1, 2 and 3, with and without guidance, take longer, and make
+the table in docs/pipelines.md:
 
     pytest tests/test_pipelines.py -m "slow or not slow" -n auto --pipelines-table docs/pipelines.md
 
