@@ -34,10 +34,18 @@ class Convention:
     counting: Callable[[nn.Module], AbstractContextManager[Total]]
 
 
+class UnknownKernelError(Exception):
+    """A kernel has run whose multiply-adds nobody knows; the message names it."""
+
+
 @contextmanager
 def products(model: nn.Module) -> Iterator[Total]:
-    """Count every matrix product and convolution, whoever makes it."""
-    with FlopCounterMode(display=False) as counter:
+    """Count every matrix product and convolution, whoever makes it.
+
+    Raises:
+        UnknownKernelError: a kernel of another library has run, which torch's counter would take for nothing.
+    """
+    with FlopCounterMode(display=False) as counter, KernelWatch():
         yield lambda: counter.get_total_flops() // 2
 
 
@@ -48,15 +56,50 @@ EVERYTHING = Convention(
 )
 
 
+class KernelWatch(TorchDispatchMode):
+    """Lets only kernels run whose multiply-adds are known."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if not is_known(function):
+            raise UnknownKernelError(f"nobody knows what {function._overloadpacket} multiplies")
+        return function(*args, **(kwargs or {}))
+
+
+def is_known(function: Any) -> bool:
+    """Whether torch's counter tells the multiply-adds of a kernel, or it has none.
+
+    torch's own kernels have none unless they are in its registry, but for some products of packed weights.
+    """
+    if function._overloadpacket in flop_registry:
+        return True
+    return function.namespace in WITHOUT_PRODUCTS and function._opname not in PACKED_PRODUCTS
+
+
+# Libraries of torch itself: elementwise operations, views, communication.
+WITHOUT_PRODUCTS = ("aten", "prim", "prims", "c10d", "_c10d_functional", "c10d_functional", "profiler")
+PACKED_PRODUCTS = (
+    *("_int_mm", "_weight_int8pack_mm", "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu"),
+    *("_weight_int4pack_mm_with_scales_and_zeros", "_dyn_quant_matmul_4bit", "_cslt_sparse_mm"),
+    *("_scaled_mm_v2", "_grouped_mm", "_scaled_grouped_mm", "_scaled_grouped_mm_v2", "_addmm_activation"),
+    *("_sparse_semi_structured_linear", "_sparse_semi_structured_mm", "_sparse_semi_structured_addmm"),
+)
+
+
 class ByOperation(TorchDispatchMode):
     """Counts what `EVERYTHING` counts while a model computes: where shapes alone do not tell what it will do.
 
     It looks at operations only, not at modules, so it may stand around anybody's call.
+
+    Attributes:
+        total: the multiply-adds so far; None once a kernel has run of which nobody knows them.
     """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
-        self.total = 0
+        self.total: int | None = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -67,7 +110,9 @@ class ByOperation(TorchDispatchMode):
             if result is not NotImplemented:
                 return result
         result = function(*args, **kwargs)
-        if count is not None:
+        if count is None and not is_known(function):
+            self.total = None
+        if count is not None and self.total is not None:
             self.total += count(*args, **kwargs, out_val=result) // 2
         return result
 
@@ -81,8 +126,8 @@ FUSED_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: a
 
 
 @contextmanager
-def while_running(counts: bool = True) -> Iterator[Total]:
-    """Count the operations of whatever runs within the block, or nothing."""
+def while_running(counts: bool = True) -> Iterator[Callable[[], int | None]]:
+    """Count the operations of whatever runs within the block, or nothing; None where nobody can."""
     counter = ByOperation()
     with counter if counts else nullcontext():
         yield lambda: counter.total

@@ -60,20 +60,9 @@ def on_meta(tensor: torch.Tensor) -> torch.Tensor:
     )
 
 
-def with_plain_layers(bare: nn.Module, model: nn.Module) -> nn.Module:
-    """A skeleton with plain layers in place of quantised ones, which take as many multiply-adds."""
-    live = dict(model.named_modules())
-    for path, layer in list(bare.named_modules()):
-        plain = plain_layer(live.get(path, layer))
-        if plain is not None and path:
-            parent, _, name = path.rpartition(".")
-            setattr(bare.get_submodule(parent), name, plain)
-    return bare
-
-
 def plain_layer(layer: nn.Module) -> nn.Module | None:
-    """What a quantised linear layer or convolution stands for; None for any other layer."""
-    if type(layer).__module__.startswith("torch.nn.modules") or layer._modules or not is_packed(layer):
+    """What a quantised linear layer, convolution or embedding stands for; None for any other layer."""
+    if type(layer).__module__.startswith("torch.nn.modules") or not is_packed(layer):
         return None
     has_bias = getattr(layer, "bias", None) is not None
     with torch.device("meta"):
@@ -81,6 +70,8 @@ def plain_layer(layer: nn.Module) -> nn.Module | None:
             names = ("stride", "padding", "dilation", "groups", "padding_mode")
             options: Any = {name: getattr(layer, name) for name in names} | {"kernel_size": layer.kernel_size}
             return nn.Conv2d(layer.in_channels, layer.out_channels, bias=has_bias, **options)
+        if isinstance(layer, nn.Embedding):
+            return nn.Embedding(layer.num_embeddings, layer.embedding_dim)
         entering, leaving = getattr(layer, "in_features", None), getattr(layer, "out_features", None)
         if isinstance(entering, int) and isinstance(leaving, int):
             return nn.Linear(entering, leaving, bias=has_bias)
@@ -88,20 +79,37 @@ def plain_layer(layer: nn.Module) -> nn.Module | None:
 
 
 def is_packed(layer: nn.Module) -> bool:
-    """Whether a layer has no plain weight of floating point."""
+    """Whether a layer has no plain weight of floating point, nor modules with such weights.
+
+    What wraps a layer (LoRA) computes more than that layer alone; what only quantises is no wrapper.
+    """
+    own = [*layer._parameters.values(), *layer._buffers.values()]
     weight = layer._parameters.get("weight", layer._buffers.get("weight"))
-    return type(weight) not in (torch.Tensor, nn.Parameter) or not weight.is_floating_point()  # type: ignore
+    deciding = own if weight is None else [weight]
+    plain = [tensor for tensor in deciding if tensor is not None and is_plain(tensor)]
+    packed = [tensor for tensor in deciding if tensor is not None and not is_plain(tensor)]
+    below = (tensor for child in layer.children() for tensor in child.parameters())
+    return (bool(packed) or not plain) and not any(is_plain(tensor) and tensor.dim() > 1 for tensor in below)
+
+
+def is_plain(tensor: torch.Tensor) -> bool:
+    """Whether a tensor has one number of floating point a place, and no class of its own."""
+    return type(tensor) in (torch.Tensor, nn.Parameter) and tensor.is_floating_point()
 
 
 def skeleton(model: nn.Module) -> nn.Module:
-    """A copy of a model with its structure only: no weights, no hooks."""
+    """A copy of a model with its structure only: no weights, no hooks.
+
+    In place of quantised layers it has plain ones, which take as many multiply-adds.
+    """
     memo: dict[int, Any] = {}
     for module in model.modules():
+        if module is not model and (plain := plain_layer(module)) is not None:
+            memo[id(module)] = plain
         memo |= {id(vars(module)[name]): None for name in _ADDED if name in vars(module)}
         memo |= {id(t): nn.Parameter(on_meta(t), False) for t in module._parameters.values() if t is not None}
         memo |= {id(tensor): on_meta(tensor) for tensor in module._buffers.values() if tensor is not None}
     bare = copy.deepcopy(model, memo)
-    bare = with_plain_layers(bare, model)
     for module in bare.modules():
         for name in _ADDED:
             vars(module).pop(name, None)
