@@ -1,9 +1,12 @@
 """Multiply-adds that are remembered, as long as the model has the weights that they were counted with."""
 
+from types import SimpleNamespace
+
 import torch
 from torch import nn
 
 from mmcache import accelerate
+from mmcache.macs.count import count_macs
 from tests import tiny
 
 
@@ -27,3 +30,11 @@ def test_a_layer_that_is_exchanged_for_one_of_another_size_is_counted_anew():
     tokens, calls = 2 * tiny.SIZE**2, 3
     more = tokens * (width * narrow.in_features + width // 2 * attention.ff.net[2].out_features)
     assert sampled_macs(pipe, session) == before + calls * more
+
+
+def test_a_model_whose_processes_tell_each_other_sizes_is_not_counted_by_one_of_them():
+    model, call = nn.Linear(4, 4), {"input": torch.zeros(3, 4, device="meta")}
+    assert count_macs(model, call) == 3 * 4 * 4
+    parts = SimpleNamespace(ulysses_anything=True, ring_anything=False)
+    model._parallel_config = SimpleNamespace(context_parallel_config=parts)
+    assert count_macs(model, call) is None

@@ -7,6 +7,7 @@ from torch import nn
 from mmcache.api.resolved_pipeline import ResolvedPipeline, missing_adapter
 from mmcache.api.session import Session
 from mmcache.compat.other_caches import other_cache
+from mmcache.engine.processes import split_decision
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.patching.forward_patch import forward_patches
 from mmcache.plans.plan import Plan
@@ -106,15 +107,10 @@ def check_other_caches(pipeline: ResolvedPipeline) -> None:
 
 
 def check_one_decision(plans: Plans, pipeline: ResolvedPipeline) -> None:
-    """Refuse a plan that looks at features of a model spread over processes: each sees its own part of them.
+    """Refuse a plan that looks at data of a model spread over processes: each sees its own part of it.
 
     One would run a step in full and another not, and wait for it for ever.
     """
     for name, part in pipeline.denoisers.items():
-        spread = getattr(part.model, "_parallel_config", None) is not None
-        if spread and plans[name].policy.needs_change:
-            raise UnsupportedPipelineError(
-                f"{name} is spread over processes (enable_parallelism), and under {plans[name].policy} each "
-                f"would decide by its own part of the features: take a policy that looks at the step alone, "
-                f"such as Uniform(3)."
-            )
+        if why := split_decision(part.model, plans[name]):
+            raise UnsupportedPipelineError(f"{name} {why}.")

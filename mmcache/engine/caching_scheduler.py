@@ -36,7 +36,7 @@ from mmcache.layouts.cut import Cut
 from mmcache.macs.count import shapes_of
 from mmcache.patching.forward_patch import below
 from mmcache.plans.branch import NOTHING
-from mmcache.plans.forecast import Feature
+from mmcache.plans.forecast import Feature, Total
 from mmcache.plans.plan import Plan
 
 
@@ -226,7 +226,8 @@ class CachingScheduler:
         planned = None if step.full else self.plan.branch_at(step.clock.step)
         if self.plan.keeps_outputs and not is_answered_by_output(arguments):
             lane.observations.pop(NOTHING, None)
-        call = Call(step, lane, form, planned, planned if planned in lane.observations else None, missing)
+        branch = run.processes.agree(planned if planned in lane.observations else None, lane, sample.device)
+        call = Call(step, lane, form, planned, branch, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
         with recorded(self._macs, run, call, sample):
@@ -235,7 +236,7 @@ class CachingScheduler:
             if call.branch is None:
                 self._keep_output(call, result, sample)
             for cut in taps:
-                self._keep(call, cut, sample)
+                self._keep(call, cut, sample, run.processes.total)
             if self.plan.policy.needs_change and len(step.lanes) == 1:
                 run.change.seen(call.branch is None, sample, first_tensor(result))
             run.end_call(step, lane)
@@ -245,16 +246,15 @@ class CachingScheduler:
         """Keep what a full step returned, where the plan forecasts outputs."""
         if self.plan.keeps_outputs:
             feature = call.lane.keep_output(call.step.clock.time, result, self.plan.forecast, sample)
-            if feature and self.on_feature is not None:
+            if feature and self.on_feature:
                 self.on_feature(call.step.clock, len(call.step.lanes) - 1, NOTHING, feature)
 
-    def _keep(self, call: Call, cut: Cut, sample: torch.Tensor) -> None:
+    def _keep(self, call: Call, cut: Cut, sample: torch.Tensor, total: Total) -> None:
         """Keep what a tap has seen."""
-        feature = cut.tap.take(cut.tensors)
-        if not feature:
+        if not (feature := cut.tap.take(cut.tensors)):
             return
         if self.part.is_compiled:  # copied once more: CUDA graphs use the memory of their outputs again
             feature = tuple(tensor.clone() for tensor in feature)
-        call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast, sample)
+        call.lane.keep(cut.branch, call.step.clock.time, feature, self.plan.forecast, sample, total)
         if self.on_feature is not None:
             self.on_feature(call.step.clock, len(call.step.lanes) - 1, cut.branch, feature)

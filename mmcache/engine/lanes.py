@@ -12,7 +12,7 @@ from mmcache.clocks.latents import ALIKE, Latent, StillPart, find_still_part, mo
 from mmcache.engine.conditioning import version_of
 from mmcache.engine.kept_output import OutputForm, take_apart
 from mmcache.plans.branch import NOTHING
-from mmcache.plans.forecast import Feature, Forecast, Observation
+from mmcache.plans.forecast import Feature, Forecast, Observation, Total
 
 # Why a call has no features although there was one like it in the step before.
 CHANGED = "the conditioning changed"
@@ -47,6 +47,7 @@ class Lane:
         latent: that of its last call, where the next call may have to be told by it; None elsewhere.
         still: the part of its latents that stands still, such as a mask; None if there is none.
         still_is_known: whether there is any was looked at.
+        place: that of the lane of the step before which it goes on from.
     """
 
     origin: Origin
@@ -56,6 +57,7 @@ class Lane:
     latent: Latent | None = None
     still: StillPart | None = None
     still_is_known: bool = False
+    place: int = 0
 
     def goes_on_as(self, origin: Origin) -> "Lane":
         """The lane in the next step."""
@@ -79,6 +81,7 @@ class Lane:
         feature: Feature,
         forecast: Forecast,
         sample: torch.Tensor | None = None,
+        total: Total = None,
     ) -> None:
         """Add an observation; a time that a sampler repeats replaces the older one.
 
@@ -87,6 +90,7 @@ class Lane:
         Args:
             forecast: what it is kept for.
             sample: the denoiser's input, by which a forecast may tell rows of one image.
+            total: sums over the processes that have the rest of the feature; None where it is whole.
         """
         others = [
             seen
@@ -95,7 +99,8 @@ class Lane:
         ]
         missed = tuple(self.forecast_at.pop(branch, ()))
         past = [*others, Observation(time, feature, missed)][-forecast.memory :]
-        past[-1] = past[-1]._replace(believed=forecast.check(past, sample))
+        more = () if total is None else (total,)
+        past[-1] = past[-1]._replace(believed=forecast.check(past, sample, *more))
         self.observations[branch] = past
 
     def keep_output(
@@ -129,9 +134,12 @@ class Lane:
         assert self.output is not None  # observations of outputs have a form
         return self.output.put_together(self.forecast(NOTHING, clock, forecast))
 
+    def drop_features(self) -> None:
+        self.observations, self.forecast_at = {}, {}
+
     def forget(self) -> None:
         """Hold nothing more."""
-        self.observations, self.forecast_at = {}, {}
+        self.drop_features()
         self.latent = self.still = None
 
     def tensors(self) -> Iterator[torch.Tensor]:
@@ -216,6 +224,7 @@ class Step:
                 return None, UNTOLD
             place = places[best]
         lane = self.before.pop(place)
+        lane.place = place
         return (lane, "") if lane.has_still_part_of(latent) else (None, CHANGED)
 
     def _recall(self, origin: Origin) -> None:

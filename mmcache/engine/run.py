@@ -12,6 +12,7 @@ from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.change import DenoiserChange
 from mmcache.engine.conditioning import Conditionings, Leaves
 from mmcache.engine.lanes import Lane, Step
+from mmcache.engine.processes import Processes
 from mmcache.engine.record import CallRecord
 from mmcache.engine.run_views import RunViews
 from mmcache.layouts.cut import Given
@@ -33,6 +34,7 @@ class Run:
         conditionings: those of the denoiser's calls and of each side network's, by its name.
         calls: a record of each call.
         shapes: the arguments of a call on the meta device, by signature.
+        processes: those that compute the model together.
         change: how far the denoiser has moved, for policies that ask.
         finished: whether it is over, and was told to whoever asked for reports.
     """
@@ -48,6 +50,7 @@ class Run:
         self.conditionings: dict[str, Conditionings] = {}
         self.calls: list[CallRecord] = []
         self.shapes: dict[Hashable, dict[str, Any]] = {}
+        self.processes = Processes()
         self.change = DenoiserChange()
         self.finished = False
 

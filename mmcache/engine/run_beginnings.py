@@ -8,6 +8,7 @@ from mmcache.compat.layer_readers import hooks_so_far, read_layers, readers
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.compat.other_caches import helped_by_deepcache, other_cache
 from mmcache.engine.few_steps import Once
+from mmcache.engine.processes import Processes, split_decision
 from mmcache.engine.run import Run
 from mmcache.engine.run_views import RunViews
 from mmcache.errors import UnsupportedPipelineError
@@ -38,8 +39,11 @@ class RunBeginnings:
             views: those of the run before, for a run in which nothing is done.
 
         Raises:
-            UnsupportedPipelineError: another cache was enabled since.
+            UnsupportedPipelineError: another cache was enabled since, or the model was spread over processes
+                and the plan looks at data.
         """
+        if why := split_decision(self._model, self._plan):
+            raise UnsupportedPipelineError(f"{type(self._model).__name__} {why}.")
         aside = other_cache(self._model, plain_model(self._model))
         if aside and not helped_by_deepcache(
             self._model
@@ -49,6 +53,7 @@ class RunBeginnings:
         if not aside:
             try:
                 run = Run(number, RunViews(self._model, self._adapter, self._plan.cut_branches), settings)
+                run.processes = Processes(self._model)
                 self.look_for_readers(run)
                 return run
             except UnsupportedPipelineError as error:  # somebody has replaced a forward since

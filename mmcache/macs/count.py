@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from mmcache.compat.spread_models import asks_for_sizes
 from mmcache.layouts.cut import Cut, cached_view, full_view
 from mmcache.macs.conventions import EVERYTHING, Convention
 
@@ -166,8 +167,10 @@ def require_macs(
         convention: what counts; attention's own products included, if nothing else is said.
 
     Raises:
-        MacsUnknownError: the model cannot run on the meta device, such as one with packed weights.
+        MacsUnknownError: the model cannot run on the meta device, or runs a kernel that nobody knows.
     """
+    if asks_for_sizes(model):
+        raise MacsUnknownError(f"{type(model).__name__} is split into parts of any size over processes")
     try:
         bare = skeleton(model)
         with torch.no_grad():

@@ -1,6 +1,6 @@
 """What instead: the feature of a cached step, from those of the full steps before it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
@@ -9,12 +9,15 @@ from mmcache.plans.values import Each, Flag, Real, Share, Whole, check_fields
 
 if TYPE_CHECKING:  # plans are read and listed without torch, which takes seconds to import
     import torch
+    from torch import Tensor
 
 MOST_ORDER = 8  # of a polynomial; each order keeps one more feature, and beyond 3 nothing was ever gained
 
 Feature: TypeAlias = "tuple[torch.Tensor, ...]"
 """What a cut keeps of a full step: the hidden state that enters the skip branch, first; then, where an
 architecture carries more than one stream across the cut, the others."""
+
+Total: TypeAlias = "Callable[[torch.Tensor], torch.Tensor] | None"  # sums over processes that have parts
 
 
 class Observation(NamedTuple):
@@ -55,12 +58,13 @@ class Forecast:
         """
         raise NotImplementedError
 
-    def check(self, past: Sequence[Observation], sample: "torch.Tensor | None") -> "tuple[torch.Tensor, ...]":
+    def check(self, past: Sequence[Observation], sample: "Tensor | None", total: Total = None) -> Feature:
         """What the newest observation says of this forecast, kept as its `believed`; asked once a full step.
 
         Args:
             past: the observations, the newest last.
             sample: the denoiser's input of the newest, (B, ...); its equal rows are of one image.
+            total: given where other processes have the rest of the features.
         """
         return ()
 
@@ -123,7 +127,7 @@ class Taylor(Forecast):
             for believed, tensor, held in zip(last.believed, feature, last.feature, strict=True)
         )
 
-    def check(self, past: Sequence[Observation], sample: "torch.Tensor | None") -> "tuple[torch.Tensor, ...]":
+    def check(self, past: Sequence[Observation], sample: "Tensor | None", total: Total = None) -> Feature:
         """Whether the foretold change and the one seen have a positive inner product, in float32."""
         if not self.checked or len(past) < self.order + 2:
             return ()
@@ -136,6 +140,7 @@ class Taylor(Forecast):
         for now, told, then in zip(last.feature, foretold, before[-1].feature, strict=True):
             expected, seen = (told.float() - then.float()), (now.float() - then.float())
             inner = (expected * seen).flatten(1).sum(dim=1)
+            inner = inner if total is None else total(inner)
             if together is not None and len(inner) % len(together) == 0:  # rows of a video are its frames
                 inner = together.to(inner) @ inner.view(len(together), -1)
             found.append(inner.view(-1, *(1,) * (now.ndim - 1)) > 0)
