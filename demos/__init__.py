@@ -19,6 +19,23 @@ class Part(NamedTuple):
     subfolder: str = ""
     library: str = "diffusers"
 
+    def load(self, folder: Path, **options: Any) -> Any:
+        """The part from the folder of its miniature.
+
+        Raises:
+            RuntimeError: the library did not find all weights in the file. It would go on with random ones.
+        """
+        library = import_module(self.library)
+        part, found = getattr(library, self.kind).from_pretrained(
+            folder, subfolder=self.subfolder, output_loading_info=True, **options
+        )
+        if missing := sorted(found["missing_keys"]):
+            raise RuntimeError(
+                f"{self.library} {library.__version__} finds no {len(missing)} weights of {self.kind} in "
+                f"{folder / self.subfolder} (first: {missing[0]}): reinstall mmcache-demos or {self.library}"
+            )
+        return part
+
 
 @dataclass(frozen=True)
 class Miniature:
@@ -37,6 +54,7 @@ class Miniature:
     call: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
+TEXT_ENCODER = Part("CLIPTextModel", subfolder="text_encoder", library="transformers")
 SHIPPED = {
     WHOLE: Miniature("StableDiffusionPipeline"),
     "inpainting": Miniature(
@@ -47,7 +65,7 @@ SHIPPED = {
         "AnimateDiffPipeline",
         {
             "unet": Part("UNetMotionModel", subfolder="unet"),
-            "text_encoder": Part("CLIPTextModel", subfolder="text_encoder", library="transformers"),
+            "text_encoder": TEXT_ENCODER,
         },
         without=("motion_adapter",),  # its modules are in the U-Net, which was trained with them
     ),
@@ -92,21 +110,22 @@ def load_miniature(name: str = WHOLE, **options: Any) -> Any:
 
     Args:
         name: a key of `SHIPPED`.
-        options: for the pipeline's `from_pretrained`; `torch_dtype` is for its own parts too.
+        options: for the pipeline's `from_pretrained`; `torch_dtype` or `dtype` is for its own parts too.
 
     Raises:
         ValueError: no such miniature comes with this version; the message names those that do.
+        RuntimeError: the installed libraries do not find all weights in a miniature's files.
     """
     import diffusers  # takes seconds, and most users of this module only ask for a folder
 
     folder = miniature(name)
     shipped = SHIPPED[name]
-    precision = {"torch_dtype": options["torch_dtype"]} if "torch_dtype" in options else {}
+    precision = {name: options[name] for name in ("torch_dtype", "dtype") if name in options}
+    sources = {"text_encoder": (TEXT_ENCODER, miniature(WHOLE))}
+    sources |= {role: (part, folder) for role, part in shipped.parts.items()}
     own = {
-        role: getattr(import_module(part.library), part.kind).from_pretrained(
-            folder, subfolder=part.subfolder, **precision
-        )
-        for role, part in shipped.parts.items()
+        role: part.load(source, **precision)
+        for role, (part, source) in sources.items()
         if role not in options
     }
     own |= {role: None for role in shipped.without if role not in options}

@@ -37,7 +37,7 @@ def shipped_parts(device: torch.device | str, folder: Path | None = None) -> Shi
     """
     folder = folder or miniature()
     vae = AutoencoderKL.from_pretrained(folder, subfolder="vae")
-    text_encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder", dtype=torch.float32)
+    text_encoder = CLIPTextModel.from_pretrained(folder, subfolder="text_encoder").float()
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
     parts: tuple[nn.Module, ...] = (vae, text_encoder, unet)
     for model in parts:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -130,16 +131,24 @@ def save_pipeline(
     pipeline.save_pretrained(folder, safe_serialization=True)
     # transformers 5 reads the tokenizer from one file, version 4 from these two.
     tokens.backend_tokenizer.model.save(str(folder / "tokenizer"))
-    load_as_float32(folder / "text_encoder")
+    suit_every_transformers(folder / "text_encoder")
 
 
-def load_as_float32(text_encoder: Path) -> None:
-    """Without this, transformers 5 keeps a text encoder that is stored in fp16 so, beside a denoiser in fp32.
+def suit_every_transformers(text_encoder: Path) -> None:
+    """Rewrites a text encoder that transformers 5 saved: versions 4 and 5 load the same one, as float32.
+
+    Version 5 saves a CLIP's weights without `text_model.` before their names, and reads both forms.
+    Version 4 reads only the longer names, and keeps random weights where it finds none.
+    Version 5 keeps weights in fp16 unless the config says otherwise; the denoiser beside them is float32.
 
     Args:
         text_encoder: its folder.
     """
-    config = text_encoder / "config.json"
+    file, config = text_encoder / "model.safetensors", text_encoder / "config.json"
     settings = json.loads(config.read_text())
     settings["dtype"] = "float32"
     config.write_text(json.dumps(settings, indent=2) + "\n")
+    if settings["architectures"] == ["CLIPTextModel"]:
+        prefix = "text_model."
+        weights = {prefix + name.removeprefix(prefix): weight for name, weight in load_file(file).items()}
+        save_file(weights, file, metadata={"format": "pt"})

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import CLIPTextModel
 
 from mmcache_demos import miniature
-from mmcache_demos.portraits.models import load_as_float32
+from mmcache_demos.portraits.models import suit_every_transformers
 from mmcache_demos.portraits.motion.motions import FRAMES
 
 LONGEST = 16  # frames that the motion modules have a place for
@@ -81,7 +81,7 @@ def save_video_parts(folder: Path, unet: UNetMotionModel, text: CLIPTextModel) -
     """Writes the two parts as fp16 safetensors."""
     copy.deepcopy(unet).half().save_pretrained(folder / "unet", safe_serialization=True)
     copy.deepcopy(text).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
-    load_as_float32(folder / "text_encoder")
+    suit_every_transformers(folder / "text_encoder")
 
 
 def load_video_pipeline(folder: Path) -> AnimateDiffPipeline:

@@ -52,7 +52,7 @@ class Setup:
 def taught_text_encoder(setup: Setup, base: Shipped) -> CLIPTextModel:
     """A text encoder that knows the words for motions: the one to begin with, or the base's, taught."""
     if setup.begin:
-        return CLIPTextModel.from_pretrained(setup.begin, subfolder="text_encoder", dtype=torch.float32)
+        return CLIPTextModel.from_pretrained(setup.begin, subfolder="text_encoder").float()
     known = base.text_encoder.cpu()
     taught = copy.deepcopy(known).requires_grad_(True)
     recipe = Recipe(600, learning_rate=2e-3, warmup=20, ema=0.98, seed=setup.unet.seed)

@@ -8,7 +8,7 @@ from diffusers import PixArtTransformer2DModel
 from torch import nn
 from transformers import CLIPTokenizer, T5Config, T5EncoderModel
 
-from mmcache_demos.portraits.models import LATENT_CHANNELS, LATENT_SIZE, TEXT_WIDTH, load_as_float32
+from mmcache_demos.portraits.models import LATENT_CHANNELS, LATENT_SIZE, TEXT_WIDTH, suit_every_transformers
 
 HEADS, HEAD_WIDTH, BLOCKS = 5, 32, 16
 NO_SIZES = {"resolution": None, "aspect_ratio": None}  # what PixArt's transformer asks for and here ignores
@@ -65,4 +65,4 @@ def save_transformer_parts(folder: Path, denoiser: PixArtTransformer2DModel, tex
     """Writes the two parts as fp16 safetensors."""
     copy.deepcopy(denoiser).half().save_pretrained(folder / "transformer", safe_serialization=True)
     copy.deepcopy(text).half().save_pretrained(folder / "text_encoder", safe_serialization=True)
-    load_as_float32(folder / "text_encoder")
+    suit_every_transformers(folder / "text_encoder")

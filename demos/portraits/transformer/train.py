@@ -112,7 +112,7 @@ def begun(setup: Setup, base: Shipped) -> Conditioned:
     if setup.begin:
         transformer = PixArtTransformer2DModel.from_pretrained(setup.begin, subfolder="transformer")
         transformer.register_to_config(_name_or_path="")  # a folder of this machine, which nobody else has
-        text = T5EncoderModel.from_pretrained(setup.begin, subfolder="text_encoder", dtype=torch.float32)
+        text = T5EncoderModel.from_pretrained(setup.begin, subfolder="text_encoder").float()
         return Conditioned(transformer, text).to(setup.device)
     torch.manual_seed(setup.reader.seed)
     text = models.text_encoder(base.tokenizer)
