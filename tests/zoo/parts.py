@@ -16,7 +16,6 @@ from diffusers import (
 from PIL import Image
 from torch import nn
 from transformers import (
-    CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -28,6 +27,7 @@ from transformers import (
 
 from tests import tiny, tiny_prompted
 from tests.zoo.case import STEPS
+from tests.zoo.processors import by_pillow
 
 LATENT = 8  # height and width of the latent
 PICTURE = 16  # of the picture: the VAE has one downsampler
@@ -212,9 +212,9 @@ def image_encoder_with_projection(**changes: Any) -> CLIPVisionModelWithProjecti
     return seeded(3, lambda: CLIPVisionModelWithProjection(vision_config(**changes)))
 
 
-def feature_extractor() -> CLIPImageProcessorPil:
+def feature_extractor() -> Any:
     size = {"height": PICTURE, "width": PICTURE}
-    return CLIPImageProcessorPil(size={"shortest_edge": PICTURE}, crop_size=size)
+    return by_pillow("CLIPImageProcessor", size={"shortest_edge": PICTURE}, crop_size=size)
 
 
 # Inputs

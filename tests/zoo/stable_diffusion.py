@@ -21,10 +21,11 @@ from diffusers import (
     UnCLIPScheduler,
 )
 from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
-from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessorPil
+from transformers import DPTConfig, DPTForDepthEstimation
 
 from tests.zoo import parts
 from tests.zoo.case import STEPS, Case
+from tests.zoo.processors import by_pillow
 
 STRENGTH = 0.9  # of six steps, five are run
 
@@ -55,7 +56,7 @@ def depth2img() -> Any:
             unet=parts.unet(in_channels=5),
             scheduler=parts.ddim(),
             depth_estimator=parts.seeded(4, lambda: DPTForDepthEstimation(DPTConfig(**shape))),
-            feature_extractor=DPTImageProcessorPil(size={"height": 32, "width": 32}),
+            feature_extractor=by_pillow("DPTImageProcessor", size={"height": 32, "width": 32}),
         )
     )
 

@@ -8,9 +8,10 @@ from diffusers import (
     HunyuanVideoFramepackTransformer3DModel,
     HunyuanVideoTransformer3DModel,
 )
-from transformers import SiglipImageProcessorPil, SiglipVisionConfig, SiglipVisionModel
+from transformers import SiglipVisionConfig, SiglipVisionModel
 
 from tests.zoo.parts import EMBEDDING, PICTURE, POOLED, pil_picture, quiet, seeded
+from tests.zoo.processors import by_pillow
 from tests.zoo.random_weights import lively
 from tests.zoo.transformers.clips import CHANNELS, SIDE, case, run
 from tests.zoo.transformers.parts import flow, prompts
@@ -49,7 +50,7 @@ def siglip() -> dict[str, Any]:
     )
     return {
         "image_encoder": seeded(3, lambda: SiglipVisionModel(config)),
-        "feature_extractor": SiglipImageProcessorPil(size={"height": PICTURE, "width": PICTURE}),
+        "feature_extractor": by_pillow("SiglipImageProcessor", size={"height": PICTURE, "width": PICTURE}),
     }
 
 
