@@ -27,8 +27,15 @@ def in_place(pipe, backend):
     pipe.unet.compile(backend=backend, fullgraph=True)
 
 
-@pytest.mark.parametrize("compiled", [wrap, in_place])
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("when", "compiled"),
+    [
+        ("before", in_place),
+        ("after", wrap),
+        pytest.param("before", wrap, marks=pytest.mark.slow),
+        pytest.param("after", in_place, marks=pytest.mark.slow),
+    ],
+)
 def test_compiled_denoiser_holds_two_graphs(compiled, when, graphs):
     wanted, plain = cached(small), tiny.sample(small())
     pipe = small()

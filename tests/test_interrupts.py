@@ -70,8 +70,15 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "every"),
+    [
+        ("U-Net", 7),
+        ("ControlNet", 35),
+        ("transformer", 35),
+        *(pytest.param(name, 1, marks=pytest.mark.slow) for name in CASES),
+    ],
+)
 def test_an_interrupt_at_any_line_leaves_the_model_and_the_next_run_right(name, every):
     make, sample, branch = CASES[name]
     pipe = make()

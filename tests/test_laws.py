@@ -40,6 +40,9 @@ SAMPLERS = [
     "DDPMScheduler",
 ]
 
+# One that adds nothing, one that repeats a time, one of two calls a step, one that adds noise.
+QUICK = ("DDIMScheduler", "PNDMScheduler", "HeunDiscreteScheduler", "EulerAncestralDiscreteScheduler")
+
 PIPELINES = {
     "Stable Diffusion": (tiny.stable_diffusion, tiny.sample),
     "SDXL": (tiny.sdxl, tiny.sample_sdxl),
@@ -47,12 +50,19 @@ PIPELINES = {
 }
 
 
+# By default two branches, the first and one that runs nothing; the others take minutes.
+BRANCHES = [(0, "none"), pytest.param(None, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("branches", BRANCHES, ids=["two branches", "all branches"])
 @pytest.mark.parametrize("name", PIPELINES)
-def test_all_laws(name):
-    check_adapter(*PIPELINES[name], Plan(Uniform(3), Taylor(1)))
+def test_all_laws(name, branches):
+    check_adapter(*PIPELINES[name], Plan(Uniform(3), Taylor(1)), branches)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler", [pytest.param(one, marks=[] if one in QUICK else pytest.mark.slow) for one in SAMPLERS]
+)
 def test_laws_of_a_run_with_every_sampler(sampler):
     def make():
         scheduler = getattr(diffusers, sampler).from_config(tiny.ddim().config)
