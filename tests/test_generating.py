@@ -120,6 +120,10 @@ def test_other_settings_are_refused_unless_they_may_overwrite(prompts, tmp_path)
     with pytest.raises(OtherSettingsError, match="steps: 50 there, 25 now"):
         run_fake(path, out, None, settings={"model": "one", "steps": 25})
     assert begun(out) == ["a"]
+    then, now = ({"evidence": str(first), "first": first} for first in (1, 2))
+    run_fake(path, tmp_path / "nested", None, settings={"plan": then})
+    with pytest.raises(OtherSettingsError, match=r"plan\.first: 1 there, 2 now"):
+        run_fake(path, tmp_path / "nested", None, settings={"plan": now})
     result = run_fake(path, out, None, settings={"model": "one", "steps": 25}, overwrite=True)
     assert (result.were_there, result.done) == (0, 1)
     assert run_fake(path, out, None, settings={"model": "one", "steps": 25}).nothing_to_do

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from mmcache.cli import app  # noqa: E402
 from mmcache.tools.generating.items import ItemMaker, items_in  # noqa: E402
 from mmcache.tools.generating.lines import LineSchema  # noqa: E402
 from mmcache.tools.generating.prompts_file import write_lines  # noqa: E402
-from mmcache.tools.generating.ray_pool import RayPool, RayStartError, connect  # noqa: E402
+from mmcache.tools.generating.ray_pool import RayPool, RayStartError, address_for, connect  # noqa: E402
 from mmcache.tools.generating.run import ManyRun, Workers, run_many  # noqa: E402
 from tests.fake_jobs import Events, begun  # noqa: E402
 
@@ -137,6 +138,17 @@ def test_a_cluster_that_does_not_start_is_said_in_one_line(cluster, folder, else
     assert done.exit_code == 1
     assert "timed out" in done.stderr
     assert not (elsewhere / "mmcache-out" / "settings.json").exists()
+
+
+def test_a_cluster_whose_head_was_killed_is_not_waited_for(monkeypatch):
+    """It leaves its address behind."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        noted = f"127.0.0.1:{head.getsockname()[1]}"
+        monkeypatch.setattr("ray._private.utils.read_ray_address", lambda: noted)
+        assert address_for("auto") is None
+    assert address_for("auto") == "local"
+    assert address_for("10.0.0.1:6379") == "10.0.0.1:6379"
 
 
 def test_the_number_of_workers_is_the_clusters(cluster):

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def connect(address: str, workers: int | None, resource: str | None, threads: in
     own = not ray.is_initialized()
     if own:
         try:
-            ray.init(address=None if address == AUTO else address, log_to_driver=False, logging_level="error")
+            ray.init(address=address_for(address), log_to_driver=False, logging_level="error")
         except ConnectionError as error:
             raise ValueError(f"no Ray cluster at {address!r}: {' '.join(str(error).split())[:160]}") from None
         except ValueError:
@@ -78,6 +79,29 @@ def connect(address: str, workers: int | None, resource: str | None, threads: in
             f"the Ray cluster has nothing of {kind!r} (it has {has}); give the number of workers"
         )
     return Cluster(count, own)
+
+
+def address_for(address: str) -> str | None:
+    """What Ray is told; None lets it find the cluster of this machine, or start one.
+
+    A head that was killed leaves its address behind, and Ray would wait for it for minutes: then "local".
+    """
+    if address != AUTO:
+        return address
+    from ray._private.utils import read_ray_address  # nothing public tells it
+
+    noted = "" if os.environ.get("RAY_ADDRESS") else read_ray_address()
+    return "local" if noted and not answers(noted) else None
+
+
+def answers(address: str) -> bool:
+    """Whether something listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=3):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 class Actor:

@@ -66,13 +66,25 @@ def check_settings(folder: Path, settings: Mapping[str, Any], *, overwrite: bool
     if not isinstance(before, dict):
         raise OtherSettingsError(f"{path}: is not what mmcache has written; take another folder")
     now = json.loads(canonical(settings))
-    for name in sorted({*before, *now}):
-        if before.get(name) != now.get(name):
-            then, wanted = (shortened(canonical(one.get(name)), 60) for one in (before, now))
-            raise OtherSettingsError(
-                f"{folder}: has images with other settings ({name}: {then} there, {wanted} now); take "
-                f"another folder, the same settings, or --overwrite to replace them"
-            )
+    if before != now:
+        name, then, wanted = first_difference(before, now)
+        raise OtherSettingsError(
+            f"{folder}: has images with other settings ({name}: {shortened(canonical(then), 60)} there, "
+            f"{shortened(canonical(wanted), 60)} now); take another folder, the same settings, or "
+            f"--overwrite to replace them"
+        )
+
+
+def first_difference(one: Any, other: Any, name: str = "") -> tuple[str, Any, Any]:
+    """Where two settings differ first, as "plan.policy.interval", and both values.
+
+    What somebody wrote about a plan comes last: it says less than the plan does.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}, key=lambda key: (key == "evidence", key)):
+            if one.get(key) != other.get(key):
+                return first_difference(one.get(key), other.get(key), f"{name}.{key}".lstrip("."))
+    return name, one, other
 
 
 def release_folder(folder: Path) -> None:
