@@ -14,6 +14,7 @@ import torch
 from torch import distributed
 
 from mmcache import Adaptive, Hold, Plan, Taylor, Uniform, UnsupportedPipelineError, accelerate
+from tests.tiny import steps_of
 
 PROCESSES = 2
 PATIENCE = timedelta(minutes=1)  # for one that waits for another, before it fails
@@ -106,7 +107,7 @@ def cached(model: Any, plan: Plan, **options: Any) -> dict[str, Any]:
     steps = scheduler()
     with accelerate(model, plan, scheduler=steps) as session:
         latent = sample(model, steps, **options)
-        ran = "".join("F" if step.branch is None else "c" for step in session.report().denoisers[0].steps)
+        ran = steps_of(session)
         # Nobody waits for the other processes there.
         macs = session.report().denoisers[0].macs if distributed.get_rank() == 0 else None
     return {"latent": latent, "ran": ran, "macs": macs}
@@ -159,7 +160,7 @@ def disagreement(config: Any) -> dict[str, Any]:
             return output(9 if len(calls) == 5 and distributed.get_rank() == 1 else 7)
 
         latent = sample(model, steps, another_once)
-        ran = "".join("F" if step.branch is None else "c" for step in session.report().denoisers[0].steps)
+        ran = steps_of(session)
     return {"latent": latent, "ran": ran}
 
 

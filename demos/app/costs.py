@@ -118,15 +118,19 @@ def less_work_at(steps: int, plan: Mapping[str, Any], one: Mapping[str, Any], fa
 
     The share of a cached step is that of the measured run; how many steps are full, the plan says.
     """
-    made = find_plan(plan["plan"], family)
-    share = (one["steps"] / plan["less_work"] - (full := full_steps(made, one["steps"]))) / (
-        one["steps"] - full
-    )
-    there = full_steps(made, steps)
-    return float(steps / (there + (steps - there) * share))
+    made, measured = find_plan(plan["plan"], family), one["steps"]
+    full = full_steps(made, measured)
+    share = (measured / plan["less_work"] - full) / (measured - full)
+    full = full_steps(made, steps)
+    return float(steps / (full + (steps - full) * share))
 
 
 def full_steps(plan: Plan, total: int) -> int:
+    """How many of the steps a plan makes full.
+
+    Raises:
+        ValueError: the plan does not fit so many steps, or decides during the run.
+    """
     return sum(bar.branch is None for bar in planned(plan, total))
 
 
