@@ -23,7 +23,8 @@ from mmcache.plans.plan_set import load_plan_of
 from mmcache.tools.quality.confidence import Mean, mean_of
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
-from mmcache_demos import GUIDANCE_SCALE, load_miniature
+from mmcache_demos import GUIDANCE_SCALE
+from mmcache_demos.devices import Device, miniature_to_measure
 from mmcache_demos.portraits.attributes import random_portrait
 from mmcache_demos.portraits.captions import caption
 from mmcache_demos.portraits.dataset import seeds
@@ -136,6 +137,7 @@ def main(
     count: Annotated[int, typer.Option(min=2, help="Captions.")] = 32,
     steps: Annotated[int, typer.Option(min=2, help="DDIM steps.")] = 50,
     batch: Annotated[int, typer.Option(min=1)] = 8,
+    device: Device = None,
     intervals: Annotated[list[int] | None, typer.Option(help="Of DeepCache.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
 ) -> None:
@@ -146,7 +148,9 @@ def main(
     settings = {"num_inference_steps": steps, "guidance_scale": GUIDANCE_SCALE}
     if miniature == "text-to-video":
         settings["num_frames"] = FRAMES
-    trials, other = (Trials(load_miniature(miniature), wanted, settings, batch) for _ in range(2))
+    trials, other = (
+        Trials(miniature_to_measure(miniature, device), wanted, settings, batch) for _ in range(2)
+    )
     lines: list[Line] = []
     for interval in track(intervals or TUNED[miniature], "intervals"):
         lines += compared(trials, other, interval, TUNED[miniature].get(interval, ()))

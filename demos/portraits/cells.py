@@ -16,9 +16,11 @@ import typer
 from rich.console import Console
 
 from mmcache import Hold, Plan, Taylor, Uniform
+from mmcache.errors import unknown_name
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
-from mmcache_demos import SHIPPED, WHOLE, load_miniature
+from mmcache_demos import SHIPPED, WHOLE
+from mmcache_demos.devices import Device, miniature_to_measure
 from mmcache_demos.portraits.against_deepcache import captions_of, fewer_macs
 from mmcache_demos.portraits.frontier import FIRST_SEED
 
@@ -80,19 +82,26 @@ def figure(macs: float, decibels: np.ndarray) -> Figure:
 
 def main(
     miniature: Annotated[str, typer.Option(help="text-to-image or transformer.")] = WHOLE,
-    count: Annotated[int, typer.Option(min=2, help="Captions.")] = 8,
+    count: Annotated[int, typer.Option(min=2, help="Captions.")] = 32,
     batch: Annotated[int, typer.Option(min=1)] = 8,
+    sampler: Annotated[
+        list[str] | None, typer.Option(help=f"Of {', '.join(SAMPLERS)}; default: all.")
+    ] = None,
+    device: Device = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
 ) -> None:
     """Measure every plan in every cell; each figure is PSNR to the full run in dB, mean and worst."""
-    pipe = load_miniature(miniature)
+    for name in sampler or ():
+        if name not in SAMPLERS:
+            raise typer.BadParameter(unknown_name("sampler", name, SAMPLERS))
+    pipe = miniature_to_measure(miniature, device)
     console, captions = Console(), captions_of(WHOLE, count)
     ways = [*PLANS, "no cache"]
     console.print(f"{miniature}, {count} captions", soft_wrap=True)
     console.print("| cell | " + " | ".join(ways) + " |", soft_wrap=True)
     console.print("|---" * (len(ways) + 1) + "|", soft_wrap=True)
     measured = []
-    for cell in itertools.starmap(Cell, itertools.product(SAMPLERS, GUIDANCES, STEPS)):
+    for cell in itertools.starmap(Cell, itertools.product(sampler or SAMPLERS, GUIDANCES, STEPS)):
         found = figures(pipe, cell, captions, batch, dict(SHIPPED[miniature].call))
         cells = (f"{found[way].psnr:.1f} ({found[way].worst:.1f}) {found[way].macs:.2f}x" for way in ways)
         name = f"{cell.sampler}, guidance {cell.guidance:g}, {cell.steps} steps"

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmcache_demos import miniature_folder
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits.attributes import VALUES, Portrait
 from mmcache_demos.portraits.autoencoder import to_tensor
 from mmcache_demos.portraits.dataset import Pictures, pictures
@@ -104,10 +105,10 @@ def main(
     work: Annotated[Path, typer.Option(help="Folder for pictures and checkpoints.")] = Path("runs/portraits"),
     out: Annotated[Path | None, typer.Option(help="Folder of the trained classifier.")] = None,
     iterations: Annotated[int, typer.Option(min=1)] = 1200,
-    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
+    device: Device = None,
 ) -> None:
     """Train the attribute classifier on pictures that no miniature was trained on."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device(device)
     out = out or miniature_folder("attribute-classifier")
     data = pictures("classifier", 10_240, work / "pictures")
     held_out = pictures("classifier-held-out", 1024, work / "pictures")

@@ -18,6 +18,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits.attribute_accuracy import AVERAGED, Asked, as_asked
 from mmcache_demos.portraits.attributes import VALUES, random_portrait
 from mmcache_demos.portraits.captions import Caption, caption
@@ -80,12 +81,12 @@ def main(
     steps: Annotated[int, typer.Option(min=1, help="DDIM steps.")] = 50,
     guidance_scale: float = GUIDANCE_SCALE,
     seed: int = 0,
-    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
+    device: Device = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write the first 64 pictures here, as PNG.")] = None,
 ) -> None:
     """Draw fresh captions and count the attributes that are drawn as asked."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device(device)
     wanted = [random_portrait(number) for number in seeds("evaluation", count)]
     captions = [caption(p, number) for p, number in zip(wanted, seeds("evaluation", count), strict=True)]
     pipeline = DiffusionPipeline.from_pretrained(model) if model else load_miniature(miniature)

@@ -21,7 +21,8 @@ from mmcache.plans.presets import IMAGE, find_plan, presets
 from mmcache.tools.quality.confidence import Mean, mean_of
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
-from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
+from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE
+from mmcache_demos.devices import Device, miniature_to_measure
 from mmcache_demos.portraits.against_deepcache import captions_of, fewer_macs
 from mmcache_demos.portraits.attribute_accuracy import fresh_captions
 
@@ -87,17 +88,18 @@ def lines(trials: Trials, calibrated: dict[str, Plan], family: str) -> Iterator[
 
 def main(
     miniature: Annotated[str, typer.Option(help="text-to-image or transformer.")] = WHOLE,
-    count: Annotated[int, typer.Option(min=2, help="Captions that judge.")] = 16,
+    count: Annotated[int, typer.Option(min=2, help="Captions that judge.")] = 32,
     calibration: Annotated[int, typer.Option(min=2, help="Other captions, to calibrate with.")] = 8,
     steps: Annotated[int, typer.Option(min=8)] = 50,
     guidance_scale: float = GUIDANCE_SCALE,
     scheduler: Annotated[str, typer.Option(help="A sampler's class in diffusers.")] = "DDIMScheduler",
     batch: Annotated[int, typer.Option(min=1)] = 8,
+    device: Device = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the calibrated plans here.")] = None,
 ) -> None:
     """Measure the front of one miniature."""
-    pipe = load_miniature(miniature)
+    pipe = miniature_to_measure(miniature, device)
     pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config)
     call: dict[str, Any] = {"guidance_scale": guidance_scale, **SHIPPED[miniature].call}
     others = [one.caption.text for one in fresh_captions(calibration)]

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits import text_to_image, workers
 from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits.training import Recipe
@@ -26,11 +27,11 @@ def main(
         Path | None, typer.Option(help="Folder of a pipeline to train on; its latents are kept.")
     ] = None,
     seed: int = 0,
-    device: options.Device = None,
+    device: Device = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Default: the cores, or 1 on a GPU.")] = None,
 ) -> None:
     """Draw portraits, train the text-to-image miniature on them, and export it."""
-    device = options.chosen_device(device)
+    device = chosen_device(device)
     # The batches of 8, 16 and 64 are shared out evenly up to 8 processes.
     processes = processes or (min(1 << ((os.cpu_count() or 1).bit_length() - 1), 8) if device == "cpu" else 1)
     setup = text_to_image.Setup(

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 Work = Annotated[Path, typer.Option(help="Folder for rendered images and checkpoints.")]
@@ -13,15 +12,9 @@ Base = Annotated[
 Pictures = Annotated[int, typer.Option(min=64, help="Images to render.")]
 Iterations = Annotated[int, typer.Option(min=1, help="Of the model that is exported.")]
 Batch = Annotated[int, typer.Option(min=1, help="Images of a step.")]
-Device = Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")]
 Processes = Annotated[int, typer.Option(min=1, help="A divisor of 16.")]
 
 
 def out(what: str) -> typer.models.OptionInfo:
     """The option --out of a program that exports this."""
     return typer.Option(help=f"Folder of the {what}; default: in the work folder.")
-
-
-def chosen_device(device: str | None) -> str:
-    """The device of --device, or the GPU if there is one."""
-    return device or ("cuda" if torch.cuda.is_available() else "cpu")

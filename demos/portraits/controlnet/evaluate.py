@@ -21,6 +21,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from mmcache_demos import GUIDANCE_SCALE, load_miniature
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits.attributes import VALUES, random_portrait
 from mmcache_demos.portraits.autoencoder import reconstruct
 from mmcache_demos.portraits.captions import caption
@@ -78,12 +79,12 @@ def main(
     steps: Annotated[int, typer.Option(min=1)] = 15,
     guidance_scale: float = GUIDANCE_SCALE,
     seed: int = 0,
-    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
+    device: Device = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write the first 40 pictures here, as PNG.")] = None,
 ) -> None:
     """Draw fresh captions along edges, and compare edges and attributes with what was asked."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device(device)
     other = {"controlnet": ControlNetModel.from_pretrained(model)} if model else {}
     pipeline = load_miniature("controlnet", **other).to(device)
     wanted = [random_portrait(number) for number in seeds("evaluation", count)]

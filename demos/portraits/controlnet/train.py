@@ -12,6 +12,7 @@ import torch
 import typer
 from diffusers import ControlNetModel, UNet2DConditionModel
 
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.autoencoder import to_tensor
@@ -95,11 +96,11 @@ def main(
     batch: options.Batch = 16,
     learning_rate: float = 1e-3,
     seed: int = 0,
-    device: options.Device = None,
+    device: Device = None,
     processes: options.Processes = 1,
 ) -> None:
     """Train a ControlNet of edges for the shipped U-Net, and export it."""
-    device = options.chosen_device(device)
+    device = chosen_device(device)
     out = out or work / "controlnet"
     training_data(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers
     recipe = Recipe(iterations, learning_rate, batch, warmup=50, fall=0.3, ema=0.99, seed=seed)

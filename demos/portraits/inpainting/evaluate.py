@@ -23,6 +23,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from mmcache_demos import GUIDANCE_SCALE, load_miniature
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits.attributes import VALUES, random_portrait
 from mmcache_demos.portraits.autoencoder import reconstruct
 from mmcache_demos.portraits.captions import caption
@@ -170,12 +171,12 @@ def main(
     steps: Annotated[int, typer.Option(min=1)] = 15,
     guidance_scale: float = GUIDANCE_SCALE,
     seed: int = 0,
-    device: Annotated[str | None, typer.Option(help="Default: the GPU if there is one.")] = None,
+    device: Device = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write the first 40 cases here, as PNG.")] = None,
 ) -> None:
     """Edit fresh portraits, count the edits that succeed, and measure what changes outside the masks."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = chosen_device(device)
     other = {"unet": UNet2DConditionModel.from_pretrained(model, subfolder="unet")} if model else {}
     pipeline = load_miniature("inpainting", **other).to(device)
     vae: AutoencoderKL = pipeline.vae

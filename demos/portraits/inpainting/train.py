@@ -16,6 +16,7 @@ import typer
 from diffusers import UNet2DConditionModel
 from torch.nn import functional as F
 
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.attributes import Portrait
@@ -138,11 +139,11 @@ def main(
     batch: options.Batch = 16,
     learning_rate: float = 1e-3,
     seed: int = 0,
-    device: options.Device = None,
+    device: Device = None,
     processes: options.Processes = 1,
 ) -> None:
     """Fine-tune the shipped U-Net for inpainting, and export it."""
-    device = options.chosen_device(device)
+    device = chosen_device(device)
     out = out or work / "inpainting"
     recipe = Recipe(iterations, learning_rate, batch, warmup=50, fall=0.3, ema=0.99, seed=seed)
     learned_from(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers

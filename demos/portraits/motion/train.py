@@ -14,6 +14,7 @@ from diffusers import UNetMotionModel
 from torch import nn
 from transformers import CLIPTextModel
 
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.fine_tuning import Shipped, shipped_parts
@@ -112,11 +113,11 @@ def main(
     batch: Annotated[int, typer.Option(min=8, help="Frames of a step.")] = 32,
     learning_rate: float = 8e-4,
     seed: int = 0,
-    device: options.Device = None,
+    device: Device = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Default: 2, or 1 on a GPU.")] = None,
 ) -> None:
     """Render clips, train the text-to-video miniature on them, and export it."""
-    device = options.chosen_device(device)
+    device = chosen_device(device)
     recipe = Recipe(iterations, learning_rate, batch, warmup=50, fall=0.3, ema=0.99, seed=seed)
     setup = Setup(work, out or work / "text-to-video", count, device, recipe, base, begin)
     # Both made here, once, and only read by the workers.

@@ -15,6 +15,7 @@ from diffusers import PixArtTransformer2DModel
 from torch import nn
 from transformers import PreTrainedModel, T5EncoderModel
 
+from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.denoiser import random_captions, velocity_loss
@@ -138,11 +139,11 @@ def main(
     batch: options.Batch = 16,
     learning_rate: float = 1e-3,
     seed: int = 0,
-    device: options.Device = None,
+    device: Device = None,
     processes: options.Processes = 1,
 ) -> None:
     """Train a diffusion transformer and its text encoder on the portraits, and export them."""
-    device = options.chosen_device(device)
+    device = chosen_device(device)
     out = out or work / "transformer"
     training_data(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers
     reader = Recipe(800, learning_rate=2e-3, batch=64, ema=0.99, seed=seed)
