@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         PlanFileError,
         UnsupportedPipelineError,
     )
+    from mmcache.patching.cloned_pipeline import clone_pipeline
     from mmcache.plans.forecast import Fitted, Forecast, Hold, Taylor
     from mmcache.plans.plan import Plan
     from mmcache.plans.plan_file import load_plan, save_plan
@@ -53,6 +54,7 @@ _HOME = {
     "Forecast": "plans.forecast",
     "Hold": "plans.forecast",
     "Taylor": "plans.forecast",
+    "clone_pipeline": "patching.cloned_pipeline",
     "calibrate": "tools.calibrating.calibrate",
     "compare": "tools.comparison.compare",
     "generate": "tools.generating.generate",
@@ -94,6 +96,7 @@ __all__ = [
     "__version__",
     "accelerate",
     "calibrate",
+    "clone_pipeline",
     "compare",
     "general_adapter",
     "generate",

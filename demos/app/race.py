@@ -1,6 +1,5 @@
 """Two runs that share one processor step by step: both images grow at once, each run has its own clock."""
 
-import copy
 import threading
 import time
 from collections import Counter
@@ -87,16 +86,6 @@ class Lap:
         for name, counter in self.counters.items():
             counter.calls.clear()
             counter.calls.update(self.calls.get(name, Counter()))
-
-
-def twin_of(pipe: Any) -> Any:
-    """A second pipeline of the same parts with a scheduler of its own.
-
-    It is a shallow copy: `from_pipe` would also cast the parts, which both share.
-    """
-    twin = copy.copy(pipe)
-    twin.scheduler = copy.deepcopy(pipe.scheduler)
-    return twin
 
 
 def side_by_side(runs: Mapping[str, Callable[[], Any]], failed: threading.Event) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from PIL import Image
 from mmcache.api.accelerate import accelerate
 from mmcache.api.report import Report
 from mmcache.api.session import Session
+from mmcache.patching.cloned_pipeline import clone_pipeline
 from mmcache.tools.comparison.compare import compared
 from mmcache.tools.running.call_settings import has_argument, settings_of
 from mmcache.tools.running.denoiser_timer import timed
@@ -22,7 +23,7 @@ from mmcache.tools.running.requests import noise
 from mmcache.tools.running.runner import Sampling, images_of, own_progress_bar, timed_models
 from mmcache.tools.tasks.samplers import use_sampler
 from mmcache_demos.app.orders import CACHED, FULL, FullRun, Order, Ran
-from mmcache_demos.app.race import Lap, Turns, side_by_side, twin_of
+from mmcache_demos.app.race import Lap, Turns, side_by_side
 from mmcache_demos.app.settings import OWN_SAMPLER
 from mmcache_demos.app.watching import Frame, Progress, Stopped, Watcher, preview_of
 
@@ -66,7 +67,7 @@ def run_both(
         counted_components(pipe) as counters,
     ):
         pipe.set_progress_bar_config(disable=True)
-        pipes = {FULL: pipe, CACHED: twin_of(pipe) if in_turns else pipe}
+        pipes = {FULL: pipe, CACHED: clone_pipeline(pipe) if in_turns else pipe}
         with accelerate(pipes[CACHED], order.plan) as session:
             runs = Runs(
                 order, settings, pipes, session, Lap(timer, counters), (stop, threading.Event()), tell

@@ -1,6 +1,5 @@
 """python -m mmcache_demos.serving: serve images over HTTP; needs pip install "mmcache-demos[serving]"."""
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +21,6 @@ def main(
     """Serve images until Ctrl-C."""
     import uvicorn
 
-    # diffusers warns of float32 at each request's `from_pipe`, where nothing is moved.
-    logging.getLogger("diffusers.models.modeling_utils").setLevel(logging.ERROR)
     try:
         pipe = load_miniature(model) if model in SHIPPED else load_pipeline(model)
     except (ValueError, OSError) as error:

@@ -1,6 +1,6 @@
-"""One loaded model that many requests share: a pipeline, a scheduler, a plan and a session for each."""
+"""One loaded model that many requests share: a pipeline for each thread, a plan for each request."""
 
-import copy
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -65,6 +65,7 @@ class ImageService:
         )
         self._loaded: set[str] = set()
         self._pool = ThreadPoolExecutor(workers, "image")
+        self._of_thread = threading.local()
         self._sessions: WeakSet[mmcache.Session] = WeakSet()
         self._enabled = True
 
@@ -111,14 +112,11 @@ class ImageService:
         return Answer(image, session.report().summary())
 
     def _pipeline(self) -> Any:
-        """A pipeline of the same models, with a scheduler of its own.
-
-        `from_pipe` moves the models that all share to a dtype, float32 unless it is told another.
-        """
-        scheduler = copy.deepcopy(self._pipe.scheduler)
-        mine = type(self._pipe).from_pipe(self._pipe, scheduler=scheduler, torch_dtype=self._pipe.dtype)
-        mine.set_progress_bar_config(disable=True)
-        return mine
+        """This thread's pipeline; all have the same models."""
+        if not hasattr(self._of_thread, "pipe"):
+            self._of_thread.pipe = mmcache.clone_pipeline(self._pipe)
+            self._of_thread.pipe.set_progress_bar_config(disable=True)
+        return self._of_thread.pipe
 
     @property
     def enabled(self) -> bool:

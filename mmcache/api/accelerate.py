@@ -51,9 +51,9 @@ def accelerate(
     place of the old one. Kept features are dropped with the last step; those of a run that is stopped before,
     with the next run or `restore`.
 
-    Pipelines that share a denoiser may sample in any number of threads, each with a scheduler of its own:
-    `type(pipe).from_pipe(pipe, scheduler=copy.deepcopy(pipe.scheduler))`. Each is accelerated by itself,
-    which takes less than a millisecond once one was, or all by one session (`shared`).
+    Pipelines that share a denoiser may sample in any number of threads: `clone_pipeline` makes one for each.
+    Each is accelerated by itself, which takes less than a millisecond once one was, or all by one session
+    (`shared`).
 
     Args:
         pipe: a diffusers pipeline, or a bare denoiser that someone's own loop calls.

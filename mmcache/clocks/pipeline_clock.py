@@ -14,15 +14,8 @@ from mmcache.clocks.scheduler_clock import SchedulerClock
 from mmcache.clocks.timestep_clock import LEAST, TimestepClock
 from mmcache.compat.calling_pipeline import calling_pipelines
 from mmcache.patching.held import held
-from mmcache.patching.pipeline_kinds import is_modular, is_pipeline
+from mmcache.patching.pipeline_kinds import is_pipeline
 from mmcache.patching.scheduler_patch import is_scheduler
-
-# The code that makes another pipeline of the same models, for another thread. A guider keeps where it stands.
-ANOTHER = "type(pipe).from_pipe(pipe, scheduler=copy.deepcopy(pipe.scheduler))"
-ANOTHER_MODULAR = (
-    "mine = type(pipe)(blocks=pipe.blocks); mine.update_components(**pipe.components), then give it copies "
-    "(copy.deepcopy) of the scheduler and the guider"
-)
 
 
 def own_schedulers(owner: Any) -> list[Any]:
@@ -87,7 +80,6 @@ class PipelineClock:
                 on_run=lambda: self.on_run(),
                 on_end=lambda run, step: self.on_end(run, step),
                 in_pipeline=self._in_pipeline,
-                another=ANOTHER_MODULAR if is_modular(self.owner) else ANOTHER,
             )
 
         if any(self._clocks[key].run.live for key in new):

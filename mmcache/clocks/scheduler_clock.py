@@ -20,7 +20,6 @@ class SchedulerClock:
         on_run: called when a run starts.
         on_end: called when the last step of a run has ended, with the run's number and that step.
         in_pipeline: whether a pipeline of this clock is on the call stack.
-        another: the code that makes another pipeline of the same models.
 
     Attributes:
         moved: the number of the last start of a run or end of a step.
@@ -34,13 +33,11 @@ class SchedulerClock:
         on_run: Callable[[], None],
         on_end: Callable[[int, int], None],
         in_pipeline: Callable[[], bool] = lambda: False,
-        another: str = "",
     ) -> None:
         self.scheduler = scheduler
         self.on_run = on_run
         self.on_end = on_end
         self.in_pipeline = in_pipeline
-        self.another = another
         self._turned = 0
         self._numbers = numbers
         announced = getattr(scheduler, "timesteps", None)
@@ -106,5 +103,5 @@ class SchedulerClock:
         run.mixed = True
         raise PipelineInUseError(
             "another thread samples with the same pipeline, or one that shares its scheduler, which keeps "
-            f"the steps of one run. Make a pipeline for each thread: {self.another}"
+            "the steps of one run. Make a pipeline for each thread: mmcache.clone_pipeline(pipe)"
         )

@@ -4,7 +4,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy, deepcopy
 from functools import partial
 from typing import Any
 
@@ -12,8 +11,8 @@ from torch import nn
 
 from mmcache.api.accelerate import accelerate
 from mmcache.api.resolved_pipeline import find_side_networks
+from mmcache.patching.cloned_pipeline import clone_pipeline
 from mmcache.patching.pipeline_kinds import is_modular
-from mmcache.patching.scheduler_patch import is_scheduler
 from mmcache.plans.plan import Plan
 from mmcache.testing.probes import LawBroken, anatomy_of_module, denoisers_of, must_equal, require
 
@@ -80,11 +79,8 @@ def sharing_models(pipe: Any) -> Any:
 
 
 def shared(pipe: Any, plan: Plan | None) -> Any:
-    """A pipeline of the same models, accelerated by a plan, or plain; schedulers and guiders are its own."""
-    other = copy(pipe)
-    for name, value in list(vars(other).items()):
-        if is_scheduler(value) or hasattr(value, "prepare_models"):
-            setattr(other, name, deepcopy(value))
+    """A pipeline of the same models, accelerated by a plan, or plain."""
+    other = clone_pipeline(pipe)
     if plan is not None:
         accelerate(other, plan)
     return other
