@@ -88,7 +88,7 @@ def nearest(bench: Bench, method: Method, interval: int, wanted: int, known: dic
 
     if method.threshold:
         return bisected(macs, wanted, known)
-    settings = method.settings(interval, bench.subject.steps)
+    settings = method.settings(interval, bench.subject.steps, bench.full_macs / wanted)
     if len(settings) == 1:
         return settings[0]
     macs(settings[0])

@@ -3,6 +3,7 @@
 Each is given a pipeline of its own class: cache-dit patches the class, and diffusers' hooks stay.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -30,29 +31,54 @@ class Method:
     Attributes:
         name: as tables have it.
         enabled: switches it on within the block, for a pipeline of a subject and a setting.
-        settings: from an interval and a number of steps to what may take as many multiply-adds as a full
-            step at every so many; of several, the nearest is taken.
+        settings: from an interval, a number of steps, and how many times fewer multiply-adds a full step at
+            every so many takes, to what may take as many; of several, the nearest is taken.
         full_steps: how many steps are full under such a setting, of so many.
         threshold: the setting is a number, the larger the cheaper, that is searched for.
     """
 
     name: str
     enabled: Callable[[Subject, Any, Any], AbstractContextManager[Held]]
-    settings: Callable[[int, int], Sequence[Any]] = lambda interval, steps: [interval]
+    settings: Callable[[int, int, float], Sequence[Any]] = lambda interval, steps, cost: [interval]
     full_steps: Callable[[Any, int], int] = lambda interval, steps: -(-steps // interval)
     threshold: bool = False
 
 
-def by_mmcache(forecast: mmcache.Forecast) -> Callable[[Subject, Any, int], AbstractContextManager[Held]]:
-    """Every so many steps in full, at branch 0."""
+def by_plan(
+    plan: Callable[[Subject, Any], mmcache.Plan],
+) -> Callable[[Subject, Any, Any], AbstractContextManager[Held]]:
+    """A plan that is made for the setting."""
 
     @contextmanager
-    def enabled(subject: Subject, pipe: Any, interval: int) -> Iterator[Held]:
-        plan = mmcache.Plan(mmcache.Uniform(interval), forecast)
-        with mmcache.accelerate(pipe, plan) as session:
+    def enabled(subject: Subject, pipe: Any, setting: Any) -> Iterator[Held]:
+        with mmcache.accelerate(pipe, plan(subject, setting)) as session:
             yield lambda: bytes_reachable(session)
 
     return enabled
+
+
+def nothing_runs(subject: Subject, full: int) -> mmcache.Plan:
+    """Evenly spaced full steps, so many with the last two, and no layer on the others."""
+    steps = subject.steps
+    spaced = {round(number * (steps - 3) / max(1, full - 3)) for number in range(full - 2)}
+    policy = mmcache.StepMask(sorted({*spaced, steps - 2, steps - 1}))
+    return mmcache.Plan(policy, mmcache.Taylor(1, repaid=0.5), "none")
+
+
+@functools.cache
+def calibrated(subject: Subject, cost: float) -> mmcache.Plan:
+    """What `mmcache.calibrate` plans for this cost, from eight captions that judge nothing.
+
+    Raises:
+        ValueError: the subject has no prompts.
+    """
+    if not (prompts := subject.calibration()):
+        raise ValueError("it has no prompts to calibrate with")
+    call = {name: value for name, value in subject.call().items() if name not in ("prompt", "generator")}
+    found = mmcache.calibrate(
+        subject.make(), prompts, costs=(cost,), steps=subject.steps, batch=len(prompts), **call
+    )
+    return next(iter(found.plans.values()))
 
 
 def by_cache_dit(
@@ -131,7 +157,7 @@ def by_taylorseer(*, lite: bool) -> Callable[[Subject, Any, Any], AbstractContex
     return enabled
 
 
-def around(interval: int, steps: int) -> list[tuple[int, int]]:
+def around(interval: int, steps: int, cost: float = 0.0) -> list[tuple[int, int]]:
     """TaylorSeer's intervals near this one, each with all numbers of full steps before the first cached."""
     return list(product(range(interval, interval + 5), range(1, steps // 2)))
 
@@ -143,8 +169,15 @@ def taylorseer_full_steps(setting: tuple[int, int], steps: int) -> int:
 
 
 METHODS = (
-    Method("mmcache, Hold", by_mmcache(mmcache.Hold())),
-    Method("mmcache, Taylor(1)", by_mmcache(mmcache.Taylor(1))),
+    Method(
+        "mmcache, Hold", by_plan(lambda _, interval: mmcache.Plan(mmcache.Uniform(interval), mmcache.Hold()))
+    ),
+    Method(
+        "mmcache, Taylor(1)",
+        by_plan(lambda _, interval: mmcache.Plan(mmcache.Uniform(interval), mmcache.Taylor(1))),
+    ),
+    Method("mmcache, no layer", by_plan(nothing_runs), lambda interval, steps, cost: [round(steps / cost)]),
+    Method("mmcache, calibrated", by_plan(calibrated), lambda interval, steps, cost: [round(cost, 2)]),
     Method("cache-dit, mask", by_cache_dit(calibrated=False, masked=True)),
     Method("cache-dit, mask, TaylorSeer", by_cache_dit(calibrated=True, masked=True)),
     Method("cache-dit, threshold", by_cache_dit(calibrated=False, masked=False), threshold=True),

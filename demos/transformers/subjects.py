@@ -4,7 +4,7 @@ A random model's multiply-adds, bytes and seconds are those of its shape. Its er
 carries on what a smooth function does; how close pictures stay is for the trained one to say.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,9 @@ from diffusers import (
     WanTransformer3DModel,
 )
 
-from mmcache_demos import GUIDANCE_SCALE, SHIPPED, load_miniature
+from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE, load_miniature
 
-CAPTIONS = 4
+CAPTIONS = 8
 TOKENS = 32  # of a prompt
 WIDTH = 256  # of the random transformers
 HEADS = 4
@@ -43,6 +43,7 @@ class Subject:
         output: the field of the result that holds the latents.
         extrapolated: patterns of the modules whose outputs TaylorSeer extrapolates: attention and
             feed-forward of every block. Its own patterns miss those of some classes.
+        calibration: gives prompts to calibrate plans with, others than those that judge.
         contexts: whether the pipeline tells hooks which call of a step it makes (`cache_context`); for one
             that does not, hooks are told that there is one.
     """
@@ -53,6 +54,7 @@ class Subject:
     steps: int
     extrapolated: tuple[str, ...] = ()
     output: str = "images"
+    calibration: Callable[[], Sequence[str]] = tuple
     contexts: bool = True
 
     def draw(self, pipe: Any) -> torch.Tensor:
@@ -85,14 +87,20 @@ def seeded(build: Callable[[], Any]) -> Any:
 
 
 def portraits_call() -> dict[str, Any]:
-    from mmcache_demos.portraits.attribute_accuracy import fresh_captions
+    from mmcache_demos.portraits.against_deepcache import captions_of
 
     return {
-        "prompt": [one.caption.text for one in fresh_captions(CAPTIONS)],
+        "prompt": captions_of(WHOLE, CAPTIONS),
         "guidance_scale": GUIDANCE_SCALE,
         "generator": [torch.Generator().manual_seed(number) for number in range(CAPTIONS)],
         **SHIPPED["transformer"].call,
     }
+
+
+def portraits_calibration() -> list[str]:
+    from mmcache_demos.portraits.attribute_accuracy import fresh_captions
+
+    return [one.caption.text for one in fresh_captions(CAPTIONS)]
 
 
 def flux() -> FluxPipeline:
@@ -210,6 +218,7 @@ PORTRAITS = Subject(
     portraits_call,
     steps=50,
     extrapolated=(r"transformer_blocks\.\d+\.(attn1|attn2|ff)",),
+    calibration=portraits_calibration,
     contexts=False,
 )
 FLUX = Subject(
