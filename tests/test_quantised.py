@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from mmcache import accelerate
-from mmcache.macs.conventions import while_running
 from mmcache.macs.count import count_macs, require_macs, shapes_of
+from mmcache.macs.operations import while_running
 from tests import tiny
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.macs.count import shapes_of, skeleton
+from mmcache.macs.operations import ByShapes
 from mmcache.tools.inspecting.inspection import by_module
 
 WEIGHING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -103,12 +103,12 @@ class Price:
     """
 
     def __init__(self, model: nn.Module, call: Mapping[str, Any]) -> None:
-        bare, counter = skeleton(model), FlopCounterMode(display=False)
+        bare, counter = skeleton(model), ByShapes()
         taken = by_module(bare, counter)
         with torch.no_grad(), counter:
             bare(**shapes_of(dict(call)))
-        self.full = counter.get_total_flops() // 2
-        self._macs = {name: taken.get(id(module), 0) // 2 for name, module in bare.named_modules()}
+        self.full = counter.total
+        self._macs = {name: taken.get(id(module), 0) for name, module in bare.named_modules()}
 
     def macs(self, left_out: LeftOut) -> int:
         """Multiply-adds of a call that leaves these out."""

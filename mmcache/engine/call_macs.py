@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary, ref
 from torch import nn
 
 from mmcache.architectures.adapter import Adapter
-from mmcache.macs.conventions import while_running
 from mmcache.macs.count import count_macs, skip_branch
+from mmcache.macs.operations import while_running
 from mmcache.patching.forward_patch import is_compiled
 from mmcache.plans.branch import NOTHING
 

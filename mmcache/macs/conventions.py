@@ -5,15 +5,15 @@ operations, so attention's own products (queries by keys, weights by values) are
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode, flop_registry, sdpa_flop_count
+
+from mmcache.macs.operations import ByShapes
 
 Total = Callable[[], int]
 """The multiply-adds so far."""
@@ -34,10 +34,6 @@ class Convention:
     counting: Callable[[nn.Module], AbstractContextManager[Total]]
 
 
-class UnknownKernelError(Exception):
-    """A kernel has run whose multiply-adds nobody knows; the message names it."""
-
-
 @contextmanager
 def products(model: nn.Module) -> Iterator[Total]:
     """Count every matrix product and convolution, whoever makes it.
@@ -45,8 +41,8 @@ def products(model: nn.Module) -> Iterator[Total]:
     Raises:
         UnknownKernelError: a kernel of another library has run, which torch's counter would take for nothing.
     """
-    with FlopCounterMode(display=False) as counter, KernelWatch():
-        yield lambda: counter.get_total_flops() // 2
+    with ByShapes() as counter:
+        yield lambda: counter.total
 
 
 EVERYTHING = Convention(
@@ -54,83 +50,6 @@ EVERYTHING = Convention(
     "every matrix product and convolution, attention's own products included; norms and biases are none",
     products,
 )
-
-
-class KernelWatch(TorchDispatchMode):
-    """Lets only kernels run whose multiply-adds are known."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if not is_known(function):
-            raise UnknownKernelError(f"nobody knows what {function._overloadpacket} multiplies")
-        return function(*args, **(kwargs or {}))
-
-
-def is_known(function: Any) -> bool:
-    """Whether torch's counter tells the multiply-adds of a kernel, or it has none.
-
-    torch's own kernels have none unless they are in its registry, but for some products of packed weights.
-    """
-    if function._overloadpacket in flop_registry:
-        return True
-    return function.namespace in WITHOUT_PRODUCTS and function._opname not in PACKED_PRODUCTS
-
-
-# Libraries of torch itself: elementwise operations, views, communication.
-WITHOUT_PRODUCTS = ("aten", "prim", "prims", "c10d", "_c10d_functional", "c10d_functional", "profiler")
-PACKED_PRODUCTS = (
-    *("_int_mm", "_weight_int8pack_mm", "_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu"),
-    *("_weight_int4pack_mm_with_scales_and_zeros", "_dyn_quant_matmul_4bit", "_cslt_sparse_mm"),
-    *("_scaled_mm_v2", "_grouped_mm", "_scaled_grouped_mm", "_scaled_grouped_mm_v2", "_addmm_activation"),
-    *("_sparse_semi_structured_linear", "_sparse_semi_structured_mm", "_sparse_semi_structured_addmm"),
-)
-
-
-class ByOperation(TorchDispatchMode):
-    """Counts what `EVERYTHING` counts while a model computes: where shapes alone do not tell what it will do.
-
-    It looks at operations only, not at modules, so it may stand around anybody's call.
-
-    Attributes:
-        total: the multiply-adds so far; None once a kernel has run of which nobody knows them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
-        self.total: int | None = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        count = FUSED_ATTENTION.get(function._overloadpacket) or flop_registry.get(function._overloadpacket)
-        if count is None:
-            with self:
-                result = function.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
-        result = function(*args, **kwargs)
-        if count is None and not is_known(function):
-            self.total = None
-        if count is not None and self.total is not None:
-            self.total += count(*args, **kwargs, out_val=result) // 2
-        return result
-
-
-def attention_on_cpu(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> int:
-    return int(sdpa_flop_count(query.shape, key.shape, value.shape))
-
-
-# Of a kernel that torch's own counter does not know.
-FUSED_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_on_cpu}
-
-
-@contextmanager
-def while_running(counts: bool = True) -> Iterator[Callable[[], int | None]]:
-    """Count the operations of whatever runs within the block, or nothing; None where nobody can."""
-    counter = ByOperation()
-    with counter if counts else nullcontext():
-        yield lambda: counter.total
 
 
 # A rule is given a layer and what it returned.

@@ -17,9 +17,17 @@ from torch.utils._pytree import tree_leaves, tree_map
 from mmcache.compat.spread_models import asks_for_sizes
 from mmcache.layouts.cut import Cut, cached_view, full_view
 from mmcache.macs.conventions import EVERYTHING, Convention
+from mmcache.macs.operations import ByShapes
 
 # What accelerate, diffusers, torch.compile and mmcache itself put on a module instance.
 _ADDED = ("forward", "_old_forward", "_hf_hook", "_diffusers_hook", "_compiled_call_impl")
+# The tables of hooks that torch gives every module.
+_HOOKS = tuple(
+    name for name, value in vars(nn.Module()).items() if "hook" in name and isinstance(value, dict)
+)
+# How a class may say that its modules are copied in a way of its own.
+_COPYING = ("__new__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
+_IMMUTABLE = (bool, int, float, str, type(None), torch.dtype)
 
 
 def shapes_of(call: dict[str, Any]) -> dict[str, Any]:
@@ -104,19 +112,46 @@ def skeleton(model: nn.Module) -> nn.Module:
     In place of quantised layers it has plain ones, which take as many multiply-adds.
     """
     memo: dict[int, Any] = {}
+    replaced: set[nn.Module] = set()
+    copied: list[nn.Module] = []
     for module in model.modules():
+        own = vars(module)
         if module is not model and (plain := plain_layer(module)) is not None:
             memo[id(module)] = plain
-        memo |= {id(vars(module)[name]): None for name in _ADDED if name in vars(module)}
+            replaced.update(module.modules())
+        elif module not in replaced and is_copied_by_table(module):
+            memo[id(module)] = module.__new__(type(module))
+            copied.append(module)
+        memo |= {id(own[name]): None for name in _ADDED if name in own}
+        memo |= {id(own[name]): type(own[name])() for name in _HOOKS if name in own}
         memo |= {id(t): nn.Parameter(on_meta(t), False) for t in module._parameters.values() if t is not None}
         memo |= {id(tensor): on_meta(tensor) for tensor in module._buffers.values() if tensor is not None}
+    for module in copied:
+        vars(memo[id(module)]).update(table_of(module, memo))
     bare = copy.deepcopy(model, memo)
     for module in bare.modules():
         for name in _ADDED:
             vars(module).pop(name, None)
-        module._forward_hooks.clear()
-        module._forward_pre_hooks.clear()
     return bare
+
+
+def is_copied_by_table(module: nn.Module) -> bool:
+    """Whether a module's class leaves it to torch how it is copied."""
+    kind = type(module)
+    return all(getattr(kind, name, None) is getattr(nn.Module, name, None) for name in _COPYING)
+
+
+def table_of(module: nn.Module, memo: dict[int, Any]) -> dict[str, Any]:
+    """A deep copy of a module's table, of whose many entries few need one."""
+
+    def copy_of(value: Any) -> Any:
+        if type(value) in _IMMUTABLE:
+            return value
+        if id(value) in memo:
+            return memo[id(value)]
+        return copy.deepcopy(value, memo)
+
+    return {name: copy_of(value) for name, value in vars(module).items()}
 
 
 Smaller = Callable[[nn.Module, dict[str, Any]], tuple[nn.Module, dict[str, Any]]]
@@ -128,7 +163,8 @@ def skip_branch(make_cut: Callable[[nn.Module, int], Cut], branch: int) -> Small
 
     def smaller(bare: nn.Module, shapes: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
         cut = make_cut(bare, branch)
-        full_view(bare, [cut]).module(**shapes_of(shapes))
+        with ByShapes():
+            full_view(bare, [cut]).module(**shapes_of(shapes))
         cut.slot.fill(cut.tap.take())
         return cached_view(bare, cut).module, cut.arguments(shapes)
 

@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.architectures.adapter import Adapter
 from mmcache.layouts.cut import Cut, cached_view, filled, full_view
-from mmcache.macs.conventions import while_running
 from mmcache.macs.count import count_macs, shapes_of, skip_branch
+from mmcache.macs.operations import while_running
 from mmcache.testing.probes import copied
 
 

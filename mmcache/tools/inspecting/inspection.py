@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils._pytree import tree_map_only
-from torch.utils.flop_counter import FlopCounterMode
 
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.architectures.adapter import Adapter, default_plan
 from mmcache.architectures.example_call import USUAL, Size
 from mmcache.layouts.cut import full_view
 from mmcache.macs.count import skeleton
+from mmcache.macs.operations import ByShapes
 from mmcache.tools.inspecting.known_contents import KnownContents
 from mmcache.tools.inspecting.layers import staying, words
 from mmcache.tools.inspecting.stack_parts import Part, stack_parts
@@ -151,29 +151,29 @@ def measure(model: nn.Module, adapter: Adapter, call: dict[str, Any]) -> Iterato
     """
     bare = skeleton(model)
     cuts = [adapter.cut(bare, branch) for branch in range(adapter.branches(bare))]
-    counter = FlopCounterMode(display=False)
+    counter = ByShapes()
     taken = by_module(bare, counter)
     tapped = full_view(bare, cuts).module
     with torch.no_grad(), KnownContents(), counter:
         tapped(**call)
-    full = counter.get_total_flops()
-    yield full // 2
+    full = counter.total
+    yield full
     for cut in cuts:
-        macs = (full - left_out(bare, staying(bare, cut), taken)) // 2
+        macs = full - left_out(bare, staying(bare, cut), taken)
         held = BYTES * sum(tensor.numel() for tensor in cut.tap.take())
-        yield macs, held, stack_parts(cut, {module: flops // 2 for module, flops in taken.items()})
+        yield macs, held, stack_parts(cut, taken)
 
 
-def by_module(model: nn.Module, counter: FlopCounterMode) -> dict[int, int]:
-    """Fills with what each module takes in the next call, its children included, by its id."""
+def by_module(model: nn.Module, counter: ByShapes) -> dict[int, int]:
+    """Fills with the multiply-adds of each module in the next call, its children included, by its id."""
     taken: dict[int, int] = {}
     before: list[int] = []
 
     def enter(module: nn.Module, args: Any) -> None:
-        before.append(counter.get_total_flops())
+        before.append(counter.total)
 
     def leave(key: int, module: nn.Module, args: Any, output: Any) -> None:
-        taken[key] = taken.get(key, 0) + counter.get_total_flops() - before.pop()
+        taken[key] = taken.get(key, 0) + counter.total - before.pop()
 
     for module in model.modules():
         module.register_forward_pre_hook(enter)
