@@ -44,7 +44,7 @@ SAMPLERS = [
 QUICK = ("DDIMScheduler", "PNDMScheduler", "HeunDiscreteScheduler", "EulerAncestralDiscreteScheduler")
 
 PIPELINES = {
-    "Stable Diffusion": (tiny.stable_diffusion, tiny.sample),
+    "Stable Diffusion": (tiny.small, tiny.sample),
     "SDXL": (tiny.sdxl, tiny.sample_sdxl),
     "DDPM": (tiny.ddpm, tiny.sample_ddpm),
 }
@@ -66,7 +66,7 @@ def test_all_laws(name, branches):
 def test_laws_of_a_run_with_every_sampler(sampler):
     def make():
         scheduler = getattr(diffusers, sampler).from_config(tiny.ddim().config)
-        return tiny.stable_diffusion(scheduler=scheduler)
+        return tiny.small(scheduler=scheduler)
 
     plan = Plan(Uniform(3), Taylor(2), branch=1)
     check_interval_one(make, tiny.sample)
@@ -80,7 +80,7 @@ def test_laws_of_a_run_with_every_sampler(sampler):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_full_steps_are_evenly_spaced_with_every_sampler(sampler):
-    pipe = tiny.stable_diffusion(scheduler=getattr(diffusers, sampler).from_config(tiny.ddim().config))
+    pipe = tiny.small(scheduler=getattr(diffusers, sampler).from_config(tiny.ddim().config))
     session = accelerate(pipe, interval=3)
     tiny.sample(pipe)
     steps = tiny.steps_of(session)
@@ -99,10 +99,10 @@ def test_full_steps_are_evenly_spaced_with_every_sampler(sampler):
     ids=["non-uniform", "adaptive", "a branch per step", "warm-up and cool-down"],
 )
 def test_laws_of_a_run_with_every_kind_of_plan(plan):
-    check_restore(tiny.stable_diffusion, tiny.sample, plan)
-    check_fresh(tiny.stable_diffusion, tiny.sample, plan)
-    check_independent(tiny.stable_diffusion, tiny.sample, plan)
-    check_one_feature(tiny.stable_diffusion(), tiny.sample, plan)
+    check_restore(tiny.small, tiny.sample, plan)
+    check_fresh(tiny.small, tiny.sample, plan)
+    check_independent(tiny.small, tiny.sample, plan)
+    check_one_feature(tiny.small(), tiny.sample, plan)
 
 
 BLOCKS = {
@@ -235,7 +235,7 @@ def test_what_takes_the_place_of_something_let_go_is_seen():
 
 def test_each_law_can_be_broken(monkeypatch):
     plan = Plan(Uniform(3))
-    make = tiny.stable_diffusion
+    make = tiny.small
     with pytest.raises(LawBroken, match="law 2"):
         check_interval_one(make, Leaving().random)
     with pytest.raises(LawBroken, match=r"law 3: changed after restore: .*mark"):

@@ -62,24 +62,24 @@ def loop(model, scheduler, steps=12):
 
 def test_laws_of_output_forecasts():
     plan = Plan(Uniform(3), Taylor(1, repaid=1.0), "none")
-    check_output_forecast(tiny.stable_diffusion(), tiny.sample)
-    check_interval_one(tiny.stable_diffusion, tiny.sample)
-    check_untouched(tiny.stable_diffusion(), tiny.sample, plan)
-    check_shared(tiny.stable_diffusion, tiny.sample, [plan, None])
+    check_output_forecast(tiny.small(), tiny.sample)
+    check_interval_one(tiny.small, tiny.sample)
+    check_untouched(tiny.small(), tiny.sample, plan)
+    check_shared(tiny.small, tiny.sample, [plan, None])
 
 
 @pytest.mark.parametrize(
     "plan", [Plan(Uniform(3), Taylor(2, repaid=0.5), "none"), MIXED], ids=["none", "mixed"]
 )
 def test_laws_of_runs(plan):
-    check_restore(tiny.stable_diffusion, tiny.sample, plan)
-    check_fresh(tiny.stable_diffusion, tiny.sample, plan)
-    check_independent(tiny.stable_diffusion, tiny.sample, plan)
-    check_one_feature(tiny.stable_diffusion(), tiny.sample, plan)
+    check_restore(tiny.small, tiny.sample, plan)
+    check_fresh(tiny.small, tiny.sample, plan)
+    check_independent(tiny.small, tiny.sample, plan)
+    check_one_feature(tiny.small(), tiny.sample, plan)
 
 
 def test_a_plan_mixes_what_runs_step_by_step():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, MIXED)
     tiny.sample(pipe)
     steps = session.report().denoisers[0].steps
@@ -175,14 +175,14 @@ class Anonymous(ModelMixin):
 
 
 def no_adapter():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     pipe.unet = Anonymous(pipe.unet)
     return pipe
 
 
 def test_laws_of_a_pipeline_whose_denoiser_has_no_adapter():
     plan = Plan(Uniform(3), Taylor(1, repaid=0.5), "none")
-    wanted = tiny.stable_diffusion()
+    wanted = tiny.small()
     accelerate(wanted, plan)
     pipe = no_adapter()
     accelerate(pipe, plan)
@@ -242,7 +242,7 @@ def test_outputs_of_another_shape_are_no_help():
 
 
 def test_times_that_a_sampler_repeats():
-    pipe = tiny.stable_diffusion(scheduler=HeunDiscreteScheduler.from_config(tiny.ddim().config))
+    pipe = tiny.small(scheduler=HeunDiscreteScheduler.from_config(tiny.ddim().config))
     accelerate(pipe, Plan(Uniform(3), Taylor(1, repaid=1.0), "none"))
     assert tiny.sample(pipe).isfinite().all()
 

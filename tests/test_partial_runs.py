@@ -14,16 +14,18 @@ from mmcache.testing import check_fresh, check_interval_one, check_same_input
 from tests import tiny
 from tests.tiny import PLAN
 
+SIDE = tiny.SIZE  # height and width of an image: the VAE has one downsampler
+
 
 def img2img(pipe, strength=0.6, **changes):
-    picture = torch.rand(1, 3, 2 * tiny.SIZE, 2 * tiny.SIZE, generator=torch.Generator().manual_seed(5))
+    picture = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(5))
     return tiny.sample(pipe, image=picture, strength=strength, **changes)
 
 
 def inpaint(pipe, strength=0.7, **changes):
-    mask = torch.zeros(1, 1, 2 * tiny.SIZE, 2 * tiny.SIZE)
-    mask[..., 8:20, 8:20] = 1
-    side = {"height": 2 * tiny.SIZE, "width": 2 * tiny.SIZE}
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[..., SIDE // 4 : SIDE // 2, SIDE // 4 : SIDE // 2] = 1
+    side = {"height": SIDE, "width": SIDE}
     return img2img(pipe, strength, mask_image=mask, **side, **changes)
 
 
@@ -34,7 +36,7 @@ def inpaint(pipe, strength=0.7, **changes):
 def test_a_run_that_starts_in_the_middle(cls, run, sampler):
     def make():
         scheduler = sampler.from_config(tiny.ddim().config) if sampler else None
-        return tiny.stable_diffusion(cls, scheduler)
+        return tiny.small(cls, scheduler)
 
     check_interval_one(make, run)
     check_fresh(make, run, PLAN, between=lambda pipe: run(pipe, strength=0.9))
@@ -97,13 +99,13 @@ def test_guidance_switched_off_midway(after, steps, cache_miss):
 )
 @pytest.mark.filterwarnings("ignore:4 steps")
 def test_another_kind_of_call_between_two_calls(between):
-    check_fresh(tiny.stable_diffusion, tiny.sample, PLAN, lambda pipe: tiny.sample(pipe, **between))
+    check_fresh(tiny.small, tiny.sample, PLAN, lambda pipe: tiny.sample(pipe, **between))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(dtype):
     def make():
-        return tiny.stable_diffusion().to(dtype)
+        return tiny.small().to(dtype)
 
     def run(pipe):
         return tiny.sample(pipe, **{name: tensor.to(dtype) for name, tensor in tiny.embeddings().items()})
@@ -114,7 +116,7 @@ def test_half_precision(dtype):
 
 
 def test_non_uniform_in_a_run_that_starts_in_the_middle():
-    pipe = tiny.stable_diffusion(StableDiffusionImg2ImgPipeline)
+    pipe = tiny.small(StableDiffusionImg2ImgPipeline)
     session = accelerate(pipe, Plan(NonUniform(3, center=2)))
     img2img(pipe)
     steps = tiny.steps_of(session)
