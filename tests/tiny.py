@@ -161,6 +161,7 @@ def sdxl() -> StableDiffusionXLPipeline:
         tokenizer=None,
         tokenizer_2=None,
         unet=unet(
+            sample_size=SIZE // 2,
             block_out_channels=(16, 32),
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
             up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
