@@ -55,7 +55,10 @@ BRANCHES = [(0, "none"), pytest.param(None, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("branches", BRANCHES, ids=["two branches", "all branches"])
-@pytest.mark.parametrize("name", PIPELINES)
+# SDXL has the layout of Stable Diffusion; its pipelines keep the laws in test_pipelines.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "SDXL" else []) for name in PIPELINES]
+)
 def test_all_laws(name, branches):
     check_adapter(*PIPELINES[name], Plan(Uniform(3), Taylor(1)), branches)
 
