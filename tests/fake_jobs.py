@@ -35,14 +35,18 @@ class FakeJob:
         log: a file that gets a line for every item begun: its name, and the worker's process.
         seconds: that an item takes.
         dies_in: slots whose workers die of everything, by an environment variable.
+        fails: is raised in the place of loading.
     """
 
     out: Path
     log: Path
     seconds: float = 0.0
     dies_in: tuple[str, ...] = ()
+    fails: Exception | None = None
 
     def open(self) -> Generate:
+        if self.fails is not None:
+            raise self.fails
         store = Store(self.out)
         bad = os.environ.get("SLOT") in self.dies_in
 

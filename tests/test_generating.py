@@ -248,6 +248,20 @@ def test_without_any_worker_left_the_run_ends_and_can_go_on(prompts, tmp_path):
     check_whole(path, out)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_cannot_be_loaded_by_anyone_is_raised_and_nothing_hangs(workers, prompts, tmp_path):
+    with pytest.raises(ValueError, match="there is no such model"):
+        run_fake(prompts("a"), tmp_path / "out", workers, fails=ValueError("there is no such model"))
+
+
+def test_what_may_be_loaded_later_is_tried_thrice(prompts, tmp_path):
+    events = Events()
+    fails = RuntimeError("CUDA out of memory")
+    result = run_fake(prompts("a"), tmp_path / "out", 1, listener=events, fails=fails)
+    assert (result.done, result.left, result.exit_code) == (0, 1, 1)
+    assert [about["retired"] for about in events.of("worker_died")] == [False, False, True]
+
+
 def start_driver(path, out, workers, seconds):
     command = [sys.executable, "-m", "tests.fake_driver", str(path), str(out), str(workers), str(seconds)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)

@@ -81,8 +81,4 @@ def missing() -> Any:
     raise ValueError("there is no such model")
 
 
-def no_memory() -> Any:
-    raise RuntimeError("CUDA out of memory")
-
-
 out_of_memory_above = partial(failing, RuntimeError, "CUDA out of memory. Tried to allocate")
