@@ -64,3 +64,11 @@ def pytest_collection_finish(session):
     """What was imported stays: the garbage collector looks at a million objects less each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def context(chromium):
+    """A browser's profile: what a page loads is loaded once, and each tab is a visitor of its own."""
+    opened = chromium.new_context()
+    yield opened
+    opened.close()

@@ -1,5 +1,27 @@
 """What tests of the demo's page do in a browser."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PATIENCE = 240_000  # ms; a busy machine is slow, and a test that waits fails for no other reason
+
+
+@contextmanager
+def opened_pages(context) -> Iterator:
+    """Open pages in a context, each for a new visitor; the context keeps what they have in common to load."""
+    pages = []
+
+    def open_page(address, width=1280, height=900):
+        pages.append(context.new_page())
+        pages[-1].set_default_timeout(PATIENCE)
+        pages[-1].set_viewport_size({"width": width, "height": height})
+        pages[-1].goto(address)
+        return pages[-1]
+
+    yield open_page
+    for page in pages:
+        page.close()
+
 
 def expert(page):
     """Open what is one level down."""

@@ -26,7 +26,7 @@ def pipeline() -> StableDiffusionControlNetPipeline:
 
 @pytest.fixture(scope="module")
 def portraits() -> np.ndarray:
-    return np.stack([draw(random_portrait(seed)) for seed in seeds("evaluation", 8)])
+    return np.stack([draw(random_portrait(seed)) for seed in seeds("evaluation", 4)])
 
 
 def test_it_is_stable_diffusions_controlnet_and_only_that_is_stored(pipeline):
@@ -75,7 +75,7 @@ def test_the_measure_tells_the_same_from_another_and_allows_two_pixels(portraits
 
 def test_pictures_follow_the_edges(pipeline, portraits):
     # Captions that leave the shapes open: full ones say so much that most edges follow from them.
-    shown = [random_portrait(seed) for seed in seeds("evaluation", 8)]
+    shown = [random_portrait(seed) for seed in seeds("evaluation", 4)]
     texts = [f"a person on a {portrait.background} background" for portrait in shown]
     lines, asked = edge_pictures(portraits), edges(portraits)
     along = draw_along(pipeline, texts, lines, STEPS, guidance=3.0, seed=0)

@@ -11,13 +11,12 @@ from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.screenshots import open_tab
 from mmcache_demos.app.server import Server, serving
 from mmcache_demos.app.stored import stored
-from tests.demo_browser import choose, expert
+from tests.demo_browser import choose, expert, opened_pages
 
 pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
 
-PATIENCE = 120_000  # ms; a busy machine is slow, and a test that waits fails for no other reason
 STEPS, FRAMES = 40, 4
 WIDTHS = (320, 390, 768, 1280, 1600, 1920)
 TABS = [*(tab.title for tab in DRAWING_TABS), "Explore", "This visit"]
@@ -29,31 +28,52 @@ def address():
         yield address
 
 
-@pytest.fixture
-def visit(chromium, address):
-    """Opens the page as a new visitor."""
-    contexts = []
+def opened_by(opened, address):
+    """A function that opens the page as a new visitor."""
 
     def open_page(query="", width=1280, height=800):
-        contexts.append(chromium.new_context(viewport={"width": width, "height": height}))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE)
-        page.goto(address + query)
+        page = opened(address + query, width, height)
         page.wait_for_selector("#go-text-to-image")
         page.wait_for_function("() => sessionStorage.getItem('mmcache-visit')")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
+
+
+@pytest.fixture
+def visit(context, address):
+    """Opens the page as a new visitor."""
+    with opened_pages(context) as opened:
+        yield opened_by(opened, address)
+
+
+@pytest.fixture(scope="module")
+def one_page(context, address):
+    with opened_pages(context) as opened:
+        yield opened_by(opened, address)()
+
+
+@pytest.fixture
+def page(one_page):
+    """A page for tests that only look: all of them have the same one, and begin with its first tab."""
+    one_page.set_viewport_size({"width": 1280, "height": 800})
+    open_tab(one_page, TABS[0])
+    one_page.evaluate("() => scrollTo(0, 0)")
+    return one_page
+
+
+def resize(page, width, height=800):
+    """Give the page another size; it is laid out when a frame was drawn."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def box(page, selector):
     return page.locator(selector).locator("visible=true").first.bounding_box()
 
 
-def test_the_result_is_there_without_a_click(visit):
-    page, one = visit(), stored("text-to-image")
+def test_the_result_is_there_without_a_click(page):
+    one = stored("text-to-image")
     assert page.locator(".mm-stored h2").first.inner_text() == one.headline
     assert re.fullmatch(r"Same picture\. \d(\.\d)? times less work\.", one.headline)
     assert "This is a stored result" in page.locator(".mm-stored .mm-says").first.inner_text()
@@ -81,39 +101,35 @@ def test_the_result_is_there_without_a_click(visit):
     assert moments == [1, 50, 92, 8, 50, 50]
 
 
-def test_the_image_is_large_and_whole_and_above_the_fold(visit):
-    page = visit()
+def test_the_image_is_large_and_whole_and_above_the_fold(page):
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900 if width < 1900 else 1080})
+        resize(page, width, 900 if width < 1900 else 1080)
         image = box(page, ".mm-frame")
         assert image["width"] >= 256, width
         assert image["width"] % stored("text-to-image").width == 0, "each pixel is as large as the others"
-    page.set_viewport_size({"width": 1280, "height": 800})
+    resize(page, 1280, 800)
     assert box(page, ".mm-frame")["y"] + box(page, ".mm-frame")["height"] <= 800
     go = box(page, "#go-text-to-image")
     assert go["y"] + go["height"] <= 800
-    page.set_viewport_size({"width": 1920, "height": 1080})
+    resize(page, 1920, 1080)
     assert box(page, "#tabs")["width"] > 1600, "the width is used"
     assert box(page, ".mm-frame")["width"] >= 512
 
 
-def test_nothing_is_wider_than_the_screen_and_the_left_edge_stays(visit):
-    page = visit()
-    for width in (320, 390, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        edges = set()
-        for title in TABS:
-            tab = page.get_by_role("tab", name=title, exact=True).first
-            place = tab.bounding_box()
+def test_nothing_is_wider_than_the_screen_and_the_left_edge_stays(page):
+    edges = {width: set() for width in (320, 390, 1280)}
+    for title in TABS:
+        open_tab(page, title)
+        if title == "Explore":
+            page.wait_for_selector(".mm-explored")
+        for width in edges:
+            resize(page, width)
+            place = page.get_by_role("tab", name=title, exact=True).first.bounding_box()
             assert place["x"] >= 0, title
             assert place["x"] + place["width"] <= width, title
-            open_tab(page, title)
-            page.wait_for_timeout(300)
-            edges.add(box(page, ".mm-head h1")["x"])
-            if title == "Explore":
-                page.wait_for_selector(".mm-explored")
+            edges[width].add(box(page, ".mm-head h1")["x"])
             assert page.evaluate("() => document.scrollingElement.scrollWidth") <= width, (title, width)
-        assert len(edges) == 1, width
+    assert all(len(found) == 1 for found in edges.values()), edges
 
 
 def test_everything_has_a_name(visit):
@@ -132,8 +148,8 @@ def test_everything_has_a_name(visit):
         assert not nameless, tab.title
 
 
-def test_the_stored_race_is_won_by_the_cached_run(visit):
-    page, one = visit(), stored("text-to-image")
+def test_the_stored_race_is_won_by_the_cached_run(page):
+    one = stored("text-to-image")
     page.locator(".mm-race-go").locator("visible=true").first.click()
     said = "side => document.querySelector(`.mm-lane.${side} .mm-at`).textContent"
     page.wait_for_function(f"() => ({said})('cached').startsWith('finished')")
@@ -172,33 +188,23 @@ def test_the_slider_has_costs_and_says_what_they_hold(visit):
     assert "StepMask" not in open_words
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
-def test_the_words_of_stops_do_not_meet(visit, width):
-    page = visit(width=width)
-    stops = page.locator(".mm-stops").locator("visible=true").first.locator("label > span")
-    ends = stops.evaluate_all(
-        """all => all.map(one => {
-            const words = document.createRange();
-            words.selectNodeContents(one);
-            const box = words.getBoundingClientRect();
-            return [box.left, box.right];
-        })"""
-    )
-    assert len(ends) > 2
-    assert all(right < left for (_, right), (left, _) in pairwise(ends)), ends
+def test_the_words_of_stops_do_not_meet(page):
+    for width in (320, 390, 1280):
+        resize(page, width)
+        stops = page.locator(".mm-stops").locator("visible=true").first.locator("label > span")
+        ends = stops.evaluate_all(
+            """all => all.map(one => {
+                const words = document.createRange();
+                words.selectNodeContents(one);
+                const box = words.getBoundingClientRect();
+                return [box.left, box.right];
+            })"""
+        )
+        assert len(ends) > 2
+        assert all(right < left for (_, right), (left, _) in pairwise(ends)), (width, ends)
 
 
-def test_a_size_that_is_the_models_own_is_empty(visit):
-    page = visit()
-    expert(page)
-    for name in ("Width", "Height"):
-        field = page.get_by_label(name, exact=True).locator("visible=true")
-        assert field.input_value() == ""
-        assert "own" in field.get_attribute("placeholder")
-
-
-def test_a_mistake_is_said_beside_its_field(visit, capfd):
-    page = visit()
+def test_a_mistake_is_said_beside_its_field(page, capfd):
     prompt = page.get_by_label("Prompt", exact=True).locator("visible=true")
     prompt.fill("   ")
     page.click("#go-text-to-image")
@@ -215,9 +221,13 @@ def test_a_mistake_is_said_beside_its_field(visit, capfd):
     assert "Traceback" not in written.err + written.out
 
 
-def test_limits_bound_the_controls(visit):
+def test_limits_bound_the_controls_and_a_size_that_is_the_models_own_is_empty(visit):
     page = visit()
     expert(page)
+    for name in ("Width", "Height"):
+        field = page.get_by_label(name, exact=True).locator("visible=true")
+        assert field.input_value() == ""
+        assert "own" in field.get_attribute("placeholder")
     steps = page.get_by_role("slider", name=re.compile("Steps")).locator("visible=true").first
     assert (steps.get_attribute("max"), steps.input_value()) == (str(STEPS), str(STEPS))
     choose(page, "Plan", "my own")
@@ -264,7 +274,7 @@ def test_settings_and_prompt_survive_a_reload_and_a_link_goes_on(visit):
     page.wait_for_function("() => document.querySelector('.mm-prompt textarea')?.value === 'a green hat'")
 
 
-def test_the_page_has_a_head_of_its_own(visit, address):
+def test_the_page_has_a_head_of_its_own(page, address):
     text = httpx.get(address).text
     head = text.partition("</head>")[0]
     assert "Gradio</title>" not in head
@@ -275,7 +285,6 @@ def test_the_page_has_a_head_of_its_own(visit, address):
     answer = httpx.get(image)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     assert "default-src 'self'" in answer.headers["content-security-policy"]
-    page = visit()
     assert page.title() == "mmcache: the same picture with less work"
     links = page.locator(".mm-head nav a").evaluate_all("all => all.map(one => one.href)")
     assert any("arxiv.org/abs/2312.00858" in link for link in links)

@@ -209,12 +209,26 @@ def test_the_turn_goes_to_whoever_has_had_the_least():
     assert order == ["slow", "fast", "fast", "fast", "fast", "slow", "slow", "slow"]
 
 
+FEW = Limits(steps=8, frames=2)
+
+
 @pytest.mark.parametrize("tab", DRAWING_TABS, ids=lambda tab: tab.task.name)
-def test_limits_bound_what_a_tab_begins_with(tab, tmp_path, monkeypatch):
-    limits = Limits(steps=8, frames=2)
-    service = tiny_service(tmp_path, monkeypatch, limits)
-    settings = replace(tab.settings(MINIATURE, limits), width=64, height=64)
-    settings.check(limits)
+def test_limits_bound_what_a_tab_begins_with(tab):
+    settings = tab.settings(MINIATURE, FEW)
+    settings.check(FEW)
+    assert settings.steps == FEW.steps
+
+
+@pytest.mark.parametrize(
+    "tab",
+    [
+        pytest.param(tab, id=tab.task.name, marks=[] if tab is TAB else pytest.mark.slow)
+        for tab in DRAWING_TABS
+    ],
+)
+def test_a_tab_runs_what_it_begins_with_within_limits(tab, tmp_path, monkeypatch):
+    service = tiny_service(tmp_path, monkeypatch, FEW)
+    settings = replace(tab.settings(MINIATURE, FEW), width=64, height=64)
     picture, mask = Image.new("RGB", (40, 30), "gray"), Image.new("L", (40, 30), 255)
     given = {"inpaint": {"image": picture, "mask_image": mask}, "controlnet": {"image": picture}}
     board = Board((), lambda pipe: given.get(tab.task.name, {}))

@@ -335,7 +335,7 @@ def test_an_error_that_stays_in_this_process_says_what_to_do(elsewhere, folder, 
 
 @pytest.fixture
 def heeds_ctrl_c():
-    """Ctrl-C raises KeyboardInterrupt, also where these tests were started in the background, with it ignored."""
+    """Ctrl-C raises KeyboardInterrupt, also in tests that were started in the background, with it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -59,7 +59,7 @@ def steps_of_a_writing():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(at=st.integers(0, 24), again=st.integers(0, 24))
 def test_a_kill_before_any_change_of_the_file_system_leaves_no_mixture(at, again, tmp_path_factory):
     """In a process of its own, since a killed one undoes nothing."""

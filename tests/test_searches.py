@@ -77,7 +77,7 @@ def uninterrupted():
     return mmcache.tune(prompted(), PROMPTS, **TUNE)
 
 
-@pytest.mark.parametrize("at_call", [5, 30, 60])
+@pytest.mark.parametrize("at_call", [5, pytest.param(30, marks=pytest.mark.slow), 60])
 def test_a_search_goes_on_where_it_was_stopped(at_call, uninterrupted, tmp_path):
     pipe, folder = prompted(), tmp_path / "runs"
     stop = failing_denoiser(pipe, at_call, KeyboardInterrupt())

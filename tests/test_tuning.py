@@ -149,7 +149,7 @@ def test_fitted_weights_that_extrapolate_draw_what_taylor_draws():
     assert torch.allclose(torch.as_tensor(drawn[0]), torch.as_tensor(drawn[1]), atol=1e-5)
 
 
-@pytest.mark.parametrize("branches", [(0,), (0, 1)])
+@pytest.mark.parametrize("branches", [pytest.param((0,), marks=pytest.mark.slow), (0, 1)])
 def test_a_sampler_that_runs_more_steps_than_it_is_asked_for(branches):
     pipe = prompted()
     pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
@@ -179,7 +179,7 @@ def test_a_tuned_plan_keeps_its_price_and_says_what_it_was_made_for(pipe, tuned)
 
 def test_it_is_at_least_as_good_as_the_evenly_spaced_one_where_it_was_chosen(pipe):
     settings = {"num_inference_steps": STEPS, "height": 32, "width": 32}
-    found = tune(pipe, PROMPTS, held_out=PROMPTS[:1], speedup=1.5, steps=STEPS, runs=10, height=32, width=32)
+    found = tune(pipe, PROMPTS, held_out=PROMPTS[:1], speedup=1.5, steps=STEPS, runs=4, height=32, width=32)
     trials = Trials(pipe, image_requests(PROMPTS, 1, 0), settings, batch=4)
     count = len(found.plan.policy.full)
     even = Plan(StepMask(evenly_spaced(STEPS, count)), Taylor(1))

@@ -137,24 +137,25 @@ def test_it_is_small_and_stores_only_its_own_parts(pipeline):
     assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.text_encoder.dtype} == {torch.float32}
 
 
-def drawn(pipeline: AnimateDiffPipeline, texts: list[str]) -> np.ndarray:
-    """A clip of each text, uint8."""
+SHOWN = {"left": "blue", "in": "yellow"}  # a motion and a background in each clip
+
+
+@pytest.fixture(scope="module")
+def drawn(pipeline: AnimateDiffPipeline) -> np.ndarray:
+    """A clip of each caption, uint8."""
+    texts = [
+        f"a person with a red hat on a {color} background, {MOTIONS[name].words}"
+        for name, color in SHOWN.items()
+    ]
     pixels = sample_clips(pipeline, texts, steps=8, guidance=3.0, seed=0)
     assert pixels.shape == (len(texts), FRAMES, 128, 128, 3)
     return pixels
 
 
-def test_the_middle_of_a_clip_shows_what_the_caption_names(pipeline):
-    pixels = drawn(
-        pipeline, [f"a person with a red hat on a {color} background" for color in ("blue", "yellow")]
-    )
-    seen = load_classifier().name(pixels[:, FRAMES // 2])
-    assert [answer["background"] for answer in seen] == ["blue", "yellow"]
+def test_the_middle_of_a_clip_shows_what_the_caption_names(drawn):
+    seen = load_classifier().name(drawn[:, FRAMES // 2])
+    assert [answer["background"] for answer in seen] == [*SHOWN.values()]
 
 
-def test_portraits_move_as_the_caption_says(pipeline):
-    names = ("left", "in")
-    pixels = drawn(
-        pipeline, [f"a person with a red hat on a blue background, {MOTIONS[name].words}" for name in names]
-    )
-    assert tuple(shown_motion(frames) for frames in pixels) == names
+def test_portraits_move_as_the_caption_says(drawn):
+    assert [shown_motion(frames) for frames in drawn] == [*SHOWN]
