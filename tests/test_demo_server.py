@@ -18,6 +18,7 @@ from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.server import Server, serving
 from mmcache_demos.app.settings import MINIATURE, NAMES
+from tests.tiny_prompted import prompted
 
 pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
@@ -117,6 +118,7 @@ def test_a_password_is_asked_for():
 
 def test_nothing_is_left_when_the_server_ends(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("mmcache_demos.app.models.load_miniature", lambda name, **options: prompted())
     with serving(Server(threads=1)) as address:
         compared(address, steps=9)
         assert list(tmp_path.rglob("full.png"))

@@ -166,7 +166,7 @@ def bomb(levels):
         f"{POLICY}---\n{POLICY}",
         f"{POLICY}forecast: {{name: Taylor, order: 99}}",
         f"{POLICY}branch: [{', '.join(['x'] * 60_000)}]",
-        f"policy: {{name: StepMask, full: [0, {', '.join(['1'] * 60_000)}]}}",
+        f"policy: {{name: StepMask, full: [0, {', '.join(['1'] * 6_000)}]}}",
         f"policy: {{name: {'U' * 100_000}}}",
         f"{POLICY}branch: .nan",
         f"{POLICY}branch: true",
