@@ -1,6 +1,7 @@
 """python -m tests.fake_driver PROMPTS OUT WORKERS SECONDS: a driver of its own, to be killed."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ def listen(event: str, **about: object) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests were started by nohup
     prompts, out, workers, seconds = sys.argv[1:]
     result = run_fake(Path(prompts), Path(out), int(workers) or None, seconds=float(seconds), listener=listen)
     sys.exit(result.exit_code)

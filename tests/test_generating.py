@@ -18,6 +18,7 @@ from mmcache.tools.generating.items import ItemMaker, items_in
 from mmcache.tools.generating.lines import LineSchema
 from mmcache.tools.generating.prompts_file import write_lines
 from mmcache.tools.generating.run_settings import OtherSettingsError, claim_folder
+from mmcache.tools.generating.stop_signals import stop_signals
 from mmcache.tools.generating.store import PART, Store
 from mmcache.tools.generating.survey import Shard
 from mmcache.tools.generating.work_source import WorkSource
@@ -317,6 +318,17 @@ def test_a_signal_ends_the_run_cleanly(one, workers, prompts, tmp_path):
     assert summary["done"] == len(images(out))
     assert summary["left"] == 200 - summary["done"]
     assert not summary["complete"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_signals(at_once=True) as stop:
+            signal.raise_signal(signal.SIGINT)
+        assert not stop.asked
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_signal_drops_an_item_that_takes_too_long(prompts, tmp_path):

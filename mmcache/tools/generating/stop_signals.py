@@ -33,6 +33,8 @@ class Stop:
 def stop_signals(*, at_once: bool) -> Iterator[Stop]:
     """Note the signals that ask to stop, within the block; a second one ends the process as usual.
 
+    One that the process ignores (`nohup`, a shell's background job) stays ignored.
+
     Args:
         at_once: raise `Stopped` in the midst of what this process does.
     """
@@ -40,16 +42,16 @@ def stop_signals(*, at_once: bool) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop  # Python gives signals to the main thread alone
         return
-    before = {one: signal.getsignal(one) for one in SIGNALS}
+    before = {one: handler for one in SIGNALS if (handler := signal.getsignal(one)) is not signal.SIG_IGN}
 
     def note(number: int, frame: FrameType | None) -> None:
         stop.signal = number
-        for one in SIGNALS:
+        for one in before:
             signal.signal(one, signal.SIG_DFL)
         if at_once:
             raise Stopped
 
-    for one in SIGNALS:
+    for one in before:
         signal.signal(one, note)
     try:
         yield stop
