@@ -1,13 +1,18 @@
 """The portraits, the programs that train on them, and the miniature that came out."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+import typer
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image
 from torch import nn
+from typer.testing import CliRunner
 
 from mmcache_demos import MINIATURES, miniature
+from mmcache_demos.portraits import front_plot
 from mmcache_demos.portraits.attributes import VALUES, random_portrait
 from mmcache_demos.portraits.autoencoder import anchored, autoencoder_loss, standardize
 from mmcache_demos.portraits.captions import caption
@@ -197,3 +202,19 @@ def test_an_unknown_miniature_is_refused_with_the_known_names():
     with pytest.raises(ValueError, match=r"no miniature 'portrait'.*text-to-image"):
         miniature("portrait")
     assert miniature().parent == MINIATURES
+
+
+def test_a_measured_front_is_drawn(tmp_path):
+    way = {"macs": 2.4, "psnr": {"value": 60.7, "margin": 3.0, "images": 32}, "median": 63.1, "worst": 34.1}
+    lines = [{"way": "`balanced`", **way}, {"way": "no cache, 20 steps", **way}]
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(lines))
+    files = [str(tmp_path / f"{name}.json") for name in ("a", "b", "c")]
+    app = typer.Typer()
+    app.command()(front_plot.main)
+    out = tmp_path / "plots" / "front.png"
+    assert CliRunner().invoke(app, [*files, "--out", str(out)]).exit_code == 0
+    assert Image.open(out).size[0] > 1000
+    refused = CliRunner().invoke(app, [*files, "--title", "only one", "--out", str(tmp_path / "no.png")])
+    assert refused.exit_code == 2
+    assert not (tmp_path / "no.png").exists()
