@@ -8,7 +8,6 @@ between (DeepCache, arXiv 2312.00858).
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -114,6 +113,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version
+
         return version("mmcache")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,7 +19,7 @@ from mmcache.cli import app, completion
 from mmcache.cli.terminal import plain_errors
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.plan_file import load_plan
-from mmcache.plans.presets import families, load_preset, presets
+from mmcache.plans.presets import USUAL, families, load_preset, presets
 from mmcache.tools import hub
 from mmcache.tools.inspecting.checking import check_model
 from mmcache.tools.inspecting.from_config import denoisers_from_config
@@ -46,6 +46,17 @@ for words in {commands}:
     assert done.exit_code == ({code}), (words, done.output)
     assert "torch" not in sys.modules, words
 """
+QUICK = """
+import sys
+from mmcache.cli import app
+try:
+    app({words})
+except SystemExit as ended:
+    assert not ended.code, ended.code
+read = {{name.split(".")[0] for name in sys.modules}} | {{n for n in sys.modules if n.startswith("mmcache.")}}
+print("MODULES", *read, file=sys.stderr)
+"""
+SLOW = {"torch", "numpy", "PIL", "scipy", "diffusers", "transformers", "huggingface_hub", "psutil", "tqdm"}
 
 
 @pytest.mark.parametrize(
@@ -75,12 +86,32 @@ def test_names_and_paths_are_checked_before_torch_is_imported(code, commands, el
     assert done.returncode == 0, done.stderr[-600:]
 
 
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (["--help"], {"yaml", "mmcache.plans", "mmcache.tools"}),
+        (["tune", "--help"], {"yaml", "mmcache.plans", "mmcache.tools"}),
+        (["adapters"], {"yaml", "mmcache.plans", "mmcache.architectures.adapter"}),
+        (["presets"], {"mmcache.plans.plan_model", "mmcache.plans.plan_file", "mmcache.architectures"}),
+    ],
+)
+def test_lists_and_help_import_nothing_that_takes_long(words, more):
+    program = QUICK.format(words=words)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-600:]
+    imported = set(done.stderr.rpartition("MODULES")[2].split())
+    assert "mmcache.cli" in imported
+    assert not imported & (SLOW | more)
+
+
 def test_the_catalog_is_what_the_registry_has():
     assert catalog.catalog() == catalog.described()
     file = catalog._folder() / catalog.FILE
     assert json.loads(file.read_text())["files"] == catalog.marks(), (
-        "an adapter has changed: python -m mmcache.architectures.catalog > adapters/catalog.json"
+        "an adapter or a default plan has changed: "
+        "python -m mmcache.architectures.catalog > adapters/catalog.json"
     )
+    assert f"*/{USUAL}.yaml" == catalog.DEFAULT_PLANS
 
 
 def test_a_changed_adapter_is_listed_before_the_catalog_is(monkeypatch):

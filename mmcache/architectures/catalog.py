@@ -1,7 +1,7 @@
 """The list of all adapters, without importing them, and so without torch.
 
 `adapters/catalog.json` has what a list shows of each, and marks of the files that it was made from. Where an
-adapter was added or changed since, or another package brings adapters, they are imported after all.
+adapter or a default plan was changed since, or another package brings adapters, they are imported after all.
 
 python -m mmcache.architectures.catalog > adapters/catalog.json
 """
@@ -9,16 +9,14 @@ python -m mmcache.architectures.catalog > adapters/catalog.json
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from mmcache.plans.presets import USUAL, find_plan
-
 FILE = "catalog.json"
 GROUP = "mmcache.adapters"  # the entry points of other packages
+DEFAULT_PLANS = "*/balanced.yaml"  # named here too: `plans.presets` takes long to import
 
 
 @dataclass(frozen=True)
@@ -28,26 +26,12 @@ class CatalogEntry:
     Attributes:
         name: as reports call it.
         classes: the model classes that it describes.
-        default_plan: where no presets were measured, in words; "" where `family` says it, or for a network
-            beside a denoiser.
-        family: whose presets were measured on it; "" if none were.
-        tasks: families of tasks with presets of their own, by the argument that shows the task.
-        beside: whether it is a network beside a denoiser.
+        plans: the default plans in words: one, and one for each task with presets of its own.
     """
 
     name: str
     classes: tuple[str, ...]
-    default_plan: str = ""
-    family: str = ""
-    tasks: Mapping[str, str] | None = None
-    beside: bool = False
-
-    def plans(self) -> list[str]:
-        """The default plans in words: one, and one for each task with presets of its own."""
-        if self.beside:
-            return ["follows its denoiser"]
-        usual = str(find_plan(USUAL, self.family)) if self.family else self.default_plan
-        return [usual, *(f"with {name}: {find_plan(USUAL, one)}" for name, one in (self.tasks or {}).items())]
+    plans: tuple[str, ...]
 
 
 def catalog() -> list[CatalogEntry]:
@@ -55,31 +39,37 @@ def catalog() -> list[CatalogEntry]:
     stored = _stored()
     if entry_points(group=GROUP) or stored.get("files") != marks():
         return described()
-    return [CatalogEntry(**one | {"classes": tuple(one["classes"])}) for one in stored["adapters"]]
+    return [
+        CatalogEntry(one["name"], tuple(one["classes"]), tuple(one["plans"])) for one in stored["adapters"]
+    ]
 
 
 def described() -> list[CatalogEntry]:
     """The same from the registry, which imports them."""
     from mmcache.architectures.registry import adapters, side_adapters
+    from mmcache.plans.presets import USUAL, find_plan
 
     found = [
         CatalogEntry(
             one.name,
             one.denoisers,
-            "" if one.family else str(one.default_plan),
-            one.family,
-            dict(one.tasks),
+            (
+                str(find_plan(USUAL, one.family) if one.family else one.default_plan),
+                *(f"with {argument}: {find_plan(USUAL, family)}" for argument, family in one.tasks.items()),
+            ),
         )
         for one in adapters()
     ]
-    return [*found, *(CatalogEntry(one.name, one.networks, beside=True) for one in side_adapters())]
+    beside = [CatalogEntry(one.name, one.networks, ("follows its denoiser",)) for one in side_adapters()]
+    return [*found, *beside]
 
 
 def marks() -> dict[str, str]:
-    """A few letters of each file of adapters that change when it does."""
+    """A few letters of each file of adapters and default plans that change when it does."""
+    plans = Path(str(importlib.resources.files("mmcache.configs"))).glob(DEFAULT_PLANS)
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for path in sorted(_folder().glob("*.py"))
+        "/".join(path.parts[-2:]): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in sorted([*_folder().glob("*.py"), *plans])
     }
 
 

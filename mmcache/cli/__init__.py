@@ -3,7 +3,6 @@
 What a command needs is imported when it runs, so that `--help` is quick.
 """
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -30,6 +29,8 @@ app = typer.Typer(
 
 def show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"mmcache {version('mmcache')}")
         raise typer.Exit
 

@@ -23,8 +23,7 @@ def adapters(as_json: options.Json = False) -> None:
         if not as_json:
             return show(adapters_table(entries))
         rows = [
-            {"adapter": one.name, "model_classes": one.classes, "default_plan": one.plans()}
-            for one in entries
+            {"adapter": one.name, "model_classes": one.classes, "default_plan": one.plans} for one in entries
         ]
         typer.echo(json.dumps(rows, indent=2))
 
@@ -35,20 +34,20 @@ def adapters_table(entries: "list[CatalogEntry]") -> Any:
 
     table = words_table("adapter", "model classes", "default plan")
     for one in entries:
-        table.add_row(one.name, "\n".join(one.classes), "\n".join(one.plans()))
+        table.add_row(one.name, "\n".join(one.classes), "\n".join(one.plans))
     return table
 
 
 def presets(as_json: options.Json = False) -> None:
     """List the plans that ship with mmcache, by the family of pipelines that they were measured for."""
     with plain_errors():
+        plans = all_presets()
+        if not as_json:
+            return show(presets_table(plans))
         import json
 
         from mmcache.plans.plan_file import plan_as_dict
 
-        plans = all_presets()
-        if not as_json:
-            return show(presets_table(plans))
         contents = {
             family: {name: plan_as_dict(plan) for name, plan in own.items()} for family, own in plans.items()
         }

@@ -15,9 +15,10 @@ import yaml
 from mmcache.errors import PlanFileError, unknown_name
 from mmcache.plans.kinds import FORECASTS, POLICIES
 from mmcache.plans.plan import Plan
-from mmcache.plans.plan_set import load_plan_of
 
 IMAGE = "image"  # whose presets serve where none were measured
+# In C where PyYAML has it: `mmcache presets` reads all of them.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 USUAL = "balanced"  # the preset that `accelerate(pipe)` takes
 
 
@@ -57,6 +58,8 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
         raise PlanFileError(
             unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
         )
+    from mmcache.plans.plan_set import load_plan_of  # what files of strangers need, and presets do not
+
     return load_plan_of(path)
 
 
@@ -66,7 +69,7 @@ def load_preset(file: Path) -> Plan:
 
     Settings check themselves; `plan_file.load_plan` reads the same file to the same plan.
     """
-    contents: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    contents: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), LOADER)
     for part, known in (("policy", POLICIES), ("forecast", FORECASTS)):
         values = dict(contents[part])
         contents[part] = known[values.pop("name")](**values)
