@@ -7,6 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from mmcache.errors import unknown_name
+
 GUIDANCE_SCALE = 3.0  # at which the miniatures draw best; pipelines' own default is made for larger models
 MINIATURES = Path(__file__).parent / "miniatures"
 WHOLE = "text-to-image"  # the miniature whose folder has every part; the others lend from it
@@ -101,7 +103,7 @@ def miniature(name: str = WHOLE) -> Path:
     folder = miniature_folder(name)
     if name not in SHIPPED or not folder.exists():
         known = sorted(name for name in SHIPPED if miniature_folder(name).exists())
-        raise ValueError(f"there is no miniature {name!r}; mmcache comes with: {', '.join(known) or 'none'}")
+        raise ValueError(unknown_name("miniature", name, known))
     return folder
 
 

@@ -4,13 +4,17 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import escape
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Response
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 import mmcache
+from mmcache.errors import unknown_name
 from mmcache_demos.serving.service import ImageRequest, ImageService, RequestTimeoutError
 
 
@@ -38,7 +42,7 @@ class Caching(BaseModel):
 
 
 def make_app(service: ImageService) -> FastAPI:
-    """The routes of a service; the last two are for those who run it, not for its users."""
+    """The routes of a service; `/caching` and `/lora` are for those who run it, not for its users."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -46,6 +50,11 @@ def make_app(service: ImageService) -> FastAPI:
         service.close()
 
     app = FastAPI(title="mmcache: images", lifespan=lifespan)
+
+    @app.get("/", response_class=HTMLResponse)
+    def start(request: Request) -> str:
+        """This page."""
+        return start_page(app, str(request.base_url).rstrip("/"))
 
     @app.post("/images", response_class=Response)
     async def images(wanted: Wanted) -> Response:
@@ -75,10 +84,37 @@ def make_app(service: ImageService) -> FastAPI:
     def lora(wanted: Lora) -> dict[str, Any]:
         """Switch to a LoRA, or to none, once no request is at work."""
         if wanted.name is not None and wanted.name not in service.loras:
-            raise HTTPException(
-                404, f"unknown LoRA {wanted.name!r}: {', '.join(service.loras) or 'there is none'}"
-            )
+            raise HTTPException(404, unknown_name("LoRA", wanted.name, service.loras))
         service.switch_lora(wanted.name, wanted.scale)
         return {"name": wanted.name}
 
     return app
+
+
+def start_page(app: FastAPI, here: str) -> str:
+    """The routes in HTML, and a line of curl to begin with; it reads well without a browser, too.
+
+    Args:
+        app: the service.
+        here: its address.
+    """
+    body = '{"prompt": "a person with red hair", "plan": "fast"}'
+    curl = f"curl {here}/images -H 'content-type: application/json' -d '{body}' -o image.png"
+    routes = [
+        f"<li><code>{method} {route.path}</code> {escape(route.description, quote=False)}"
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        for method in sorted(route.methods or ())
+    ]
+    return "\n".join(
+        (
+            f'<!doctype html><html lang="en"><meta name="viewport" content="width=device-width">'
+            f"<title>{app.title}</title>",
+            f"<h1>{app.title}</h1>",
+            f'<pre style="white-space: pre-wrap">{escape(curl, quote=False)}</pre>',
+            f"<p>Plans: {', '.join(mmcache.presets())}.",
+            *("<ul>", *routes, "</ul>"),
+            f'<p><a href="{app.docs_url}">Try the routes, and what each takes</a>',
+            "",
+        )
+    )

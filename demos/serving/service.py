@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import mmcache
+from mmcache.errors import unknown_name
 from mmcache_demos.serving.gate import Gate
 from mmcache_demos.serving.metrics import Metrics
 
@@ -76,7 +77,7 @@ class ImageService:
             mmcache.PlanFileError: no such preset.
         """
         if request.plan not in mmcache.presets():
-            raise mmcache.PlanFileError(f"unknown plan {request.plan!r}: {', '.join(mmcache.presets())}")
+            raise mmcache.PlanFileError(unknown_name("plan", request.plan, mmcache.presets()))
         return self._pool.submit(self._answer, request, time.monotonic() + request.seconds)
 
     def _answer(self, request: ImageRequest, deadline: float) -> Answer:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmcache.errors import unknown_name
 from mmcache.plans.regular_file import read_regular
 
 PIPELINE, MODEL = "model_index.json", "config.json"
@@ -99,4 +100,4 @@ def check_dtype(dtype: str) -> None:
         ValueError: it is not one.
     """
     if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}. Known: {', '.join(DTYPES)}.")
+        raise ValueError(unknown_name("dtype", dtype, DTYPES))
