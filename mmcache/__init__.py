@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmcache.architectures.inference import general_adapter
     from mmcache.architectures.registry import register
     from mmcache.architectures.undescribed import FunctionDenoiser
+    from mmcache.caller import MmcacheWarning
     from mmcache.errors import (
         MissingExtraError,
         PipelineInUseError,
@@ -46,6 +47,7 @@ _HOME = {
     "FunctionDenoiser": "architectures.undescribed",
     "general_adapter": "architectures.inference",
     "MissingExtraError": "errors",
+    "MmcacheWarning": "caller",
     "PipelineInUseError": "errors",
     "PlanFileError": "errors",
     "UnsupportedPipelineError": "errors",
@@ -82,6 +84,7 @@ __all__ = [
     "FunctionDenoiser",
     "Hold",
     "MissingExtraError",
+    "MmcacheWarning",
     "NonUniform",
     "PipelineInUseError",
     "Plan",

@@ -8,11 +8,15 @@ BETWEEN = ("mmcache", "torch", "diffusers", "accelerate", "transformers", "conte
 
 
 class MmcacheWarning(UserWarning):
-    """A warning of mmcache, wherever it points: by its class the command line shows it, and no other."""
+    """What mmcache warns with. It points at the line of the caller, so a filter names its class, no module.
+
+    `warnings.filterwarnings("ignore", category=mmcache.MmcacheWarning)` silences mmcache and nothing else.
+    What it says of a run stands in `session.report().notes`, too.
+    """
 
 
 def warn(text: str) -> None:
-    """Warn with the line that called the pipeline or mmcache, as a `UserWarning`.
+    """Warn with the line that called the pipeline or mmcache, as a `MmcacheWarning`.
 
     Where every frame is a library's (the call was made by a thread pool, say), with the outermost one.
     """

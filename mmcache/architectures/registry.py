@@ -12,7 +12,6 @@ import importlib
 import pkgutil
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from mmcache.architectures.adapter import Adapter, SideAdapter
+from mmcache.caller import warn
 
 ENTRY_POINT_GROUP = "mmcache.adapters"
 
@@ -126,7 +126,7 @@ def packaged(found: Registry) -> Registry:
             adapters = imported(entry.load)
             others.refuse_doubles(adapters)
         except Exception as error:  # somebody else's package must not stop ours
-            warnings.warn(f"adapter {entry.name!r} ({entry.value}) cannot be loaded: {error}", stacklevel=4)
+            warn(f"adapter {entry.name!r} ({entry.value}) cannot be loaded: {error}")
         else:
             others = others.overridden_by(adapters)
     return found.overridden_by(others)
