@@ -2,28 +2,26 @@
 
 import ast
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent.parent / "docs"
-HEADING = re.compile(r"^#{2,3} (.+)$", re.MULTILINE)
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#{2,3} (.*)$", re.MULTILINE)
+BLOCK = re.compile(r"^ *```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 # Settings of a call that only make it smaller.
 SMALLER: Mapping[str, Any] = {"num_inference_steps": 6, "audio_end_in_s": 2.0, "decode_chunk_size": 2}
 
 
 def blocks(page: str) -> dict[str, list[str]]:
-    """The Python blocks of a page in docs/, by the heading above them."""
+    """The Python blocks of a page in docs/, by the heading above them; "" for those above the first."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    found: dict[str, list[str]] = {}
-    starts = [*HEADING.finditer(text)]
-    for heading, following in zip(starts, [*starts[1:], None], strict=True):
-        section = text[heading.end() : following.start() if following else len(text)]
-        if codes := BLOCK.findall(section):
-            found[heading[1]] = codes
-    return found
+    _, *parts = HEADING.split(f"\n## \n{text}")
+    sections = zip(parts[::2], parts[1::2], strict=True)
+    found = {heading: [textwrap.dedent(code) for code in BLOCK.findall(text)] for heading, text in sections}
+    return {heading: codes for heading, codes in found.items() if codes}
 
 
 class Smaller(ast.NodeTransformer):
