@@ -7,10 +7,13 @@ from mmcache.tools.inspecting.inspection import Inspection
 from mmcache.tools.media.plots import empty_canvas
 
 KEPT, DEEP, FEATURE = "#0b7285", "#dee2e6", "#e8590c"
-INK, FAINT, PAPER = "#16181d", "#868e96", "#ffffff"
+INK, FAINT, PAPER = "#16181d", "#6a727a", "#ffffff"
 
-INCHES = 0.52  # of a unit of the drawing
-CELL_WIDTH, CELL_HEIGHT = 1.9, 0.68
+# Drawings are about five inches wide: letters of eleven points are ten pixels on a phone.
+INCHES = 0.48  # of a unit of the drawing
+LETTERS, SMALL = 11, 10  # points
+LETTER = 0.165  # of a unit, the width of a small letter
+CELL_WIDTH, CELL_HEIGHT = 2.2, 0.7
 
 
 def canvas(width: float, bottom: float, top: float) -> tuple[Any, Any]:
@@ -45,14 +48,15 @@ def cell(axes: Any, x: float, y: float, text: str, kept: bool, width: float = CE
         zorder=3,
     )
     axes.add_patch(box)
-    axes.text(x, y, text, fontsize=8, color=PAPER if kept else FAINT, ha="center", va="center", zorder=4)
+    ink = PAPER if kept else FAINT
+    axes.text(x, y, text, fontsize=SMALL, color=ink, ha="center", va="center", zorder=4)
 
 
 def heading(found: Inspection, branch: int) -> str:
-    """unet: UNet2DConditionModel at branch 0, 20.79G of 338.60G MACs (6.1 %)."""
+    """unet: UNet2DConditionModel at branch 0, and below it 20.79G of 338.60G MACs (6.1 %)."""
     chosen = found.branches[branch]
     words = f"{found.name}: {found.kind} at branch {branch}"
     if chosen.macs is None or not found.full_macs:
         return words
     share = 100 * chosen.macs / found.full_macs
-    return f"{words}, {format_macs(chosen.macs)} of {format_macs(found.full_macs)} MACs ({share:.1f} %)"
+    return f"{words},\n{format_macs(chosen.macs)} of {format_macs(found.full_macs)} MACs ({share:.1f} %)"

@@ -12,6 +12,9 @@ from mmcache.tools.inspecting.canvas import (
     FEATURE,
     INK,
     KEPT,
+    LETTER,
+    LETTERS,
+    SMALL,
     canvas,
     cell,
     heading,
@@ -22,12 +25,12 @@ from mmcache.tools.inspecting.stack_parts import Part
 from mmcache.tools.media.plots import png_bytes
 
 # In units of the drawing.
-BAR_WIDTH = 4.4
+BAR_WIDTH = 2.6
 BARS_HEIGHT = 13.0  # of all blocks together
 TALLEST = 0.6  # of one
 SHORTEST = 1.1  # of a part, so that its words have room
 GAP = 0.45  # between two parts
-BESIDE = 8.2  # on either side, for words
+MARGIN = 0.35  # beside words
 ASIDE = 0.9  # how far from the bars the streams pass the deep part
 APART = 0.28  # between two streams
 
@@ -39,7 +42,7 @@ def draw_stack(found: Inspection, branch: int) -> bytes:
     heights = [max(SHORTEST, count(part) * min(TALLEST, BARS_HEIGHT / blocks)) for part in parts]
     tops = [-GAP - CELL_HEIGHT / 2 - sum(heights[:n]) - GAP * n for n in range(len(parts))]
     end = tops[-1] - heights[-1] - GAP - CELL_HEIGHT / 2
-    width = BAR_WIDTH + 2 * BESIDE
+    width = BAR_WIDTH + 2 * beside(parts)
     figure, axes = canvas(width, end - 1.5, 2.3)
 
     streams = lanes(max(len(part.streams) for part in parts))
@@ -59,10 +62,30 @@ def draw_stack(found: Inspection, branch: int) -> bytes:
     if found.full_macs:
         rest = found.full_macs - sum(part.macs or 0 for part in parts)
         axes.text(
-            0, end - 0.85, f"all but the blocks: {format_macs(rest)} MACs", fontsize=9, color=INK, ha="center"
+            0,
+            end - 0.85,
+            f"all but the blocks: {format_macs(rest)} MACs",
+            fontsize=SMALL,
+            color=INK,
+            ha="center",
         )
-    axes.text(0.7 - width / 2, 1.5, heading(found, branch), fontsize=12, color=INK, va="center")
+    axes.text(0.3 - width / 2, 1.5, heading(found, branch), fontsize=LETTERS, color=INK, va="center")
     return png_bytes(figure)
+
+
+def beside(parts: Sequence[Part]) -> float:
+    """What words need on either side of the bars."""
+    left = max(len(text) for part in parts for text in words_of(part))
+    right = max(len(name) for part in parts for name in (*part.streams, "kept feature"))
+    return max(LETTER * left + 2 * MARGIN, ASIDE + APART + LETTER * right + 2 * MARGIN)
+
+
+def words_of(part: Part) -> tuple[str, str]:
+    """The name of a part, and what becomes of it."""
+    numbers = f"{part.first}" if part.first == part.last else f"{part.first}-{part.last}"
+    does = "runs" if part.stays else "left out"
+    said = does if part.macs is None else f"{does}, {format_macs(part.macs)} MACs"
+    return f"{part.blocks} {numbers}", said
 
 
 def count(part: Part) -> int:
@@ -85,12 +108,10 @@ def bars(axes: Any, part: Part, top: float, height: float) -> None:
         bar = Rectangle(corner, BAR_WIDTH, tall, facecolor=color, edgecolor="white", linewidth=1, zorder=3)
         axes.add_patch(bar)
     middle, ink = top - height / 2, INK if part.stays else FAINT
-    numbers = f"{part.first}" if part.first == part.last else f"{part.first}-{part.last}"
-    left = -BAR_WIDTH / 2 - 0.35
-    axes.text(left, middle + 0.22, f"{part.blocks} {numbers}", fontsize=9, color=ink, ha="right", va="center")
-    does = "runs" if part.stays else "left out"
-    said = does if part.macs is None else f"{does}, {format_macs(part.macs)} MACs"
-    axes.text(left, middle - 0.25, said, fontsize=8, color=FAINT, ha="right", va="center")
+    left = -BAR_WIDTH / 2 - MARGIN
+    name, said = words_of(part)
+    axes.text(left, middle + 0.22, name, fontsize=SMALL, color=ink, ha="right", va="center")
+    axes.text(left, middle - 0.25, said, fontsize=SMALL, color=FAINT, ha="right", va="center")
 
 
 def pass_by(
@@ -111,8 +132,8 @@ def pass_by(
     middle = (above + below) / 2
     for number, name in enumerate(streams):
         y = middle + 0.25 * (len(streams) - 1) - 0.5 * number
-        axes.text(turn, y, name, fontsize=8, color=KEPT, ha="left", va="center")
+        axes.text(turn, y, name, fontsize=SMALL, color=KEPT, ha="left", va="center")
     joins = BAR_WIDTH / 2 + ASIDE
-    held = "" if chosen.bytes_per_lane is None else f", {format_bytes(chosen.bytes_per_lane)}"
+    held = "" if chosen.bytes_per_lane is None else f"\n{format_bytes(chosen.bytes_per_lane)}"
     axes.plot([joins], [below], marker="D", markersize=8, color=FEATURE, zorder=5)
-    axes.text(turn, below, f"kept feature{held}", fontsize=9, color=FEATURE, ha="left", va="center")
+    axes.text(turn, below, f"kept feature{held}", fontsize=SMALL, color=FEATURE, ha="left", va="center")

@@ -9,16 +9,27 @@ from torch import nn
 from mmcache.api.figures import format_bytes
 from mmcache.architectures.registry import adapter_for
 from mmcache.layouts.unet_blocks import layers_of, skips
-from mmcache.tools.inspecting.canvas import CELL_HEIGHT, CELL_WIDTH, FEATURE, INK, canvas, cell, heading, line
+from mmcache.tools.inspecting.canvas import (
+    CELL_HEIGHT,
+    CELL_WIDTH,
+    FEATURE,
+    INK,
+    LETTERS,
+    SMALL,
+    canvas,
+    cell,
+    heading,
+    line,
+)
 from mmcache.tools.inspecting.inspection import Inspection
 from mmcache.tools.inspecting.layers import staying
 from mmcache.tools.media.plots import png_bytes
 
 # In units of the drawing: a skip connection is one below the next.
 LEVEL = 0.55  # more between two levels
-SLOPE = 1.0  # by which a level stands further in than the one above it
-INNER = 3.2  # between the two sides of the deepest level
-OUTER = 4.6  # beside the outermost level, for words
+SLOPE = 0.4  # by which a level stands further in than the one above it
+INNER = 2.2  # between the two sides of the deepest level
+OUTER = 1.5  # beside the outermost level, for words
 
 
 class Row(NamedTuple):
@@ -109,7 +120,7 @@ def draw_u(model: nn.Module, found: Inspection, branch: int) -> bytes:
         cell(axes, 0, bottom, "mid block", middle[2])
     name_blocks(axes, rows, places, heights)
     mark_feature(axes, path, found, branch)
-    axes.text(0.7 - width / 2, 1.5, heading(found, branch), fontsize=12, color=INK, va="center")
+    axes.text(0.3 - width / 2, 1.5, heading(found, branch), fontsize=LETTERS, color=INK, va="center")
     return png_bytes(figure)
 
 
@@ -126,7 +137,7 @@ def name_blocks(
             x = sign * max(sign * x for x, _ in cells) + sign * (CELL_WIDTH / 2 + 0.25)
             y = sum(y for _, y in cells) / len(cells)
             align = "left" if sign > 0 else "right"
-            axes.text(x, y, f"{side} {index}", fontsize=9, color=INK, ha=align, va="center")
+            axes.text(x, y, f"{side} {index}", fontsize=SMALL, color=INK, ha=align, va="center")
 
 
 def mark_feature(axes: Any, path: Sequence[Any], found: Inspection, branch: int) -> None:
@@ -134,9 +145,9 @@ def mark_feature(axes: Any, path: Sequence[Any], found: Inspection, branch: int)
     last = max(index for index, (_, _, (_, used)) in enumerate(path[:-1]) if used)
     (_, x), y, _ = path[last]
     held = found.branches[branch].bytes_per_lane
-    text = "kept feature" + ("" if held is None else f", {format_bytes(held)}")
+    text = "kept feature" + ("" if held is None else f"\n{format_bytes(held)}")
     beside = x - CELL_WIDTH / 2 - 0.2  # clear of the cell below
     axes.plot([x], [y - 0.5], marker="D", markersize=8, color=FEATURE, zorder=5)
     axes.plot([beside, x], [y - 0.5, y - 0.5], color=FEATURE, linewidth=1.2, zorder=2)
     axes.plot([x, x], [y - 0.5, y - CELL_HEIGHT / 2], color=FEATURE, linewidth=2.2, zorder=2)
-    axes.text(beside - 0.1, y - 0.52, text, fontsize=9, color=FEATURE, ha="right", va="center", zorder=5)
+    axes.text(beside - 0.1, y - 0.52, text, fontsize=SMALL, color=FEATURE, ha="right", va="center", zorder=5)
