@@ -78,8 +78,12 @@ def test_one_step_and_a_branch_that_is_not_there_are_refused():
 def test_the_drawing_has_a_square_for_each_branch(found, tmp_path):
     (tmp_path / "two.png").write_bytes(draw_similarity(found))
     (tmp_path / "one.png").write_bytes(draw_similarity(Similarity("unet", [1, 0], {0: np.eye(2)})))
-    two, one = (Image.open(tmp_path / name) for name in ("two.png", "one.png"))
-    assert two.width > 1.5 * one.width
+    three = Similarity("unet", [2, 1, 0], {branch: np.eye(3) for branch in range(3)})
+    (tmp_path / "three.png").write_bytes(draw_similarity(three))
+    three, two, one = (Image.open(tmp_path / name) for name in ("three.png", "two.png", "one.png"))
+    assert two.width > 1.2 * one.width
+    assert three.width == two.width
+    assert three.height > 1.5 * two.height
 
 
 def test_the_command(tmp_path, monkeypatch):
