@@ -75,6 +75,15 @@ def test_at_other_steps_a_stop_promises_the_work_of_a_run(tmp_path):
             assert cost.less_work == pytest.approx(session.report().speedup, rel=0.02)
 
 
+def test_what_was_recommended_stays_so_where_its_stop_has_gone():
+    usual = TAB.settings(MINIATURE)
+    begun = slider_for(usual, TAB.task.name, "image").recommended.name
+    slider = slider_for(replace(usual, steps=10), TAB.task.name, "image")
+    assert begun not in [cost.name for cost in slider.costs]
+    assert slider.nearest(begun) is slider.recommended
+    assert slider.nearest("9x") is slider.costs[-1]
+
+
 def test_a_visitor_may_be_a_click_ahead_of_the_stops():
     assert Stops(["1.8x"], value="1.8x").preprocess("2.5x") == "2.5x"
 

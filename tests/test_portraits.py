@@ -199,7 +199,7 @@ def test_the_miniature_draws_the_background_it_is_asked_for(pipeline):
 
 
 def test_an_unknown_miniature_is_refused_with_the_known_names():
-    with pytest.raises(ValueError, match=r"no miniature 'portrait'.*text-to-image"):
+    with pytest.raises(ValueError, match="text-to-image"):
         miniature("portrait")
     assert miniature().parent == MINIATURES
 

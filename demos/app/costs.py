@@ -69,19 +69,24 @@ class Slider:
         costs: the stops.
         measured: on what the closeness was measured, in words.
         holds: whether that is this model at these settings; elsewhere no closeness is promised.
+        usual: the recommended stop at the settings that were measured, where every visit begins.
     """
 
     costs: Sequence[Cost]
     measured: str
     holds: bool
+    usual: str
 
     @property
     def recommended(self) -> Cost:
         return next(cost for cost in self.costs if cost.recommended)
 
     def nearest(self, name: str) -> Cost:
-        """The stop of this name, or the nearest where the settings have changed since; "" is recommended."""
-        if not name:
+        """The stop of this name, or the nearest where the settings have changed since.
+
+        "" is the recommended one, and so is what was recommended before, unless there is such a stop.
+        """
+        if not name or (name == self.usual and name not in [cost.name for cost in self.costs]):
             return self.recommended
         wanted = float(name.removesuffix("x"))
         return min(self.costs, key=lambda cost: (cost.name != name, abs(cost.less_work - wanted)))
@@ -107,10 +112,12 @@ def slider_for(settings: Settings, task: str, family: str) -> Slider:
         and settings.guidance == one["guidance"]
     )
     holds = own and same
-    plans = [plan for plan in one["plans"] if "#" not in plan["plan"] or holds]
+    measured = [plan for plan in one["plans"] if "#" not in plan["plan"] or own]
+    usual = next(cost.name for cost in best(measured) if cost.recommended)
+    plans = [plan for plan in measured if "#" not in plan["plan"] or holds]
     if settings.steps != one["steps"]:
         plans = [plan | {"less_work": less_work_at(settings.steps, plan, one, family)} for plan in plans]
-    return Slider(tuple(best(plans)), words_of(one, own), holds)
+    return Slider(tuple(best(plans)), words_of(one, own), holds, usual)
 
 
 def less_work_at(steps: int, plan: Mapping[str, Any], one: Mapping[str, Any], family: str) -> float:
