@@ -15,7 +15,7 @@ def chosen_device(device: str | None) -> str:
     return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def miniature_to_measure(name: str, device: str | None, **options: Any) -> Any:
+def miniature_to_measure(name: str, device: str | None) -> Any:
     """A shipped miniature on a device, in float32 throughout.
 
     A GPU's convolutions round to ten bits (TF32) unless they are told not to, and what is measured are
@@ -24,7 +24,6 @@ def miniature_to_measure(name: str, device: str | None, **options: Any) -> Any:
     Args:
         name: a key of `SHIPPED`.
         device: of --device.
-        options: for the pipeline's `from_pretrained`.
     """
     torch.backends.cudnn.allow_tf32 = False
-    return load_miniature(name, **options).to(chosen_device(device))
+    return load_miniature(name).to(chosen_device(device))

@@ -48,6 +48,12 @@ def count_of(function: Any) -> Callable[..., int] | None:
     return FUSED_ATTENTION.get(packet) or flop_registry.get(packet)
 
 
+def decomposed(mode: TorchDispatchMode, function: Any, args: Any, kwargs: Any) -> Any:
+    """A kernel's result by those it is made of, which the mode sees; NotImplemented of a whole one."""
+    with mode:
+        return function.decompose(*args, **kwargs)
+
+
 class ByOperation(TorchDispatchMode):
     """Counts what `EVERYTHING` counts while a model computes: where shapes alone do not tell what it will do.
 
@@ -64,11 +70,8 @@ class ByOperation(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         count = count_of(function)
-        if count is None:
-            with self:
-                result = function.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
+        if count is None and (result := decomposed(self, function, args, kwargs)) is not NotImplemented:
+            return result
         result = function(*args, **kwargs)
         if count is None and not is_known(function):
             self.total = None
@@ -111,9 +114,7 @@ class ByShapes(TorchDispatchMode):
             return made(form)
         count = count_of(function)
         if count is None:
-            with self:
-                result = function.decompose(*args, **kwargs)
-            if result is not NotImplemented:
+            if (result := decomposed(self, function, args, kwargs)) is not NotImplemented:
                 return result
             if not is_known(function):
                 raise UnknownKernelError(f"nobody knows what {function._overloadpacket} multiplies")

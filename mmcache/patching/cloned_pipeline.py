@@ -36,12 +36,14 @@ def clone_pipeline(pipe: Any) -> Any:
 
 def _cloned(pipe: Any, copies: dict[int, Any]) -> Any:
     """A clone of a pipeline and of those that it is made of; parts that they share stay shared."""
-    clone = copy.copy(pipe)
+    clone, components = copy.copy(pipe), pipe.components
     for name, part in list(vars(pipe).items()):
         if is_pipeline(part):
             setattr(clone, name, _cloned(part, copies))
-        elif name in pipe.components and part is not None:
-            setattr(clone, name, copies.setdefault(id(part), _own(part)))
+        elif name in components and part is not None:
+            if id(part) not in copies:  # a copy of a tokenizer takes a tenth of a second
+                copies[id(part)] = _own(part)
+            setattr(clone, name, copies[id(part)])
     if hasattr(clone, "_all_hooks"):
         clone._all_hooks = []  # `enable_model_cpu_offload` lets the pipeline take hooks off behind a run
     return clone
