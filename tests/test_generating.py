@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mmcache.tools.generating.items import ItemMaker, items_in
@@ -19,7 +21,7 @@ from mmcache.tools.generating.lines import LineSchema
 from mmcache.tools.generating.prompts_file import write_lines
 from mmcache.tools.generating.run_settings import OtherSettingsError, claim_folder
 from mmcache.tools.generating.stop_signals import stop_signals
-from mmcache.tools.generating.store import PART, Store
+from mmcache.tools.generating.store import PART, Store, part_name
 from mmcache.tools.generating.survey import Shard
 from mmcache.tools.generating.work_source import WorkSource
 from tests.fake_jobs import REPORT, Events, begun, content_of, images, run_fake
@@ -487,14 +489,42 @@ def test_a_worker_has_one_in_work_and_one_waiting(prompts, tmp_path):
 
 
 def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_are_not(tmp_path):
-    import socket
-
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
     machine = socket.gethostname().replace(".", "-")
-    dead, alive = (f".a.png.{machine}.{process}{PART}" for process in (ended.pid, os.getppid()))
-    elsewhere = f".a.png.other.{ended.pid}{PART}"
-    for name in (dead, alive, elsewhere, ".mine"):
-        (tmp_path / name).touch()
+
+    def leftover(process, of=machine):
+        path = tmp_path / f".a.png.{of}.{process}{PART}"
+        path.touch()
+        return path.name
+
+    ended, zombie = (subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) for _ in range(2))
+    zombie.stdout.read()
+    wait_until(lambda: gone(zombie.pid))  # nobody waited for it yet
+    ended.wait()
+    for process in (ended.pid, zombie.pid):
+        leftover(process)
+    kept = {leftover(os.getppid()), leftover(os.getpid()), leftover(ended.pid, "other")}
+    (tmp_path / ".mine").touch()
     Store(tmp_path).clean()
-    assert {path.name for path in tmp_path.iterdir()} == {alive, elsewhere, ".mine"}
+    zombie.wait()
+    assert {path.name for path in tmp_path.iterdir()} == kept | {".mine"}
+
+
+def test_a_restarted_container_removes_what_the_same_process_number_left(tmp_path):
+    """Its process has the machine's name and the number of the one before."""
+    store = Store(tmp_path)
+    left, of_now = tmp_path / part_name("a.png"), tmp_path / part_name("b.png")
+    for path in (left, of_now):
+        path.touch()
+    os.utime(left, (0, psutil.Process().create_time() - 5))
+    store.clean()
+    assert list(tmp_path.iterdir()) == [of_now]
+
+
+def test_a_run_with_nothing_to_do_removes_leftovers_too(prompts, tmp_path):
+    path, out = prompts("a"), tmp_path / "out"
+    run_fake(path, out, None)
+    left = out / part_name("a.png")
+    left.touch()
+    os.utime(left, (0, 0))
+    assert run_fake(path, out, None).nothing_to_do
+    assert not left.exists()

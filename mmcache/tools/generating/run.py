@@ -101,6 +101,8 @@ def run_many(
         surveyed.total, were_there, were_there, 0, 0, 0.0, 0, run.out, None, surveyed.done.as_dict()
     )
     summary = run.out / run.shard.file(SUMMARY, ".json")
+    if not new:
+        store.clean()  # what a killed driver's workers left
     if result.nothing_to_do:
         if not summary.exists():  # the driver was killed before it wrote it
             write_summary(store, run, result, 0)
@@ -111,7 +113,6 @@ def run_many(
     with ExitStack() as end:
         if claim_folder(run.out, run.settings, overwrite=run.overwrite):
             end.callback(release_folder, run.out)
-        store.clean()
         ledger.errors.unlink(missing_ok=True)  # what failed is tried again
         workers = engine()
         listener("start", total=surveyed.total, done=were_there, workers=workers.count)

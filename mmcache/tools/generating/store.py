@@ -10,11 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from mmcache.tools.generating.items import Item
 
 ENDINGS = (".png", ".mp4")
 SIDECAR = ".json"
 PART = ".part"
+GONE = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 TRIES = 3  # to write a file whose temporary name a cleaning took away
 
 
@@ -97,9 +100,10 @@ class Store:
         """Remove temporary files of processes of this machine that are gone."""
         with os.scandir(self.folder) as entries:
             for entry in entries:
-                if entry.name.startswith(".") and entry.name.endswith(PART) and is_leftover(entry.name):
+                if entry.name.startswith(".") and entry.name.endswith(PART):
                     with suppress(OSError):
-                        os.unlink(entry.path)
+                        if is_leftover(entry.name, entry.stat().st_mtime):
+                            os.unlink(entry.path)
 
 
 def write_part(part: Path, content: bytes, durable: bool) -> None:
@@ -120,19 +124,23 @@ def owner() -> str:
     return f"{socket.gethostname().replace('.', '-')}.{os.getpid()}"
 
 
-def is_leftover(name: str) -> bool:
-    """Whether the process that a temporary file is named after was one of this machine and is gone."""
-    *_, machine, process = name.removesuffix(PART).split(".")
-    own_machine, own_process = owner().split(".")
-    if os.name != "posix" or machine != own_machine or process == own_process or not process.isdecimal():
+def is_leftover(name: str, written: float) -> bool:
+    """Whether the process that a temporary file is named after was one of this machine and is gone.
+
+    Args:
+        written: when the file was last written to, in seconds since the epoch.
+    """
+    *_, machine, number = name.removesuffix(PART).split(".")
+    if machine != owner().partition(".")[0] or not number.isdecimal():
         return False
     try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
+        process = psutil.Process(int(number))
+        # Few containers have a process that collects the dead; a restarted one deals the same numbers again.
+        return process.status() in GONE or process.create_time() > written
+    except psutil.NoSuchProcess:
         return True
-    except OSError:
+    except psutil.Error:
         return False
-    return False
 
 
 def as_json(value: Any) -> bytes:
