@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 from mmcache_demos import MINIATURES, miniature
 from mmcache_demos.portraits import front_plot
 from mmcache_demos.portraits.attributes import VALUES, random_portrait
-from mmcache_demos.portraits.autoencoder import anchored, autoencoder_loss, standardize
+from mmcache_demos.portraits.autoencoder import anchored, autoencoder_loss, encode, psnr, standardize
 from mmcache_demos.portraits.captions import caption
 from mmcache_demos.portraits.classifier import load_classifier, shown
 from mmcache_demos.portraits.dataset import Pictures, seeds
+from mmcache_demos.portraits.decoder import Decoder, decoder_loss
 from mmcache_demos.portraits.drawing import draw
 from mmcache_demos.portraits.models import autoencoder, tokenizer
 from mmcache_demos.portraits.places import eye_and_mouth_weights, face_weights
@@ -112,6 +113,23 @@ def test_the_autoencoders_loss_teaches_all_of_it_on_parts_and_on_whole_images():
         assert value.isfinite()
         untaught = {name for name, weight in model.named_parameters() if weight.grad is None}
         assert not untaught
+
+
+def test_a_decoder_is_trained_on_and_the_latents_stay():
+    pixels = np.stack([draw(random_portrait(seed)) for seed in range(4)])
+    torch.manual_seed(0)
+    vae = autoencoder().requires_grad_(False)
+    latents = encode(vae, pixels)
+    decoder = Decoder(vae).requires_grad_(True)
+    optimizer = torch.optim.AdamW(decoder.parameters(), lr=1e-3)
+    loss = decoder_loss(decoder, latents, pixels, "cpu", batch=2)
+    before = psnr(vae, pixels)
+    for step in range(6):
+        optimizer.zero_grad()
+        loss(step).backward()
+        optimizer.step()
+    assert psnr(vae, pixels) > before + 1  # the decoder is still the autoencoder's own
+    assert torch.equal(encode(vae, pixels), latents)
 
 
 def test_an_anchor_of_smaller_images_is_shown_smaller_ones():

@@ -13,7 +13,7 @@ from mmcache_demos.portraits.fine_tuning import TrainingData, shipped_parts
 from mmcache_demos.portraits.models import tokenize
 from mmcache_demos.portraits.training import Recipe, train
 from mmcache_demos.portraits.transformer.models import caption_mask, text_encoder, transformer
-from mmcache_demos.portraits.transformer.train import Conditioned, transformer_loss
+from mmcache_demos.portraits.transformer.train import Conditioned, MaskedReader, transformer_loss
 
 MEGABYTE = 10**6
 CAPTIONS = ["a person with long red hair and round glasses, on a yellow background", "a bald person", ""]
@@ -62,6 +62,17 @@ def test_training_sees_captions_as_the_pipeline_does(pipeline):
         ).sample
     assert torch.equal(caption_mask(ids, pipeline.tokenizer.eos_token_id), mask[:, : ids.shape[1]])
     assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+def test_a_new_text_encoder_tells_whose_colour_is_which(pipeline):
+    """From the start: to one that sees a bag of words, both captions are the same but for two percent."""
+    torch.manual_seed(0)
+    reader = MaskedReader(text_encoder(pipeline.tokenizer))
+    with torch.no_grad():
+        one, other = reader.read(
+            tokenize(pipeline.tokenizer, ["a red hat and a blue hoodie", "a blue hat and a red hoodie"])
+        )
+    assert (one - other).norm() > 0.1 * one.norm()
 
 
 def test_it_starts_by_predicting_nothing_and_learns(tmp_path):

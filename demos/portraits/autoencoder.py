@@ -68,16 +68,19 @@ def _random_part(size: int) -> tuple[slice, slice]:
     return slice(top, top + CROP_SIZE), slice(left, left + CROP_SIZE)
 
 
-def reconstruction_loss(drawn: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def reconstruction_loss(
+    drawn: torch.Tensor, wanted: torch.Tensor, weights: torch.Tensor, squares: float = 1.0
+) -> torch.Tensor:
     """Absolute and squared errors of the colours, and absolute ones of their change from pixel to pixel.
 
     Args:
         weights: of the places, (H, W).
+        squares: weight of the squared errors.
     """
     error = drawn - wanted
     across = (error[..., 1:] - error[..., :-1]).abs() * weights[:, 1:]
     down = (error[..., 1:, :] - error[..., :-1, :]).abs() * weights[1:]
-    colours = (error.abs() + error.square()) * weights
+    colours = (error.abs() + squares * error.square()) * weights
     return colours.mean() + EDGE_WEIGHT * (across.mean() + down.mean())
 
 

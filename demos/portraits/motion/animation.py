@@ -11,6 +11,7 @@ from torch import nn
 from mmcache_demos.portraits import workers
 from mmcache_demos.portraits.denoiser import NO_CAPTION_SHARE, loss_weights
 from mmcache_demos.portraits.motion.motions import FRAMES
+from mmcache_demos.portraits.places import eye_and_mouth_weights
 from mmcache_demos.portraits.training import Recipe
 
 # Until which share of the iterations a step sees how many frames of each clip. Single frames come first:
@@ -82,6 +83,7 @@ def animation_loss(
         begin_at: the share of the stages that the denoiser has behind it.
     """
     weights = loss_weights(noise).to(device)
+    faces = eye_and_mouth_weights(latents.shape[-2:]).to(device)  # where they are in the middle of a clip
     latents, captions, poses, no_caption = (
         tensor.to(device) for tensor in (latents, captions, poses, no_caption)
     )
@@ -106,8 +108,8 @@ def animation_loss(
             told = poses[chosen] * ~silent.unsqueeze(-1)
             text = tokens_for_frames(embedded, told, places, turned)
         with at_places(unet, places):
-            errors = (unet(noisy, times, text).sample.float() - wanted).square().mean(dim=(1, 2, 3, 4))
-        return (weights[times] * errors).mean()
+            errors = (unet(noisy, times, text).sample.float() - wanted).square() * faces
+        return (weights[times] * errors.mean(dim=(1, 2, 3, 4))).mean()
 
     return loss
 

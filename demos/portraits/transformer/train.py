@@ -83,6 +83,7 @@ class Setup:
     Attributes:
         base: folder of the text-to-image pipeline that lends autoencoder and tokenizer; else the shipped one.
         begin: folder of a transformer and its text encoder that are trained on; else they begin at random.
+        read_anew: only the transformer is taken from there; the text encoder begins at random.
     """
 
     work: Path
@@ -93,6 +94,7 @@ class Setup:
     denoiser: Recipe
     base: Path | None
     begin: Path | None
+    read_anew: bool
 
 
 def learn(setup: Setup) -> None:
@@ -110,11 +112,21 @@ def learn(setup: Setup) -> None:
 
 def begun(setup: Setup, base: Shipped) -> Conditioned:
     """Transformer and text encoder as their training begins."""
+    if setup.begin and not setup.read_anew:
+        text = T5EncoderModel.from_pretrained(setup.begin, subfolder="text_encoder").float()
+    else:
+        text = taught_text_encoder(setup, base)
+    torch.manual_seed(setup.denoiser.seed)
     if setup.begin:
         transformer = PixArtTransformer2DModel.from_pretrained(setup.begin, subfolder="transformer")
         transformer.register_to_config(_name_or_path="")  # a folder of this machine, which nobody else has
-        text = T5EncoderModel.from_pretrained(setup.begin, subfolder="text_encoder").float()
-        return Conditioned(transformer, text).to(setup.device)
+    else:
+        transformer = models.transformer()
+    return Conditioned(transformer, text).to(setup.device)
+
+
+def taught_text_encoder(setup: Setup, base: Shipped) -> T5EncoderModel:
+    """A text encoder that has learned to read captions from a random start."""
     torch.manual_seed(setup.reader.seed)
     text = models.text_encoder(base.tokenizer)
     reader = MaskedReader(text).to(setup.device)
@@ -123,8 +135,7 @@ def begun(setup: Setup, base: Shipped) -> Conditioned:
     train(reader, loss, setup.reader, read)
     workers.gather(torch.zeros(1))  # until the checkpoint is written
     reader.load_state_dict(averaged_weights(read))
-    torch.manual_seed(setup.denoiser.seed)
-    return Conditioned(models.transformer(), text).to(setup.device)
+    return text
 
 
 def main(
@@ -134,6 +145,9 @@ def main(
     begin: Annotated[
         Path | None, typer.Option(help="Folder of a transformer and its text encoder to train on.")
     ] = None,
+    read_anew: Annotated[
+        bool, typer.Option("--read-anew", help="With --begin: the text encoder begins at random.")
+    ] = False,
     pictures: options.Pictures = 32_768,
     iterations: Annotated[int, typer.Option(min=1, help="Of transformer and text encoder.")] = 12_000,
     batch: options.Batch = 16,
@@ -146,9 +160,9 @@ def main(
     device = chosen_device(device)
     out = out or work / "transformer"
     training_data(shipped_parts(device, base), pictures, work)  # once, here, and only read by the workers
-    reader = Recipe(800, learning_rate=2e-3, batch=64, ema=0.99, seed=seed)
+    reader = Recipe(1_200, learning_rate=2e-3, batch=64, ema=0.99, seed=seed)
     denoiser = Recipe(iterations, learning_rate, batch, warmup=300, fall=0.3, ema=0.998, seed=seed)
-    setup = Setup(work, out, pictures, device, reader, denoiser, base, begin)
+    setup = Setup(work, out, pictures, device, reader, denoiser, base, begin, read_anew)
     workers.run(learn, processes, setup)
     print(f"exported to {out}")
 
