@@ -1,5 +1,7 @@
 """A pytest plugin: writes the table of pipelines and laws from what the tests recorded."""
 
+import datetime
+import subprocess
 from collections import defaultdict
 from pathlib import Path
 
@@ -106,7 +108,7 @@ class PipelinesTable:
             self.path.write_text(self.text())
 
     def text(self):
-        lines = [self.head or HEAD.format(command=self.command, settings=self.settings)]
+        lines = [self.head or HEAD.format(command=self.command, settings=self.settings), written()]
         names = sorted({law for laws in self.laws.values() for law in laws}, key=order)
         for family in sorted({family for family, _ in self.laws}):
             lines += [
@@ -123,6 +125,13 @@ class PipelinesTable:
             lines += ["\n## Refused\n", row("pipeline", "what it is told"), row("---", "---")]
             lines += [row(f"`{pipeline}`", why) for (_, pipeline), why in sorted(self.refused.items())]
         return "\n".join(lines) + "\n"
+
+
+def written():
+    """Of which commit the table is, and when it was made."""
+    git = ("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD")
+    commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    return f"Of commit {commit}, {datetime.date.today():%Y-%m-%d}."
 
 
 def order(law):

@@ -34,7 +34,7 @@ class Decoder(nn.Module):
 
     def __init__(self, vae: AutoencoderKL) -> None:
         super().__init__()
-        self.post_quant_conv: nn.Module = vae.get_submodule("post_quant_conv")
+        self.post_quant_conv = vae.get_submodule("post_quant_conv")
         self.decoder = vae.decoder
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
@@ -90,7 +90,8 @@ def main(
 
     def export(averaged: Decoder, step: int) -> None:
         drawing = copy.deepcopy(vae)
-        drawing.post_quant_conv, drawing.decoder = averaged.post_quant_conv, averaged.decoder
+        for name, module in averaged.named_children():
+            drawing.set_submodule(name, module)
         print(f"\ndecoder, step {step}: {autoencoder.psnr(drawing, held_out):.1f} dB on held-out images")
         drawing.register_to_config(_name_or_path="")  # a folder of this machine, which nobody else has
         copy.deepcopy(drawing).half().save_pretrained(out, safe_serialization=True)
