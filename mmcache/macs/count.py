@@ -153,7 +153,8 @@ def table_of(module: nn.Module, memo: dict[int, Any]) -> dict[str, Any]:
             return memo[id(value)]
         # torch gives each module three small dicts and an empty set, which `deepcopy` takes long for.
         if type(value) is dict and all(type(key) in _IMMUTABLE for key in value):
-            memo[id(value)] = made = {}
+            made: dict[Any, Any] = {}
+            memo[id(value)] = made
             made.update((key, copy_of(entry)) for key, entry in value.items())
             return made
         if type(value) is set and not value:
