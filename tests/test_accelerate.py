@@ -63,7 +63,7 @@ def test_presets_of_a_loop_whose_length_nobody_tells_leave_out_the_last_full_ste
 
 
 def test_accelerating_again_replaces_the_plan_and_says_so():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     first = accelerate(pipe, interval=2)
     second = accelerate(pipe, interval=5)
     tiny.sample(pipe)
@@ -78,14 +78,14 @@ def test_accelerating_again_replaces_the_plan_and_says_so():
 
 
 def test_context_manager_restores_also_after_an_error():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     with pytest.raises(RuntimeError), accelerate(pipe):
         raise RuntimeError
     assert not forward_patches(pipe.unet)
 
 
 def test_paused_session_runs_in_full():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     plain = tiny.sample(pipe)
     session = accelerate(pipe, interval=3)
     cached = tiny.sample(pipe)
@@ -96,7 +96,7 @@ def test_paused_session_runs_in_full():
 
 
 def test_report_says_what_was_done():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3, branch=1, forecast=Taylor(1))
     assert "No run yet" in str(session.report())
     tiny.sample(pipe)
@@ -105,7 +105,7 @@ def test_report_says_what_was_done():
     full, cached = part.steps[0].macs, part.steps[1].macs
     assert part.macs == 4 * full + 6 * cached
     assert part.full_macs == 10 * full
-    assert part.bytes_held == 2 * (2 * 16 * 16 * 16 * 4)  # two observations of (2, 16, 16, 16) in float32
+    assert part.bytes_held == 2 * (2 * 16 * 8 * 8 * 4)  # two observations of (2, 16, 8, 8) in float32
     assert part.seconds > 0
     text = str(session.report())
     assert "branch 1" in text
@@ -115,27 +115,27 @@ def test_report_says_what_was_done():
 
 def test_deeper_step_refreshes_the_shallower_feature():
     """With a step at branch 3 in between, the steps at branch 0 after it start from a fresher feature."""
-    plain = tiny.sample(tiny.stable_diffusion())
+    plain = tiny.sample(tiny.small())
 
     def error(branch):
-        pipe = tiny.stable_diffusion()
+        pipe = tiny.small()
         accelerate(pipe, Plan(Uniform(10), branch=branch))
         return (tiny.sample(pipe) - plain).norm()
 
-    assert error((0, 0, 0, 0, 8, 0, 0, 0, 0, 0)) < error((0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    assert error((0, 0, 0, 0, 3, 0, 0, 0, 0, 0)) < error((0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 
 
 def test_a_branch_per_step_wants_that_many_steps():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe, Plan(Uniform(3), branch=(0,) * 7))
     with pytest.raises(ValueError, match="each of 7 steps, but this run has 10"):
         tiny.sample(pipe)
     mmcache.restore(pipe)
-    assert torch.equal(tiny.sample(pipe), tiny.sample(tiny.stable_diffusion()))
+    assert torch.equal(tiny.sample(pipe), tiny.sample(tiny.small()))
 
 
 def test_few_steps_warn_once():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe, interval=2)
     with pytest.warns(UserWarning, match="8 steps leave little to reuse"):
         tiny.sample(pipe, num_inference_steps=8)
@@ -160,7 +160,7 @@ def loop(unet, scheduler, steps=10):
 
 
 def test_a_loop_of_ones_own_after_a_call_of_the_pipe_has_its_own_number_of_steps():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=4)
     tiny.sample(pipe, num_inference_steps=6)
     loop(pipe.unet, pipe.scheduler, steps=10)
@@ -170,7 +170,7 @@ def test_a_loop_of_ones_own_after_a_call_of_the_pipe_has_its_own_number_of_steps
 
 @pytest.mark.parametrize("with_scheduler", [True, False])
 def test_bare_model(with_scheduler):
-    unet, scheduler = tiny.unet(), tiny.ddim()
+    unet, scheduler = tiny.small_unet(), tiny.ddim()
     plain = loop(unet, scheduler)
     session = accelerate(unet, interval=3, **({"scheduler": scheduler} if with_scheduler else {}))
     first = loop(unet, scheduler)
@@ -182,7 +182,7 @@ def test_bare_model(with_scheduler):
 
 
 def test_bare_model_and_pipeline_agree():
-    unet, scheduler = tiny.unet(), EulerDiscreteScheduler.from_config(tiny.ddim().config)
+    unet, scheduler = tiny.small_unet(), EulerDiscreteScheduler.from_config(tiny.ddim().config)
     accelerate(unet, interval=3, forecast=Taylor(1))
     of_timesteps = loop(unet, scheduler)
     accelerate(unet, interval=3, forecast=Taylor(1), scheduler=scheduler)
@@ -191,8 +191,8 @@ def test_bare_model_and_pipeline_agree():
 
 def test_policies_that_need_the_number_of_steps_want_a_scheduler():
     with pytest.raises(ValueError, match="scheduler=scheduler"):
-        accelerate(tiny.unet(), policy=NonUniform(3))
-    accelerate(tiny.unet(), policy=NonUniform(3), scheduler=tiny.ddim())
+        accelerate(tiny.small_unet(), policy=NonUniform(3))
+    accelerate(tiny.small_unet(), policy=NonUniform(3), scheduler=tiny.ddim())
 
 
 # What is refused
@@ -229,7 +229,7 @@ def test_wrong_options_leave_the_pipe_untouched(arguments, options, error, messa
 
 
 def test_a_refused_plan_leaves_an_earlier_acceleration_as_it_was():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=2)
     with pytest.raises(ValueError, match="branches"):
         accelerate(pipe, interval=3, branch=100)
@@ -252,14 +252,14 @@ def test_what_has_no_denoiser_is_refused():
 
 
 def test_restore_of_a_plain_pipe_does_nothing():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     before = anatomy(pipe)
     mmcache.restore(pipe)
     assert anatomy(pipe) == before
 
 
 def test_a_denoiser_is_not_accelerated_twice():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe)
     with pytest.raises(ValueError, match="already accelerated on behalf of a StableDiffusionPipeline"):
         accelerate(pipe.unet, interval=3)
@@ -271,11 +271,11 @@ def test_a_denoiser_is_not_accelerated_twice():
 
 def test_a_branch_per_step_of_a_bare_model_wants_a_scheduler():
     with pytest.raises(ValueError, match="scheduler=scheduler"):
-        accelerate(tiny.unet(), interval=2, branch=(0, 1))
+        accelerate(tiny.small_unet(), interval=2, branch=(0, 1))
 
 
 def test_warm_up_call_of_a_bare_model_is_a_run_of_its_own():
-    unet, scheduler = tiny.unet(), tiny.ddim()
+    unet, scheduler = tiny.small_unet(), tiny.ddim()
     accelerate(unet, interval=3)
     wanted = loop(unet, scheduler)
     mmcache.restore(unet)
@@ -288,7 +288,7 @@ def test_warm_up_call_of_a_bare_model_is_a_run_of_its_own():
 
 
 def test_training_runs_whole():
-    unet = tiny.unet().train()
+    unet = tiny.small_unet().train()
     session = accelerate(unet, interval=3)
     for timestep in (900, 800, 700):
         unet(torch.randn(1, 4, 16, 16), timestep, encoder_hidden_states=torch.randn(1, 5, 16))
@@ -296,21 +296,21 @@ def test_training_runs_whole():
 
 
 def test_a_pipeline_without_a_clock_is_refused():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     pipe.scheduler = None
     with pytest.raises(UnsupportedPipelineError, match="StableDiffusionPipeline has no scheduler"):
         accelerate(pipe)
 
 
 def test_bare_denoiser_of_a_pipeline_with_its_scheduler():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe.unet, interval=5, scheduler=pipe.scheduler)
     tiny.sample(pipe)
     assert tiny.steps_of(session) == "F0000F0000"
 
 
 def test_interval_one_does_not_warn_of_few_steps():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe, interval=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

@@ -16,20 +16,20 @@ from tests.tiny import PLAN, cached
 
 
 def with_freeu():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.2, b2=1.4)
     return pipe
 
 
 def with_lora():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     torch.manual_seed(2)
     pipe.unet.add_adapter(LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_k", "conv1"]))
     return pipe
 
 
 def with_ip_adapter():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     pipe.unet._load_ip_adapter_weights([ip_adapter_weights(pipe.unet)])
     return pipe
 
@@ -63,7 +63,7 @@ def with_pag():
         vae=tiny.vae(),
         text_encoder=None,
         tokenizer=None,
-        unet=tiny.unet(),
+        unet=tiny.small_unet(mid_block_type="UNetMidBlock2DCrossAttn"),
         scheduler=tiny.ddim(),
         safety_checker=None,
         feature_extractor=None,
@@ -91,7 +91,7 @@ def test_additions(make, run):
 
 
 def test_lora_loaded_after_accelerate():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe, PLAN)
     tiny.sample(pipe)
     torch.manual_seed(2)
@@ -108,11 +108,11 @@ def test_lora_unloaded_while_accelerated():
 
 
 def test_layer_exchanged_after_accelerate():
-    pipe, other = tiny.stable_diffusion(), tiny.stable_diffusion()
+    pipe, other = tiny.small(), tiny.small()
     for each in (pipe, other):
         with torch.no_grad():
             torch.manual_seed(4)
-            layer = tiny.unet().up_blocks[-1].resnets[-1]
+            layer = tiny.small_unet().up_blocks[-1].resnets[-1]
             layer.conv1.weight.normal_()
         if each is pipe:
             accelerate(pipe, PLAN)

@@ -2,12 +2,16 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch import nn
 
 from mmcache import accelerate
-from mmcache.macs.count import count_macs
+from mmcache.engine.call_macs import count
+from mmcache.macs.count import count_macs, shapes_of, skip_branch
+from mmcache.testing.probes import denoiser_calls
 from tests import tiny
+from tests.zoo.transformers import flux
 
 
 def sampled_macs(pipe, session):
@@ -38,3 +42,19 @@ def test_a_model_whose_processes_tell_each_other_sizes_is_not_counted_by_one_of_
     parts = SimpleNamespace(ulysses_anything=True, ring_anything=False)
     model._parallel_config = SimpleNamespace(context_parallel_config=parts)
     assert count_macs(model, call) is None
+
+
+@pytest.mark.parametrize(
+    ("make", "sample"),
+    [(tiny.small, tiny.sample), (flux.CASES[0].make, lambda pipe: flux.CASES[0].sample(pipe, True))],
+    ids=["U-Net", "transformer"],
+)
+def test_what_a_full_step_takes_is_found_with_the_cached_one(make, sample):
+    ((_, model, adapter, call),) = denoiser_calls(make(), sample)
+    shapes = shapes_of(call)
+    found = count(model, adapter, shapes, 1)
+    assert found == {
+        None: count_macs(model, shapes),
+        1: count_macs(model, shapes, skip_branch(adapter.cut, 1)),
+    }
+    assert found[1] < found[None]

@@ -12,8 +12,9 @@ SMALL = {
     "sample_size": 8,
     "block_out_channels": (16,),
     "layers_per_block": 1,
-    "down_block_types": ("CrossAttnDownBlock2D",),
+    "down_block_types": ("DownBlock2D",),
     "up_block_types": ("UpBlock2D",),
+    "mid_block_type": "UNetMidBlock2D",
 }
 
 

@@ -50,7 +50,7 @@ def nothing(pipe, tensors):
     ],
 )
 def test_the_step_at_which_the_conditioning_changes_is_full(change, steps):
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     sample_with(pipe, change)
     assert tiny.steps_of(session) == steps
@@ -59,7 +59,7 @@ def test_the_step_at_which_the_conditioning_changes_is_full(change, steps):
 
 
 def test_the_scale_of_a_lora_is_conditioning():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q"], init_lora_weights=False), "one")
     session = accelerate(pipe, interval=3)
     sample_with(pipe, lambda pipe, tensors: pipe.unet.set_adapters(["one"], [0.3]))
@@ -80,13 +80,13 @@ def own_loop(unet, text_at, latent_at=lambda step, x: x):
 
 def test_a_prompt_that_is_rebuilt_at_every_step_stays_cached():
     text, no_text = tiny.embeddings().values()
-    session = own_loop(tiny.unet(), lambda step: torch.cat([text[:, :3], no_text[:, 3:]], 1))
+    session = own_loop(tiny.small_unet(), lambda step: torch.cat([text[:, :3], no_text[:, 3:]], 1))
     assert tiny.steps_of(session) == "F00F00F00F"
 
 
 def test_a_buffer_that_is_filled_at_every_step_stays_cached_behind_the_second():
     text, buffer = tiny.embeddings()["prompt_embeds"], torch.empty(1, 5, 16)
-    session = own_loop(tiny.unet(), lambda step: buffer.copy_(text))
+    session = own_loop(tiny.small_unet(), lambda step: buffer.copy_(text))
     assert tiny.steps_of(session) == "FF0F00F00F"
 
 
@@ -98,7 +98,7 @@ def test_a_mask_beside_the_latent_is_conditioning():
         def beside(step, x):
             return torch.cat([x, masks[int(changes and step >= 4)]], 1)
 
-        return tiny.steps_of(own_loop(tiny.unet(in_channels=5), lambda step: text, beside))
+        return tiny.steps_of(own_loop(tiny.small_unet(in_channels=5), lambda step: text, beside))
 
     assert run(changes=False) == "F00F00F00F"
     assert run(changes=True) == "F00FF0F00F"

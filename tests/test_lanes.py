@@ -38,7 +38,7 @@ def loop(unet, images, order=lambda step, count: range(count), scheduler=None, s
 )
 def test_images_in_one_loop_are_those_of_loops_of_their_own(order, with_scheduler):
     def run(images, order):
-        unet, scheduler = tiny.unet(), tiny.ddim()
+        unet, scheduler = tiny.small_unet(), tiny.ddim()
         more = {"scheduler": scheduler} if with_scheduler else {}
         accelerate(unet, interval=3, forecast=Hold(), **more)
         return loop(unet, images, order, scheduler)
@@ -53,7 +53,7 @@ def test_images_in_one_loop_are_those_of_loops_of_their_own(order, with_schedule
 
 def calls_of(unet, calls):
     """What a bare accelerated denoiser and a plain one return."""
-    plain, session = tiny.unet(), accelerate(unet, interval=3, forecast=Hold())
+    plain, session = tiny.small_unet(), accelerate(unet, interval=3, forecast=Hold())
     with torch.no_grad():
         for x, time in calls:
             found = unet(x, time, encoder_hidden_states=TEXT).sample
@@ -78,14 +78,14 @@ NO_RUNS = {
 
 @pytest.mark.parametrize("name", NO_RUNS)
 def test_what_is_no_run_is_plain(name):
-    session = calls_of(tiny.unet(), NO_RUNS[name](latents(1)[0]))
+    session = calls_of(tiny.small_unet(), NO_RUNS[name](latents(1)[0]))
     assert "runs_in_full" in [note.kind for note in session.report().notes]
     assert len([run for run in session.denoisers["denoiser"]._runs if run.bytes_held()]) <= 8
 
 
 @pytest.mark.parametrize("how", ["weights", "input", "torch.func"])
 def test_what_is_differentiated_is_plain(how):
-    unet, plain = tiny.unet().requires_grad_(how == "weights"), tiny.unet()
+    unet, plain = tiny.small_unet().requires_grad_(how == "weights"), tiny.small_unet()
     session = accelerate(unet, interval=3)
 
     def call(model, x, time):
@@ -103,7 +103,7 @@ def test_what_is_differentiated_is_plain(how):
 
 
 def test_an_inversion_by_hand_is_a_run():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     pipe.scheduler.set_timesteps(12)
     x = latents(1)[0]

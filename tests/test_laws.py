@@ -50,6 +50,11 @@ PIPELINES = {
 }
 
 
+def eight_steps(pipe):
+    """Of every second full step four: the fourth takes the place of the oldest of three features."""
+    return tiny.sample(pipe, num_inference_steps=8)
+
+
 # By default two branches, the first and one that runs nothing; the others take minutes.
 BRANCHES = [(0, "none"), pytest.param(None, marks=pytest.mark.slow)]
 
@@ -63,6 +68,7 @@ def test_all_laws(name, branches):
     check_adapter(*PIPELINES[name], Plan(Uniform(3), Taylor(1)), branches)
 
 
+@pytest.mark.filterwarnings("ignore:8 steps leave little")
 @pytest.mark.parametrize(
     "sampler", [pytest.param(one, marks=[] if one in QUICK else pytest.mark.slow) for one in SAMPLERS]
 )
@@ -71,14 +77,14 @@ def test_laws_of_a_run_with_every_sampler(sampler):
         scheduler = getattr(diffusers, sampler).from_config(tiny.ddim().config)
         return tiny.small(scheduler=scheduler)
 
-    plan = Plan(Uniform(3), Taylor(2), branch=1)
-    check_interval_one(make, tiny.sample)
-    check_restore(make, tiny.sample, plan)
+    plan = Plan(Uniform(2), Taylor(2), branch=1)
+    check_interval_one(make, eight_steps)
+    check_restore(make, eight_steps, plan)
     check_fresh(
-        make, tiny.sample, plan, between=lambda pipe: tiny.sample(pipe, num_inference_steps=7, batch=2)
+        make, eight_steps, plan, between=lambda pipe: tiny.sample(pipe, num_inference_steps=7, batch=2)
     )
-    check_independent(make, tiny.sample, plan)
-    check_one_feature(make(), tiny.sample, plan)
+    check_independent(make, eight_steps, plan)
+    check_one_feature(make(), eight_steps, plan)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -91,21 +97,22 @@ def test_full_steps_are_evenly_spaced_with_every_sampler(sampler):
     assert len(steps) == len(pipe.scheduler.timesteps)
 
 
+@pytest.mark.filterwarnings("ignore:8 steps leave little")
 @pytest.mark.parametrize(
     "plan",
     [
-        Plan(NonUniform(3, center=4, power=1.4), Taylor(1), branch=2),
-        Plan(Adaptive(0.2, longest=3), Taylor(2)),
-        Plan(Uniform(4), branch=(0, 0, 3, 0, 0, 0, 1, 0, 0, 0)),
-        Plan(Uniform(4, warmup=3, cooldown=2), Taylor(3)),
+        Plan(NonUniform(2, center=4, power=1.4), Taylor(1), branch=2),
+        Plan(Adaptive(0.2, longest=2), Taylor(2)),
+        Plan(Uniform(4), branch=(0, 0, 3, 0, 0, 0, 1, 0)),
+        Plan(Uniform(3, warmup=3, cooldown=1), Taylor(3)),
     ],
     ids=["non-uniform", "adaptive", "a branch per step", "warm-up and cool-down"],
 )
 def test_laws_of_a_run_with_every_kind_of_plan(plan):
-    check_restore(tiny.small, tiny.sample, plan)
-    check_fresh(tiny.small, tiny.sample, plan)
-    check_independent(tiny.small, tiny.sample, plan)
-    check_one_feature(tiny.small(), tiny.sample, plan)
+    check_restore(tiny.small, eight_steps, plan)
+    check_fresh(tiny.small, eight_steps, plan)
+    check_independent(tiny.small, eight_steps, plan)
+    check_one_feature(tiny.small(), eight_steps, plan)
 
 
 BLOCKS = {
@@ -219,7 +226,7 @@ class Leaving:
 
     def marking(self, pipe):
         self.calls += 1
-        pipe.unet.mark = self.calls > 3  # not in the plain calls before
+        pipe.unet.mark = self.calls > 2  # not in the plain calls before
         return tiny.sample(pipe)
 
 

@@ -219,8 +219,10 @@ def sample(pipe):
     return pipe(generator=torch.Generator().manual_seed(0))
 
 
-def test_one_file_and_no_other_edit_passes_all_laws(made):
-    check_adapter(made, sample)
+# By default the laws of runs at two branches, the first and one that runs nothing, as in `test_laws`.
+@pytest.mark.parametrize("branches", [(0, "none"), pytest.param(None, marks=pytest.mark.slow)], ids=str)
+def test_one_file_and_no_other_edit_passes_all_laws(made, branches):
+    check_adapter(made, sample, branches=branches)
     pipe = made()
     session = accelerate(pipe, policy=Uniform(2))
     sample(pipe)

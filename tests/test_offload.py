@@ -25,7 +25,7 @@ def sequential_offload(pipe):
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_offload(offload, when):
     wanted = cached()
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     if when == "before":
         offload(pipe)
     session = accelerate(pipe, PLAN)
@@ -43,7 +43,7 @@ def test_offload(offload, when):
 
 
 def test_offload_switched_off_while_accelerated():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     model_offload(pipe)
     session = accelerate(pipe, PLAN)
     tiny.sample(pipe)
@@ -64,7 +64,7 @@ def group_offload(pipe):
 @pytest.mark.parametrize("hook", [layerwise_casting, group_offload])
 def test_hooks_of_diffusers(hook):
     def make():
-        pipe = tiny.stable_diffusion()
+        pipe = tiny.small()
         hook(pipe)
         return pipe
 

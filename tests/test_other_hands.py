@@ -33,9 +33,9 @@ def replaced(module: nn.Module, seen: list) -> None:
 
 
 @pytest.mark.parametrize("put", [after, before, replaced])
-@pytest.mark.parametrize("deep", ["mid_block", "up_blocks.0.resnets.1", "down_blocks.2.resnets.0.conv1"])
+@pytest.mark.parametrize("deep", ["mid_block", "up_blocks.0.resnets.1", "down_blocks.1.resnets.0.conv1"])
 def test_what_people_put_on_deep_layers_runs_at_every_step(put, deep):
-    pipe, seen = tiny.stable_diffusion(), []
+    pipe, seen = tiny.small(), []
     put(pipe.unet.get_submodule(deep), seen)
     session = accelerate(pipe, interval=3)
     with pytest.warns(UserWarning, match="every step"):
@@ -46,7 +46,7 @@ def test_what_people_put_on_deep_layers_runs_at_every_step(put, deep):
 
 
 def test_hooks_on_layers_that_stay_change_nothing():
-    pipe, seen = tiny.stable_diffusion(), []
+    pipe, seen = tiny.small(), []
     after(pipe.unet.conv_in, seen)
     session = accelerate(pipe, interval=3)
     tiny.sample(pipe)
@@ -55,7 +55,7 @@ def test_hooks_on_layers_that_stay_change_nothing():
 
 
 def test_a_hook_that_is_taken_off_gives_the_savings_back():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     handle = pipe.unet.mid_block.register_forward_hook(lambda module, args, output: None)
     session = accelerate(pipe, interval=3)
     with pytest.warns(UserWarning, match="every step"):
@@ -95,7 +95,7 @@ def test_caches_that_a_function_puts_on_are_refused_by_name(name):
 
 def test_deepcaches_helper_is_refused_before_and_has_its_way_after():
     deepcache = pytest.importorskip("DeepCache")
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     helper = deepcache.DeepCacheSDHelper(pipe=pipe)
     helper.set_params(cache_interval=3, cache_branch_id=0)
     helper.enable()
@@ -125,9 +125,9 @@ class Twice(UNet2DConditionModel):
 
 
 def with_unet(kind):
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     torch.manual_seed(0)
-    pipe.unet = kind(**tiny.SHAPE).eval()
+    pipe.unet = kind(**tiny.SHAPE | tiny.SMALL).eval()
     return pipe
 
 

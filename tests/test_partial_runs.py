@@ -77,8 +77,8 @@ def test_guidance_switched_off_midway(after, steps, cache_miss):
         options = {"callback_on_step_end": off, "callback_on_step_end_tensor_inputs": ["prompt_embeds"]}
         return tiny.sample(pipe, **options)
 
-    check_interval_one(tiny.stable_diffusion, run)
-    pipe = tiny.stable_diffusion()
+    check_interval_one(tiny.small, run)
+    pipe = tiny.small()
     session = accelerate(pipe, interval=4, forecast=Taylor(1))
     run(pipe)
     assert tiny.steps_of(session) == steps

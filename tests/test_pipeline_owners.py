@@ -25,10 +25,10 @@ from tests.tiny import PLAN, cached, plain, reference_macs
 
 def test_scheduler_replaced_after_accelerate():
     def make():
-        return tiny.stable_diffusion(scheduler=EulerDiscreteScheduler.from_config(tiny.ddim().config))
+        return tiny.small(scheduler=EulerDiscreteScheduler.from_config(tiny.ddim().config))
 
     wanted = cached(make)
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     old = pipe.scheduler
     session = accelerate(pipe, PLAN)
     tiny.sample(pipe)
@@ -41,7 +41,7 @@ def test_scheduler_replaced_after_accelerate():
 
 
 def test_scheduler_made_from_the_watched_one_is_plain():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     wanted = cached()
     session = accelerate(pipe, PLAN)
     made = type(pipe.scheduler).from_config(pipe.scheduler.config)
@@ -56,7 +56,7 @@ def test_scheduler_made_from_the_watched_one_is_plain():
 
 
 def test_copies_of_an_accelerated_pipe_are_plain():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, PLAN)
     wanted = tiny.sample(pipe)
     unet = copy.deepcopy(pipe.unet)
@@ -67,18 +67,18 @@ def test_copies_of_an_accelerated_pipe_are_plain():
 
 
 def test_saved_while_accelerated(tmp_path):
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe, PLAN)
     pipe.unet.save_pretrained(tmp_path / "unet")
     pipe.scheduler.save_pretrained(tmp_path / "scheduler")
     unet = UNet2DConditionModel.from_pretrained(tmp_path / "unet")
-    assert list(unet.state_dict()) == list(tiny.unet().state_dict())
+    assert list(unet.state_dict()) == list(tiny.small_unet().state_dict())
     assert isinstance(DDIMScheduler.from_pretrained(tmp_path / "scheduler"), DDIMScheduler)
 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_pipelines_that_share_everything_are_restored_in_any_order(first):
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     other = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
     sessions = [accelerate(pipe, PLAN), accelerate(other, PLAN)]
     wanted = cached()
@@ -93,8 +93,8 @@ def test_pipelines_that_share_everything_are_restored_in_any_order(first):
 
 
 def test_pipelines_that_share_a_unet_keep_to_their_own_plans():
-    first = tiny.stable_diffusion()
-    second = tiny.stable_diffusion(scheduler=EulerDiscreteScheduler.from_config(tiny.ddim().config))
+    first = tiny.small()
+    second = tiny.small(scheduler=EulerDiscreteScheduler.from_config(tiny.ddim().config))
     second.unet = first.unet
     accelerate(first, interval=2)
     alone = tiny.sample(first)
@@ -110,18 +110,18 @@ def test_pipelines_that_share_a_unet_keep_to_their_own_plans():
 
 
 def test_unet_replaced_after_accelerate():
-    pipe, old = tiny.stable_diffusion(), tiny.unet()
+    pipe, old = tiny.small(), tiny.small_unet()
     pipe.unet = old
     session = accelerate(pipe, PLAN)
-    pipe.unet = tiny.unet()
+    pipe.unet = tiny.small_unet()
     assert "unet was replaced" in str(session.report())
     assert torch.equal(tiny.sample(pipe), cached())  # noticed when the run starts
     assert not forward_patches(old)
-    pipe.unet = tiny.unet()
+    pipe.unet = tiny.small_unet()
     again = accelerate(pipe, interval=5)
     tiny.sample(pipe)
     assert tiny.steps_of(again) == "F0000F0000"
-    pipe.unet = tiny.unet()
+    pipe.unet = tiny.small_unet()
     mmcache.restore(pipe)
     assert torch.equal(tiny.sample(pipe), plain())
 
@@ -133,14 +133,14 @@ def test_a_pipeline_that_calls_an_inner_one():
         def __call__(self, **call):
             return StableDiffusionPipeline(**self.components, requires_safety_checker=False)(**call)
 
-    pipe = tiny.stable_diffusion(Combined)
+    pipe = tiny.small(Combined)
     session = accelerate(pipe, interval=5)
     tiny.sample(pipe)
     assert tiny.steps_of(session) == "F0000F0000"
 
 
 def test_direct_calls_after_a_run_are_plain_and_leave_nothing():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, PLAN)
     tiny.sample(pipe)
     before = len(session.report().denoisers[0].steps)
@@ -148,18 +148,18 @@ def test_direct_calls_after_a_run_are_plain_and_leave_nothing():
     latent = torch.randn(1, 4, 16, 16)
     with torch.no_grad():
         results = [pipe.unet(latent, 500, **call).sample for _ in range(5)]
-        assert torch.equal(results[-1], tiny.unet()(latent, 500, **call).sample)
+        assert torch.equal(results[-1], tiny.small_unet()(latent, 500, **call).sample)
     assert len(session.report().denoisers[0].steps) == before
 
 
 def test_calls_with_gradients_run_whole():
-    unet = tiny.unet()
+    unet = tiny.small_unet()
     session = accelerate(unet, interval=5)
     latent = torch.randn(1, 4, 16, 16)
     call = {"encoder_hidden_states": torch.randn(1, 5, 16)}
     with torch.no_grad():
         later = latent - 0.1 * unet(latent, 900, **call).sample
-    whole = tiny.unet()(latent, 800, **call).sample
+    whole = tiny.small_unet()(latent, 800, **call).sample
     attended = latent.clone().requires_grad_()
     result = unet(attended, 800, **call).sample
     assert torch.equal(result, whole)
@@ -171,7 +171,7 @@ def test_calls_with_gradients_run_whole():
 
 
 def test_a_restored_pipe_is_freed_at_once():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, PLAN)
     tiny.sample(pipe)
     session.restore()
@@ -186,7 +186,7 @@ def test_a_restored_pipe_is_freed_at_once():
 
 
 def test_report_after_the_pipe_has_moved_on():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, PLAN)
     tiny.sample(pipe)
     pipe.to(torch.bfloat16)
@@ -195,7 +195,7 @@ def test_report_after_the_pipe_has_moved_on():
 
 
 def test_class_and_signature_stay():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe)
     assert type(pipe) is StableDiffusionPipeline
-    check_restore(tiny.stable_diffusion, tiny.sample, PLAN)
+    check_restore(tiny.small, tiny.sample, PLAN)

@@ -38,7 +38,7 @@ def sample_transformer(pipe):
 
 @pytest.mark.parametrize(
     ("make", "sample"),
-    [(tiny.stable_diffusion, tiny.sample), (controlnet.one, controlled), (transformer, sample_transformer)],
+    [(tiny.small, tiny.sample), (controlnet.one, controlled), (transformer, sample_transformer)],
     ids=["U-Net", "ControlNet", "transformer"],
 )
 @pytest.mark.parametrize("branch", [0, 1])
@@ -52,7 +52,7 @@ def test_the_live_model_is_untouched_during_a_call(make, sample, branch):
     ids=["same plan", "different plans", "with plain", "mixture"],
 )
 def test_pipelines_that_share_a_denoiser_give_what_each_gives_alone(plans):
-    check_shared(tiny.stable_diffusion, tiny.sample, plans)
+    check_shared(tiny.small, tiny.sample, plans)
 
 
 def test_pipelines_that_share_a_controlnet_give_what_each_gives_alone():
@@ -81,13 +81,13 @@ def test_a_bare_denoiser_beside_plain_and_accelerated_pipelines(with_scheduler):
     def accelerated(unet, scheduler):
         accelerate(unet, THIRD, **({"scheduler": scheduler} if with_scheduler else {}))
 
-    alone, scheduler = tiny.unet(), tiny.ddim()
+    alone, scheduler = tiny.small_unet(), tiny.ddim()
     accelerated(alone, scheduler)
     wanted = loop(alone, scheduler, 1)
-    other = loop(tiny.unet(), tiny.ddim(), 2)
+    other = loop(tiny.small_unet(), tiny.ddim(), 2)
 
-    base, scheduler, unwatched = tiny.stable_diffusion(), tiny.ddim(), tiny.ddim()
-    plain = tiny.sample(tiny.stable_diffusion())
+    base, scheduler, unwatched = tiny.small(), tiny.ddim(), tiny.ddim()
+    plain = tiny.sample(tiny.small())
     accelerated(base.unet, scheduler)
     works = [lambda: loop(base.unet, scheduler, 1)]
     if with_scheduler:  # without one, every caller of the denoiser is meant
@@ -98,7 +98,7 @@ def test_a_bare_denoiser_beside_plain_and_accelerated_pipelines(with_scheduler):
 
 
 def test_a_bare_denoiser_in_several_threads():
-    unet = tiny.unet()
+    unet = tiny.small_unet()
     accelerate(unet, THIRD)
     wanted = [loop(unet, tiny.ddim(), seed) for seed in range(3)]
     results = in_threads([lambda seed=seed: loop(unet, tiny.ddim(), seed) for seed in range(3)])
@@ -107,7 +107,7 @@ def test_a_bare_denoiser_in_several_threads():
 
 def test_one_pipeline_in_two_threads_is_refused():
     """Its scheduler is one object: plain diffusers mixes the steps of both up without a word."""
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     wanted = tiny.sample(pipe)
     accelerate(pipe, interval=1)
     results, errors = [], []
@@ -125,7 +125,7 @@ def test_one_pipeline_in_two_threads_is_refused():
 
 
 def test_one_pipeline_in_one_thread_after_another():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe, THIRD)
     wanted = tiny.sample(pipe)
     for _ in range(2):
@@ -134,7 +134,7 @@ def test_one_pipeline_in_one_thread_after_another():
 
 
 def test_a_model_can_be_copied_saved_and_looked_at_in_the_middle_of_a_run(tmp_path):
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     plain_keys = list(pipe.unet.state_dict())
     plain_names = [name for name, _ in pipe.unet.named_modules()]
     accelerate(pipe, THIRD)
@@ -154,5 +154,5 @@ def test_a_model_can_be_copied_saved_and_looked_at_in_the_middle_of_a_run(tmp_pa
         in_threads([look])
         return kwargs
 
-    tiny.sample(pipe, callback_on_step_end=from_a_thread, num_inference_steps=6)
-    assert found == [True] * 6
+    tiny.sample(pipe, callback_on_step_end=from_a_thread, num_inference_steps=4)
+    assert found == [True] * 4

@@ -52,7 +52,7 @@ def at_step(number, change):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_a_callback_changes_is_seen_at_the_next_full_step(name):
-    plain, pipe = tiny.stable_diffusion(), tiny.stable_diffusion()
+    plain, pipe = tiny.small(), tiny.small()
     wanted = tiny.sample(plain, callback_on_step_end=at_step(4, CHANGES[name]))
     accelerate(pipe, EVERY)
     assert torch.equal(tiny.sample(pipe, callback_on_step_end=at_step(4, CHANGES[name])), wanted)
@@ -63,7 +63,7 @@ def test_what_a_callback_changes_is_seen_at_the_next_full_step(name):
 )
 def test_what_a_callback_changes_is_seen_at_the_next_cached_step(change, steps):
     """The layer that a callback puts in behind step 3 runs in 4 and 5; with another block, 4 is full."""
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, THIRD)
     ran = []
 

@@ -93,19 +93,25 @@ def stable_diffusion(cls: Any = StableDiffusionPipeline, scheduler: Any = None, 
     return pipe
 
 
-# Two levels, four skip connections, a quarter of the pixels: where a law is of the run, not of the layers.
+# Two levels, four skip connections, a quarter of the pixels, no attention in the middle: where a law is of
+# the run, not of the layers.
 SMALL = {
     "sample_size": SIZE // 2,
     "block_out_channels": (16, 16),
     "layers_per_block": 1,
     "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
     "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    "mid_block_type": "UNetMidBlock2D",
 }
 
 
-def small(cls: Any = StableDiffusionPipeline, scheduler: Any = None) -> Any:
+def small(cls: Any = StableDiffusionPipeline, scheduler: Any = None, **changes: Any) -> Any:
     """The same pipeline, a quarter of the time."""
-    return stable_diffusion(cls, scheduler, **SMALL)
+    return stable_diffusion(cls, scheduler, **SMALL | changes)
+
+
+def small_unet(**changes: Any) -> UNet2DConditionModel:
+    return unet(**SMALL | changes)
 
 
 def embeddings(batch: int = 1, seed: int = 7) -> dict[str, torch.Tensor]:
@@ -129,14 +135,14 @@ def sample(pipe: Any, **changes: Any) -> torch.Tensor:
 
 
 @cache
-def plain() -> torch.Tensor:
-    """What `stable_diffusion` samples without a cache."""
-    return sample(stable_diffusion())
+def plain(make: Callable[[], Any] = small) -> torch.Tensor:
+    """What a fresh pipeline samples without a cache."""
+    return sample(make())
 
 
 @cache
 def cached(
-    make: Callable[[], Any] = stable_diffusion, run: Callable[[Any], Any] = sample, plan: Plan = PLAN
+    make: Callable[[], Any] = small, run: Callable[[Any], Any] = sample, plan: Plan = PLAN
 ) -> torch.Tensor:
     """What a fresh pipeline samples with a plan."""
     pipe = make()
@@ -146,8 +152,8 @@ def cached(
 
 @cache
 def reference_macs() -> int | None:
-    """The multiply-adds of `stable_diffusion` with `PLAN`."""
-    pipe = stable_diffusion()
+    """The multiply-adds of `small` with `PLAN`."""
+    pipe = small()
     session = accelerate(pipe, PLAN)
     sample(pipe)
     return session.report().denoisers[0].macs

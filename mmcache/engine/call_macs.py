@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -15,6 +16,9 @@ from mmcache.plans.branch import NOTHING
 
 # By model, for as long as it lives: a service makes a session for each request, and counting takes a while.
 _counted: WeakKeyDictionary[nn.Module, dict[Hashable, int | None]] = WeakKeyDictionary()
+
+ByBranch = dict[int | None, int | None]
+"""The multiply-adds of one kind of call at a branch (None: full); None where they cannot be counted."""
 
 
 def counted_of(model: nn.Module) -> dict[Hashable, int | None]:
@@ -32,7 +36,7 @@ class MacsLater:
         adapter: the name of its adapter.
         weights: `weights_of` it.
         free: the branch, or the number of residuals, that takes nothing.
-        find: counts a call of the model, by its signature and branch.
+        find: counts a call of the model, by its signature and branch; by branch, what it found.
 
     Attributes:
         kind: calls of one kind, signature and branch take the same.
@@ -44,7 +48,7 @@ class MacsLater:
         adapter: str,
         weights: int | None,
         free: int,
-        find: Callable[[nn.Module, Hashable, int | None], int | None],
+        find: Callable[[nn.Module, Hashable, int | None], ByBranch],
     ) -> None:
         self.kind: Hashable = (id(model), adapter, weights)
         self._live, self._counted = ref(model), counted_of(model)
@@ -55,7 +59,8 @@ class MacsLater:
             return 0
         key, model = (self._adapter, self._weights, signature, branch), self._live()
         if key not in self._counted and model is not None and weights_of(model) == self._weights:
-            self._counted[key] = self._find(model, signature, branch)
+            found = self._find(model, signature, branch)
+            keep_counted(self._counted, found, (self._adapter, self._weights, signature))
         return self._counted.get(key)
 
 
@@ -97,10 +102,10 @@ class CallMacs:
             return self._counted.get(self._key(self._weights, signature, branch))
         key = self._key(weights_of(self.model), signature, branch)
         if key not in self._counted:
-            self._counted[key] = count(self.model, self.adapter, shapes, branch)
+            keep_counted(self._counted, count(self.model, self.adapter, shapes, branch), key[:-1])
         return self._counted[key]
 
-    def _key(self, weights: int | None, signature: Hashable, branch: int | None) -> Hashable:
+    def _key(self, weights: int | None, signature: Hashable, branch: int | None) -> tuple[Hashable, ...]:
         return self.adapter.name, weights, signature, branch
 
     def later(self, shapes: Mapping[Hashable, dict[str, Any]]) -> "MacsLater":
@@ -111,8 +116,8 @@ class CallMacs:
         """
         adapter, running = self.adapter, self.while_running
 
-        def find(model: nn.Module, signature: Hashable, branch: int | None) -> int | None:
-            return None if running else count(model, adapter, shapes[signature], branch)
+        def find(model: nn.Module, signature: Hashable, branch: int | None) -> ByBranch:
+            return {branch: None} if running else count(model, adapter, shapes[signature], branch)
 
         weights = self._weights if running else weights_of(self.model)
         return MacsLater(self.model, adapter.name, weights, NOTHING, find)
@@ -129,10 +134,21 @@ class CallMacs:
         self._counted.setdefault(key, total())
 
 
-def count(model: nn.Module, adapter: Adapter, shapes: dict[str, Any], branch: int | None) -> int | None:
-    """Multiply-adds of a call by its shapes."""
-    smaller = None if branch is None else skip_branch(adapter.cut, branch)
-    return count_macs(model, shapes, smaller)
+def count(model: nn.Module, adapter: Adapter, shapes: dict[str, Any], branch: int | None) -> ByBranch:
+    """Multiply-adds of a call by its shapes; of a cached one, those of the full one are found on the way."""
+    if branch is None:
+        return {None: count_macs(model, shapes)}
+    found: ByBranch = {}
+    found[branch] = count_macs(
+        model, shapes, skip_branch(adapter.cut, branch, partial(found.setdefault, None))
+    )
+    return found
+
+
+def keep_counted(counted: dict[Hashable, int | None], found: ByBranch, of: tuple[Hashable, ...]) -> None:
+    """Add what was found of a kind of call, by branch."""
+    for branch, macs in found.items():
+        counted.setdefault((*of, branch), macs)
 
 
 def weights_of(model: nn.Module) -> int:

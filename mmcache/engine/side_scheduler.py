@@ -19,7 +19,7 @@ from mmcache.architectures.adapter import SideAdapter
 from mmcache.architectures.component import SideNetwork
 from mmcache.compat.group_offload import send_back
 from mmcache.engine.caching_scheduler import CachingScheduler
-from mmcache.engine.call_macs import MacsLater, weights_of
+from mmcache.engine.call_macs import ByBranch, MacsLater, weights_of
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.callbacks import nobody
 from mmcache.engine.conditioning import conditioning_of
@@ -236,9 +236,9 @@ class SideScheduler:
         """Gives the multiply-adds of a run's calls, now and when the run is over."""
         adapter, shapes = self.adapter, past.shapes
 
-        def find(model: nn.Module, signature: Hashable, residuals: int | None) -> int | None:
+        def find(model: nn.Module, signature: Hashable, residuals: int | None) -> ByBranch:
             smaller = None if residuals is None else first_residuals(adapter, residuals)
-            return count_macs(model, shapes[signature], smaller)
+            return {residuals: count_macs(model, shapes[signature], smaller)}
 
         return MacsLater(self.model, adapter.name, weights_of(self.model), 0, find)
 

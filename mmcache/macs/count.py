@@ -21,6 +21,7 @@ from mmcache.macs.operations import ByShapes
 
 # What accelerate, diffusers, torch.compile and mmcache itself put on a module instance.
 _ADDED = ("forward", "_old_forward", "_hf_hook", "_diffusers_hook", "_compiled_call_impl")
+_SHARED = ("_internal_dict",)  # diffusers' configuration, which is frozen
 # The tables of hooks that torch gives every module.
 _HOOKS = tuple(
     name for name, value in vars(nn.Module()).items() if "hook" in name and isinstance(value, dict)
@@ -123,6 +124,7 @@ def skeleton(model: nn.Module) -> nn.Module:
             memo[id(module)] = module.__new__(type(module))
             copied.append(module)
         memo |= {id(own[name]): None for name in _ADDED if name in own}
+        memo |= {id(own[name]): own[name] for name in _SHARED if name in own}
         memo |= {id(own[name]): type(own[name])() for name in _HOOKS if name in own}
         memo |= {id(t): nn.Parameter(on_meta(t), False) for t in module._parameters.values() if t is not None}
         memo |= {id(tensor): on_meta(tensor) for tensor in module._buffers.values() if tensor is not None}
@@ -149,6 +151,15 @@ def table_of(module: nn.Module, memo: dict[int, Any]) -> dict[str, Any]:
             return value
         if id(value) in memo:
             return memo[id(value)]
+        # torch gives each module three small dicts and an empty set, which `deepcopy` takes long for.
+        if type(value) is dict and all(type(key) in _IMMUTABLE for key in value):
+            made: dict[Any, Any] = {}
+            memo[id(value)] = made
+            made.update((key, copy_of(entry)) for key, entry in value.items())
+            return made
+        if type(value) is set and not value:
+            memo[id(value)] = empty = set[Any]()
+            return empty
         return copy.deepcopy(value, memo)
 
     return {name: copy_of(value) for name, value in vars(module).items()}
@@ -158,13 +169,23 @@ Smaller = Callable[[nn.Module, dict[str, Any]], tuple[nn.Module, dict[str, Any]]
 """From a copy of a model and the arguments of a call to a smaller model, and its arguments."""
 
 
-def skip_branch(make_cut: Callable[[nn.Module, int], Cut], branch: int) -> Smaller:
-    """What a cached step runs of a denoiser."""
+def skip_branch(
+    make_cut: Callable[[nn.Module, int], Cut], branch: int, tell_full: Callable[[int], Any] | None = None
+) -> Smaller:
+    """What a cached step runs of a denoiser.
+
+    Args:
+        make_cut: the adapter's `cut`.
+        branch: which skip branch runs.
+        tell_full: is told the multiply-adds of the full step, which has to run first to give the feature.
+    """
 
     def smaller(bare: nn.Module, shapes: dict[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
         cut = make_cut(bare, branch)
-        with ByShapes():
+        with ByShapes() as full:
             full_view(bare, [cut]).module(**shapes_of(shapes))
+        if tell_full is not None:
+            tell_full(full.total)
         cut.slot.fill(cut.tap.take())
         return cached_view(bare, cut).module, cut.arguments(shapes)
 

@@ -50,8 +50,16 @@ def count_of(function: Any) -> Callable[..., int] | None:
 
 def decomposed(mode: TorchDispatchMode, function: Any, args: Any, kwargs: Any) -> Any:
     """A kernel's result by those it is made of, which the mode sees; NotImplemented of a whole one."""
+    if function in _whole:
+        return NotImplemented
     with mode:
-        return function.decompose(*args, **kwargs)
+        result = function.decompose(*args, **kwargs)
+    if result is NotImplemented:  # whatever its arguments: torch has none for this kernel
+        _whole.add(function)
+    return result
+
+
+_whole: set[Any] = set()
 
 
 class ByOperation(TorchDispatchMode):

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import is_
 from typing import Any
 
 from torch import nn
@@ -14,7 +15,14 @@ from mmcache.api.resolved_pipeline import find_side_networks
 from mmcache.patching.cloned_pipeline import clone_pipeline
 from mmcache.patching.pipeline_kinds import is_modular
 from mmcache.plans.plan import Plan
-from mmcache.testing.probes import LawBroken, anatomy_of_module, denoisers_of, must_equal, require
+from mmcache.testing.probes import (
+    LawBroken,
+    anatomy_of_module,
+    denoisers_of,
+    differences,
+    must_equal,
+    require,
+)
 
 SWITCH_INTERVAL = 1e-5  # seconds: threads take turns as often as they can
 
@@ -24,18 +32,12 @@ def check_untouched(pipe: Any, sample: Callable[[Any], Any], plan: Plan) -> None
     parts = {**denoisers_of(pipe), **find_side_networks(pipe)}
     models = {name: part.model for name, part in parts.items()}
     with watched(models) as (seen, look):
-        plain = {name: tables(model) for name, model in models.items()}
         keys = {name: list(model.state_dict()) for name, model in models.items()}
         session = accelerate(pipe, plan)
         with looking(look):
             sample(pipe)
         require(bool(seen), "law 9: nobody looked during a call")
-        for name, found, found_keys in seen:
-            changed = [
-                where
-                for where in plain[name].keys() | found.keys()
-                if plain[name].get(where) != found.get(where)
-            ]
+        for name, changed, found_keys in seen:
             require(not changed, f"law 9: {name}: changed during a call: {changed[:3]}")
             require(found_keys == keys[name], f"law 9: {name}: state_dict keys changed during a call")
         session.restore()
@@ -122,16 +124,62 @@ def tables(model: nn.Module) -> dict[str, Any]:
     return found
 
 
-Seen = list[tuple[str, dict[str, Any], list[str]]]
+class PlainTables:
+    """What a model's tables have now, to see often whether they still do."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model, self._entries = model, tables(model)
+        self._kinds = [(module, type(module)) for module in model.modules()]
+        self._weights = [(weight, weight._version) for weight in model.parameters()]
+        own = [vars(module) for module in model.modules() if module is not model]
+        below = [table for module in model.modules() for table in vars(module).values()]
+        kept = [*own, *(table for table in below if isinstance(table, dict))]
+        self._tables = [(table, list(table), list(table.values())) for table in kept]
+        self._of_model = self._without_patch()
+
+    def changed(self) -> list[str]:
+        """The entries that are others now, or were while this looked."""
+        if self._same():
+            return []
+        return differences(self._entries, tables(self._model)) or ["an entry, and back again"]
+
+    def _same(self) -> bool:
+        """Whether every entry is the same object: seen faster than which one is not."""
+        if any(type(module) is not kind for module, kind in self._kinds):
+            return False
+        if any(weight._version != version for weight, version in self._weights):
+            return False
+        now = self._without_patch()
+        found = ((list(table), list(table.values())) for table, _, _ in self._tables)
+        compared = zip(found, self._tables, strict=True)
+        return same_entries(now, self._of_model) and all(
+            same_entries(entries, (keys, values)) for entries, (_, keys, values) in compared
+        )
+
+    def _without_patch(self) -> tuple[list[str], list[Any]]:
+        own = {name: value for name, value in vars(self._model).items() if name != "forward"}
+        return list(own), list(own.values())
+
+
+def same_entries(one: tuple[list[Any], list[Any]], other: tuple[list[Any], list[Any]]) -> bool:
+    """Whether two tables, as keys and values, have the same objects, in any order."""
+    if one[0] == other[0]:
+        return all(map(is_, one[1], other[1]))
+    first, second = (dict(zip(keys, map(id, values), strict=True)) for keys, values in (one, other))
+    return first == second
+
+
+Seen = list[tuple[str, list[str], list[str]]]
 
 
 @contextmanager
 def watched(models: dict[str, nn.Module]) -> Iterator[tuple[Seen, Callable[[], None]]]:
-    """Looks at the models from within their calls: what was seen, and a function that looks at them now."""
+    """Looks at the models from within their calls: what has changed, and a function that looks now."""
     seen: Seen = []
+    plain: dict[str, PlainTables] = {}
 
     def look(name: str) -> None:
-        seen.append((name, tables(models[name]), list(models[name].state_dict())))
+        seen.append((name, plain[name].changed(), list(models[name].state_dict())))
 
     def look_within(name: str, *_: Any) -> None:
         look(name)
@@ -146,6 +194,7 @@ def watched(models: dict[str, nn.Module]) -> Iterator[tuple[Seen, Callable[[], N
         if first is None:
             raise LawBroken(f"law 9: {name} has no layers")
         handles.append(first.register_forward_hook(partial(look_within, name)))
+    plain |= {name: PlainTables(model) for name, model in models.items()}
     try:
         yield seen, look_at_all
     finally:
