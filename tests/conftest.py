@@ -10,9 +10,26 @@ import torch
 from torch._dynamo.utils import counters
 
 from tests import tiny_prompted
+from tests.demo_browser import FEWER_FRAMES
 from tests.pipelines_table import pytest_addoption, pytest_configure  # noqa: F401  # a plugin
 
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config):
+    """Tests go to workers by their groups, if nothing else was asked for than `-n`."""
+    if config.option.dist == "load":
+        config.option.dist = "loadgroup"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share a fixture of their module are a group: every worker would set it up for itself."""
+    for item in items:
+        used = item._fixtureinfo.name2fixturedefs.values()
+        if any(fixtures[-1].scope == "module" for fixtures in used):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 @pytest.fixture(autouse=True)
@@ -70,5 +87,6 @@ def pytest_collection_finish(session):
 def context(chromium):
     """A browser's profile: what a page loads is loaded once, and each tab is a visitor of its own."""
     opened = chromium.new_context()
+    opened.add_init_script(FEWER_FRAMES)
     yield opened
     opened.close()
