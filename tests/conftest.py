@@ -16,22 +16,6 @@ from tests.pipelines_table import pytest_addoption, pytest_configure  # noqa: F4
 torch.set_num_threads(1)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config):
-    """Tests go to workers by their groups, if nothing else was asked for than `-n`."""
-    if config.option.dist == "load":
-        config.option.dist = "loadgroup"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests that share a fixture of their module are a group: every worker would set it up for itself."""
-    for item in items:
-        used = item._fixtureinfo.name2fixturedefs.values()
-        if any(fixtures[-1].scope == "module" for fixtures in used):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
-
-
 @pytest.fixture(autouse=True)
 def gradients():
     """On, as they are by default: a law that was broken in mid-way may have left them off in this process."""

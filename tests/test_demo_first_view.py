@@ -179,7 +179,8 @@ def test_the_stored_race_is_won_by_the_cached_run(page):
     assert at_last == "finished"
 
 
-def test_the_slider_has_costs_and_says_what_they_hold(page):
+def test_the_slider_has_costs_and_says_what_they_hold(visit):
+    page = visit()
     stops = page.locator(".mm-stops").locator("visible=true").first.get_by_role("radio")
     names = page.locator(".mm-stops").locator("visible=true").first.locator("label").all_inner_texts()
     assert all(re.match(r"[\d.]+x", name) for name in names)
@@ -317,16 +318,9 @@ def test_only_stored_images_are_served_by_name(path, address):
 
 
 def test_explore_can_be_read_and_is_there_at_once(visit):
-    page = visit(width=390)
+    page = visit()
     open_tab(page, "Explore")
     page.wait_for_selector(".mm-explored")
-    page.wait_for_selector(".mm-u[data-seen]")
-    left, whole, shown = page.locator(".mm-u").first.evaluate(
-        "one => [one.scrollLeft, one.scrollWidth, one.clientWidth]"
-    )
-    assert whole > shown
-    assert abs(left - (whole - shown) / 2) <= 1, "a drawing that is too wide is shown from its middle"
-    page.set_viewport_size({"width": 1280, "height": 800})
     page.reload()
     page.wait_for_selector("#go-text-to-image", state="attached")
     page.evaluate("() => { window.began = performance.now(); }")
@@ -342,3 +336,15 @@ def test_explore_can_be_read_and_is_there_at_once(visit):
     assert "invert" in image.evaluate("one => getComputedStyle(one).filter")
     assert page.locator(".mm-scroll tr[aria-current] th").inner_text() == "0"
     assert f" of {STEPS} steps are full" in page.locator("#explore-strip").inner_text()
+
+
+def test_a_drawing_that_is_too_wide_is_shown_from_its_middle(visit):
+    page = visit(width=390)
+    open_tab(page, "Explore")
+    page.wait_for_selector(".mm-explored")
+    page.wait_for_selector(".mm-u[data-seen]")
+    left, whole, shown = page.locator(".mm-u").first.evaluate(
+        "one => [one.scrollLeft, one.scrollWidth, one.clientWidth]"
+    )
+    assert whole > shown
+    assert abs(left - (whole - shown) / 2) <= 1

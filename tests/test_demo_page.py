@@ -20,7 +20,7 @@ pytest.importorskip("gradio")
 expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
 
-STEPS, SEED = 10, 7
+STEPS = 10
 ON_SCREEN = """selector => {
     const { top } = document.querySelector(selector).getBoundingClientRect();
     return 0 <= top && top < innerHeight;
@@ -274,7 +274,7 @@ NO_PICTURES = {
 
 @pytest.mark.parametrize("tab", [tab.task.name for tab in DRAWING_TABS if tab.task.inputs])
 def test_bad_uploads_get_a_message_and_change_nothing(tab, same_visit):
-    page = same_visit(tab, seed=SEED)
+    page = same_visit(tab)
     for name, content in NO_PICTURES.items():
         upload(page, name, content)
         said = page.locator(".mm-fault, .toast-body").locator("visible=true").first
@@ -311,7 +311,7 @@ def png(width, height):
 
 
 def test_a_good_picture_is_drawn_on(same_visit):
-    page = same_visit("inpaint", seed=SEED)
+    page = same_visit("inpaint")
     upload(page, "green.png", png(96, 64))
     page.wait_for_timeout(1500)
     page.click("#go-inpaint")
@@ -338,10 +338,10 @@ def test_an_example_works_at_one_click(same_visit):
     page.wait_for_selector("#result-text-to-image .mm-result:not(.mm-stored) .mm-over[alt*='pink afro']")
 
 
-def test_the_link_brings_the_settings_back(same_visit):
-    page = same_visit("controlnet", seed=SEED)
+def test_the_link_brings_the_settings_back(visit):
+    page = visit("controlnet", seed=7)
     expert(page)
     page.get_by_role("button", name="Copy link to these settings").locator("visible=true").click()
-    wait_until(page, f"() => location.search.includes('seed={SEED}')")
+    wait_until(page, "() => location.search.includes('seed=7')")
     assert "tab=controlnet" in page.url
     assert f"steps={STEPS}" in page.url
