@@ -10,6 +10,7 @@ import torch
 from torch._dynamo.utils import counters
 
 from tests import tiny_prompted
+from tests.demo_browser import FEWER_FRAMES
 from tests.pipelines_table import pytest_addoption, pytest_configure  # noqa: F401  # a plugin
 
 torch.set_num_threads(1)
@@ -70,5 +71,6 @@ def pytest_collection_finish(session):
 def context(chromium):
     """A browser's profile: what a page loads is loaded once, and each tab is a visitor of its own."""
     opened = chromium.new_context()
+    opened.add_init_script(FEWER_FRAMES)
     yield opened
     opened.close()

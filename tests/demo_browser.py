@@ -3,6 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Scripts of a page draw 20 frames a second: without a GPU each frame is work for the processor.
+FEWER_FRAMES = """{
+    const next = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (draw) => setTimeout(() => next(draw), 50);
+    window.cancelAnimationFrame = clearTimeout;
+}"""
+POLLING = 100  # ms between two looks; Playwright's own choice is a look at every frame
 PATIENCE = 240_000  # ms; a busy machine is slow, and a test that waits fails for no other reason
 
 
@@ -33,3 +40,8 @@ def choose(page, label, value):
     """Pick an entry of one of the open tab's lists."""
     page.get_by_label(label, exact=True).locator("visible=true").first.click()
     page.get_by_role("option", name=value, exact=True).locator("visible=true").first.click()
+
+
+def wait_until(page, condition, arg=None):
+    """Wait until a function of the page's own language gives true."""
+    return page.wait_for_function(condition, arg=arg, polling=POLLING)

@@ -35,6 +35,7 @@ class FakeJob:
         log: a file that gets a line for every item begun: its name, and the worker's process.
         seconds: that an item takes.
         dies_in: slots whose workers die of everything, by an environment variable.
+        waits_for: how many workers must have died before another one makes anything.
         fails: is raised in the place of loading.
     """
 
@@ -42,6 +43,7 @@ class FakeJob:
     log: Path
     seconds: float = 0.0
     dies_in: tuple[str, ...] = ()
+    waits_for: int = 0
     fails: Exception | None = None
 
     def open(self) -> Generate:
@@ -55,6 +57,10 @@ class FakeJob:
 
         return generate
 
+    def begun_by(self) -> int:
+        """How many workers have begun anything."""
+        return len({line.split()[1] for line in self.log.read_text().splitlines()})
+
     def one(self, store: Store, item: Item, bad: bool) -> Outcome:
         if (sidecar := store.sidecar(item)) is not None:
             return Outcome(item.name, sidecar)
@@ -65,6 +71,9 @@ class FakeJob:
             os.kill(os.getpid(), signal.SIGKILL)
         if act is not None and (outcome := act(item)) is not None:
             return outcome
+        until = time.monotonic() + 30
+        while self.begun_by() <= self.waits_for and time.monotonic() < until:
+            time.sleep(0.02)
         time.sleep(self.seconds)
         about = {"prompt": item.prompt, "seed": item.seed, "report": REPORT}
         return Outcome(item.name, store.write(item, content_of(item), ".png", about))

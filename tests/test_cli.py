@@ -215,8 +215,8 @@ def test_inpainting_with_a_model_that_only_draws(folder, pictures, elsewhere):
     given = ["--image", pictures / "picture.png", "--mask", pictures / "mask.png"]
     done = run("compare", "a hat", "--task", "inpaint", "--model", folder, *given, *SHORT)
     assert done.exit_code == 0, done.output
-    # In the proportions of the picture, and as many pixels as the 32x32 that the model is made for.
-    assert Image.open(elsewhere / "mmcache-out" / "full.png").size == (40, 26)
+    # In the proportions of the picture, and as many pixels as the 16x16 that the model is made for.
+    assert Image.open(elsewhere / "mmcache-out" / "full.png").size == (20, 14)
 
 
 def test_a_controlnet_for_a_model_that_has_none(folder, pictures, tmp_path):

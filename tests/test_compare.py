@@ -156,7 +156,7 @@ def test_saved_files_open(result, tmp_path):
     files = result.save(tmp_path / "new" / "folder")
     assert sorted(path.name for path in files) == sorted(FILES)
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == set(FILES)
-    assert Image.open(files[1]).size == (32, 32)
+    assert Image.open(files[1]).size == (16, 16)
     sheet = Image.open(files[0])
     assert sheet.width > 3 * 320
     assert json.loads(files[3].read_text())["steps"] == {"full": 4, "cached": 6}
@@ -167,7 +167,7 @@ def test_saved_files_open(result, tmp_path):
 def test_several_prompts_make_several_rows(tmp_path):
     both = compare(prompted(), ["a person", "a hat"], steps=2)
     files = both.save(tmp_path)
-    assert Image.open(files[1]).size == (32, 64)
+    assert Image.open(files[1]).size == (16, 32)
     assert Image.open(files[0]).height > 2 * 320
 
 
@@ -185,7 +185,7 @@ def clips():
 
 def test_clips_are_compared_frame_by_frame(clips):
     assert isinstance(clips, VideoComparison)
-    assert clips.full.images.shape == (1, 3, 32, 32, 3)
+    assert clips.full.images.shape == (1, 3, 16, 16, 3)
     assert (clips.full_steps, clips.cached_steps) == (4, 6)
     report = json.loads(clips.as_json())
     assert report["frames"] == {"per_video": 3, "fps": 8.0}
@@ -203,7 +203,7 @@ def test_clips_are_saved_as_files_that_play(clips, tmp_path):
     assert [path.name for path in files] == list(VIDEO_FILES)
     read = read_video(tmp_path / "full.mp4")
     assert (read.frames.shape, read.fps) == ((3, 320, 320, 3), 8)
-    shown = clips.full.images[0].repeat(10, axis=1).repeat(10, axis=2)
+    shown = clips.full.images[0].repeat(20, axis=1).repeat(20, axis=2)
     assert np.abs(read.frames / 255 - shown).mean() < 0.02
     both = read_video(tmp_path / "side-by-side.mp4").frames
     assert both.shape[0] == 3
@@ -242,8 +242,8 @@ def test_the_sheet_shows_what_the_pipeline_was_given():
     result = compare(inpainting(), "a hat", steps=2, image=picture, mask_image=mask)
     assert [panel.title for panel in result.inputs] == ["input and mask"]
     (shown,) = result.inputs[0].images
-    assert shown.size == (32, 32)
-    left, right = np.asarray(shown)[:, :15].mean((0, 1)), np.asarray(shown)[:, 17:].mean((0, 1))
+    assert shown.size == (16, 16)
+    left, right = np.asarray(shown)[:, :7].mean((0, 1)), np.asarray(shown)[:, 9:].mean((0, 1))
     assert left[0] - left[1] > 50 > abs(right[0] - right[1])
     assert result.sheet().width > 4 * 320
     assert result.settings["image"] == "Image"

@@ -4,6 +4,7 @@ import io
 import mimetypes
 import re
 import time
+from functools import cache, partial
 
 import pytest
 import torch
@@ -12,13 +13,18 @@ from PIL import Image
 from mmcache_demos.app.browser import why_no_browser
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.server import Server, serving
-from tests.demo_browser import choose, expert, opened_pages
+from tests.demo_browser import PATIENCE, choose, expert, opened_pages, wait_until
 from tests.demo_orders import PIPES
 
 pytest.importorskip("gradio")
+expect = pytest.importorskip("playwright.sync_api").expect
 pytestmark = pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
 
 STEPS = 10
+ON_SCREEN = """selector => {
+    const { top } = document.querySelector(selector).getBoundingClientRect();
+    return 0 <= top && top < innerHeight;
+}"""
 SLOW = 0.1  # seconds that a full step takes at least, where a test looks at a run that goes on
 
 
@@ -59,24 +65,33 @@ def address():
             yield address
 
 
+def visited(opened, address, tab="text-to-image", width=1280, **settings):
+    """The page at the settings of a link."""
+    query = "&".join(f"{name}={value}" for name, value in {"steps": STEPS, **settings}.items())
+    page = opened(f"{address}?tab={tab}&{query}", width)
+    page.wait_for_selector(f"#go-{tab}", state="visible")
+    settled(page, settings.get("steps", STEPS))
+    return page
+
+
 @pytest.fixture
 def visit(context, address):
     """Opens the page as a new visitor, at the settings of a link."""
     with opened_pages(context) as opened:
+        yield partial(visited, opened, address)
 
-        def open_page(tab="text-to-image", width=1280, **settings):
-            query = "&".join(f"{name}={value}" for name, value in {"steps": STEPS, **settings}.items())
-            page = opened(f"{address}?tab={tab}&{query}", width)
-            page.wait_for_selector(f"#go-{tab}", state="visible")
-            settled(page, settings.get("steps", STEPS))
-            return page
 
-        yield open_page
+@pytest.fixture(scope="module")
+def same_visit(context, address):
+    """A tab's page, opened once for the tests that can begin with whatever another has left there."""
+    with opened_pages(context) as opened:
+        yield cache(partial(visited, opened, address))
 
 
 def settled(page, steps=STEPS):
     """The link is read after the page has come; what stands below the slider tells the steps."""
-    page.wait_for_function(
+    wait_until(
+        page,
         "steps => [...document.querySelectorAll('.mm-said')].some(one => "
         "one.checkVisibility() && one.textContent.includes(` of ${steps} steps`))",
         arg=steps,
@@ -87,12 +102,13 @@ def compare(page, tab="text-to-image"):
     """Press the button; the result that came of it."""
     before = page.locator(f"#result-{tab}").inner_html()
     page.click(f"#go-{tab}")
-    page.wait_for_function(
+    wait_until(
+        page,
         "([id, before]) => { const one = document.getElementById(id); "
         "return one.querySelector('.mm-result:not(.mm-stored)') && one.innerHTML !== before }",
         arg=[f"result-{tab}", before],
     )
-    page.wait_for_function("id => !document.querySelector(id + ' .mm-progress')", arg=f"#progress-{tab}")
+    wait_until(page, "id => !document.querySelector(id + ' .mm-progress')", arg=f"#progress-{tab}")
     return page.locator(f"#result-{tab} .mm-result")
 
 
@@ -114,19 +130,19 @@ def check_images(result, *more):
     assert len(result.locator(".mm-downloads a").all()) == 5
 
 
-def test_a_tab_shows_both_pictures_and_their_difference(visit):
-    check_images(compare(visit()))
+def test_a_tab_shows_both_pictures_and_their_difference(same_visit):
+    check_images(compare(same_visit()))
 
 
 def test_two_clips_play_by_themselves_in_step(visit):
     page = visit("text-to-video", frames=4)
     places = "all => all.map(one => [one.paused, one.muted, one.loop, one.currentTime])"
-    page.wait_for_function("() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
+    wait_until(page, "() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
     assert page.locator(".mm-stored video").count() == 2, "the stored clips play without a click"
     result = compare(page, "text-to-video")
     clips = result.locator("video")
     assert len(result.locator(".mm-curve circle").all()) == 4
-    page.wait_for_function("() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
+    wait_until(page, "() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
     (*full_is, full), (*cached_is, cached) = clips.evaluate_all(places)
     assert full_is == cached_is == [False, True, True]
     assert abs(full - cached) < 1 / 8, "less than a frame apart"
@@ -139,8 +155,8 @@ def test_two_clips_play_by_themselves_in_step(visit):
     assert full == cached > 0.1
 
 
-def test_the_wipe_moves_by_mouse_and_by_keyboard(visit):
-    result = visit().locator("#result-text-to-image .mm-result")
+def test_the_wipe_moves_by_mouse_and_by_keyboard(same_visit):
+    result = same_visit().locator("#result-text-to-image .mm-result")
     wipe = result.locator(".mm-frame input")
     shown = "one => getComputedStyle(one).clipPath"
     assert wipe.input_value() == "50"
@@ -155,29 +171,44 @@ def test_the_wipe_moves_by_mouse_and_by_keyboard(visit):
     assert float(wipe.input_value()) == at - 1
 
 
+# Looks at each state of a run as it comes, since a state may be gone before a test can ask for it.
+WATCH_GROWTH = """() => {
+    const progress = document.getElementById("progress-text-to-image");
+    const look = () => {
+        const frames = [...progress.querySelectorAll(".mm-growing")];
+        const images = progress.querySelectorAll(".mm-growing img").length;
+        const sizes = frames.map((one) => `${one.offsetWidth}x${one.offsetHeight}`).join();
+        if (frames.length && !images) seen.empty = sizes;
+        if (images !== 2) return;
+        seen.filled = sizes;
+        const { top } = frames[0].getBoundingClientRect();
+        seen.onScreen ||= 0 <= top && top < innerHeight;
+        seen.resultHidden = !document.querySelector("#result-text-to-image .mm-result").checkVisibility();
+        seen.oneFinished ||= /The cached run is finished. The full run is at/.test(progress.textContent);
+    };
+    window.seen = {};
+    new MutationObserver(look).observe(progress, { childList: true, subtree: true, characterData: true });
+}"""
+
+
 def test_both_images_grow_at_once_and_stay(visit, slowly):
-    page = visit(steps=30, width=390)
+    page = visit(steps=16, width=390)
+    page.evaluate(WATCH_GROWTH)
     page.click("#go-text-to-image")
-    growing = page.locator("#progress-text-to-image .mm-growing")
-    page.wait_for_selector("#progress-text-to-image .mm-lane")
-    first = [one.bounding_box() for one in growing.all()]
-    page.wait_for_function(
-        "() => document.querySelectorAll('#progress-text-to-image .mm-growing img').length === 2"
-    )
-    now = [one.bounding_box() for one in growing.all()]
-    assert [(one["width"], one["height"]) for one in now] == [(one["width"], one["height"]) for one in first]
-    assert 0 <= now[0]["y"] < 844, "a phone shows what happens"
-    assert not page.locator("#result-text-to-image .mm-result").is_visible()
-    page.wait_for_selector("#progress-text-to-image >> text=/The cached run is finished. The full run is at/")
-    assert page.locator("#progress-text-to-image .mm-growing img").count() == 2
     page.wait_for_selector("#result-text-to-image .mm-result:not(.mm-stored)")
-    page.wait_for_timeout(1500)
+    seen = page.evaluate("seen")
+    assert seen["filled"] == seen["empty"]
+    assert seen["onScreen"], "a phone shows what happens"
+    assert seen["resultHidden"]
+    assert seen["oneFinished"], "both are there while the full run goes on"
     headline = page.locator("#result-text-to-image h2")
     assert re.match(r"[\d.]+(x faster| times less work)\. ", headline.inner_text())
-    assert 0 <= headline.bounding_box()["y"] < 844, "and then the result"
+    wait_until(page, ON_SCREEN, arg="#result-text-to-image h2")  # and then the result
     assert page.locator("#result-text-to-image .mm-figures.first .mm-figure").count() == 3
     assert not page.locator("#result-text-to-image .mm-details").get_attribute("open")
-    page.locator("#result-text-to-image .mm-race-go").click()
+    race = page.locator("#result-text-to-image .mm-race")
+    race.evaluate("one => { one.dataset.seconds = 0.2 }")
+    race.locator(".mm-race-go").click()
     page.wait_for_selector("#result-text-to-image .mm-race.played")
 
 
@@ -200,8 +231,10 @@ def test_another_speed_runs_the_cached_side_alone_and_the_visit_survives_a_reloa
     first = compare(page)
     assert first.get_attribute("data-kept") == "false"
     psnr = figure(first, "PSNR")
+    said = page.locator(".mm-said").locator("visible=true").first
+    before = said.inner_text()
     page.locator(".mm-stops").locator("visible=true").get_by_role("radio").last.check()
-    page.wait_for_timeout(500)
+    expect(said).not_to_have_text(before, timeout=PATIENCE)
     second = compare(page)
     assert second.get_attribute("data-kept") == "true"
     assert "Only the cached run was made" in second.text_content()
@@ -218,8 +251,8 @@ def test_another_speed_runs_the_cached_side_alone_and_the_visit_survives_a_reloa
         assert has_loaded(past.nth(1).locator("[data-panel=full] img"))
 
 
-def test_a_plan_of_ones_own(visit):
-    page = visit()
+def test_a_plan_of_ones_own(same_visit):
+    page = same_visit()
     expert(page)
     choose(page, "Plan", "my own")
     choose(page, "Full steps", "these steps")
@@ -240,8 +273,8 @@ NO_PICTURES = {
 
 
 @pytest.mark.parametrize("tab", [tab.task.name for tab in DRAWING_TABS if tab.task.inputs])
-def test_bad_uploads_get_a_message_and_change_nothing(tab, visit):
-    page = visit(tab)
+def test_bad_uploads_get_a_message_and_change_nothing(tab, same_visit):
+    page = same_visit(tab)
     for name, content in NO_PICTURES.items():
         upload(page, name, content)
         said = page.locator(".mm-fault, .toast-body").locator("visible=true").first
@@ -277,8 +310,8 @@ def png(width, height):
     return file.getvalue()
 
 
-def test_a_good_picture_is_drawn_on(visit):
-    page = visit("inpaint")
+def test_a_good_picture_is_drawn_on(same_visit):
+    page = same_visit("inpaint")
     upload(page, "green.png", png(96, 64))
     page.wait_for_timeout(1500)
     page.click("#go-inpaint")
@@ -299,17 +332,16 @@ def test_two_visitors_at_once_get_their_own(visit):
     assert full[0] != full[1]
 
 
-def test_an_example_works_at_one_click(visit):
-    page = visit()
+def test_an_example_works_at_one_click(same_visit):
+    page = same_visit()
     page.get_by_role("button", name="pink afro").locator("visible=true").first.click()
-    page.wait_for_selector("#result-text-to-image .mm-result:not(.mm-stored)")
-    assert "pink afro" in page.locator("#result-text-to-image .mm-over").get_attribute("alt")
+    page.wait_for_selector("#result-text-to-image .mm-result:not(.mm-stored) .mm-over[alt*='pink afro']")
 
 
 def test_the_link_brings_the_settings_back(visit):
     page = visit("controlnet", seed=7)
     expert(page)
     page.get_by_role("button", name="Copy link to these settings").locator("visible=true").click()
-    page.wait_for_function("() => location.search.includes('seed=7')")
+    wait_until(page, "() => location.search.includes('seed=7')")
     assert "tab=controlnet" in page.url
     assert f"steps={STEPS}" in page.url

@@ -7,6 +7,7 @@ import resource
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -26,6 +27,9 @@ from mmcache_demos.app.visits import Visits
 pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
 
+# Requests of strangers, each over a connection of its own; the machine's certificates are read for none.
+get, post, stream = (partial(call, verify=False) for call in (httpx.get, httpx.post, httpx.stream))
+
 WAITING, SECONDS = 3, 2
 LIMITS = Limits(waiting=WAITING, request_seconds=SECONDS, order_seconds=1, visitor_bytes=20 * 2**20)
 SIDE = 5600  # of a white picture that a few kilobytes hold
@@ -40,18 +44,18 @@ def address():
 @pytest.fixture(scope="module")
 def events(address):
     """What the page's events are, as gradio tells everybody."""
-    return httpx.get(f"{address}config").json()["dependencies"]
+    return get(f"{address}config").json()["dependencies"]
 
 
 def join(address, event, data, session):
     body = {"fn_index": event["id"], "data": data, "session_hash": session}
-    return httpx.post(f"{address}gradio_api/queue/join", json=body)
+    return post(f"{address}gradio_api/queue/join", json=body)
 
 
 def news(address, session):
     """What the queue says of a session, until its event is over."""
-    with httpx.stream("GET", f"{address}gradio_api/queue/data?session_hash={session}", timeout=60) as stream:
-        for line in stream.iter_lines():
+    with stream("GET", f"{address}gradio_api/queue/data?session_hash={session}", timeout=60) as told_of:
+        for line in told_of.iter_lines():
             if line.startswith("data: "):
                 told = json.loads(line[6:])
                 if told["msg"] == "process_completed":
@@ -96,7 +100,7 @@ def test_what_claims_too_much_is_refused_before_it_is_sent(path, size, address):
 
 
 def test_settings_are_small(address):
-    assert httpx.post(f"{address}gradio_api/queue/join", content=b"[" * 2**21).status_code == 413
+    assert post(f"{address}gradio_api/queue/join", content=b"[" * 2**21).status_code == 413
 
 
 def test_what_does_not_say_how_long_it_is_is_refused(address):
@@ -133,7 +137,7 @@ def test_uploads_of_one_visitor_have_a_sum():
         def upload(visitor):
             files = {"files": ("a.png", bytes(2**20))}
             headers = {"X-Forwarded-For": visitor}
-            return httpx.post(f"{address}gradio_api/upload", files=files, headers=headers).status_code
+            return post(f"{address}gradio_api/upload", files=files, headers=headers).status_code
 
         assert [upload("1.1.1.1") for _ in range(3)] == [200, 200, 429]
         assert upload("2.2.2.2") == 200
@@ -143,16 +147,14 @@ def test_uploads_of_one_visitor_have_a_sum():
 def uploaded(address, picture):
     content = io.BytesIO()
     picture.save(content, "PNG")
-    sent = httpx.post(
-        f"{address}gradio_api/upload", files={"files": ("a.png", content.getvalue())}, timeout=60
-    )
+    sent = post(f"{address}gradio_api/upload", files={"files": ("a.png", content.getvalue())}, timeout=60)
     assert sent.status_code == 200
     return {"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}}
 
 
 def editor_events(address):
     """Events that read an editor, with its place among their inputs."""
-    config = httpx.get(f"{address}config").json()
+    config = get(f"{address}config").json()
     editors = {one["id"] for one in config["components"] if one["type"] == "imageeditor"}
     for event in config["dependencies"]:
         for place, one in enumerate(event["inputs"]):
@@ -187,12 +189,10 @@ def test_layers_are_counted_before_any_is_decoded(address):
 @pytest.mark.parametrize("index", ["1000000000", "-1", "1e9", "x"])
 def test_an_edit_sent_in_parts_has_as_many_layers(index, address):
     component = next(
-        one["id"]
-        for one in httpx.get(f"{address}config").json()["components"]
-        if one["type"] == "imageeditor"
+        one["id"] for one in get(f"{address}config").json()["components"] if one["type"] == "imageeditor"
     )
     fields = {"type": "layer", "index": index, "id": "a", "component_id": str(component)}
-    sent = httpx.post(
+    sent = post(
         f"{address}gradio_api/component_server",
         data={**fields, "session_hash": "s", "fn_name": "accept_blobs"},
         files={"files": ("a.png", b"x")},
@@ -208,7 +208,7 @@ def test_runs_that_were_never_announced_are_counted_too(address, events):
     assert sent.count(200) <= WAITING + 2
     assert set(sent) == {200, 503}
     for number in range(20):  # gradio drops what a session waits for when its page is gone
-        httpx.post(f"{address}gradio_api/reset", json={"event_id": f"flood-{number}"})
+        post(f"{address}gradio_api/reset", json={"event_id": f"flood-{number}"})
 
 
 def test_an_order_that_never_comes_gives_its_place_back(tmp_path):
@@ -239,25 +239,25 @@ def test_a_bad_value_is_no_traceback_in_the_log(address, events, capfd):
             session = f"bad-{number}-{event['id']}"
             if join(address, event, data, session).status_code == 200:
                 news(address, session)
-            httpx.post(
+            post(
                 f"{address}gradio_api/run/predict",
                 json={"fn_index": event["id"], "data": data, "session_hash": session},
             )
-    httpx.post(f"{address}gradio_api/call/v2/nowhere", json={})
+    post(f"{address}gradio_api/call/v2/nowhere", json={})
     written = capfd.readouterr()
     assert "Traceback" not in written.err + written.out
 
 
 def test_nothing_names_a_folder_of_the_machine(address):
     shown = uploaded(address, Image.new("RGB", (8, 8)))["path"]
-    for text in (httpx.get(f"{address}config").text, httpx.get(address).text, shown):
+    for text in (get(f"{address}config").text, get(address).text, shown):
         assert not re.search(r"/tmp|/root|/home|/work|mmcache-demo-", text)
-    assert httpx.get(f"{address}gradio_api/file={shown}").status_code == 200
+    assert get(f"{address}gradio_api/file={shown}").status_code == 200
 
 
 def test_the_page_may_load_from_itself_only(address):
     for path in ("", "config", "nowhere"):
-        policy = httpx.get(address + path).headers["content-security-policy"]
+        policy = get(address + path).headers["content-security-policy"]
         assert "default-src 'self'" in policy
         assert "http" not in policy
         assert "*" not in policy
@@ -268,14 +268,16 @@ def test_wrong_passwords_are_slowed_down():
 
         def attempt(password):
             started = time.monotonic()
-            sent = httpx.post(f"{address}login", data={"username": "me", "password": password}, timeout=60)
+            sent = post(f"{address}login", data={"username": "me", "password": password}, timeout=60)
             return sent.status_code, time.monotonic() - started
 
-        found = [attempt("wrong") for _ in range(3)]
-        assert [status for status, _ in found] == [400] * 3
-        assert sum(seconds for _, seconds in found) > 2
-        assert attempt("secret")[0] == 200
-        assert attempt("wrong")[1] < 1, "the right one makes up for it"
+        (first, _), (second, later) = attempt("wrong"), attempt("wrong")
+        assert (first, second) == (400, 400)
+        assert later > 0.9
+        status, right = attempt("secret")
+        assert status == 200
+        assert right > 1.9
+        assert attempt("wrong")[1] < 2, "the right one makes up for it: it would have been 4 seconds"
 
 
 def test_attempts_side_by_side_wait_in_line():

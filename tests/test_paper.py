@@ -165,8 +165,8 @@ def test_a_text_encoder_is_counted_with_every_attention_and_mask(model, config):
     assert found.pop()
 
 
-PICTURE = {"image": torch.zeros(1, 3, 32, 32)}
-MASKED = PICTURE | {"mask_image": torch.ones(1, 1, 32, 32)}
+PICTURE = {"image": torch.zeros(1, 3, 16, 16)}
+MASKED = PICTURE | {"mask_image": torch.ones(1, 1, 16, 16)}
 
 
 @pytest.mark.parametrize(
@@ -187,11 +187,11 @@ def test_a_run_by_component(make, given, cached, encodes):
     for name, macs in found.items():
         assert macs["full"] > macs["cached"] if name in cached else macs["full"] == macs["cached"] > 0
 
-    latent, picture = torch.empty(1, 4, 16, 16), torch.empty(1, 3, 32, 32)
+    latent, picture = torch.empty(1, 4, 8, 8), torch.empty(1, 3, 16, 16)
     decoded = count_macs(pipe.vae.decoder, {"sample": latent})
     decoded += count_macs(pipe.vae.post_quant_conv, {"input": latent})
     encoded = count_macs(pipe.vae.encoder, {"sample": picture})
-    encoded += count_macs(pipe.vae.quant_conv, {"input": torch.empty(1, 8, 16, 16)})
+    encoded += count_macs(pipe.vae.quant_conv, {"input": torch.empty(1, 8, 8, 8)})
     assert found["vae"]["full"] == decoded + encodes * encoded
     assert not any("forward" in vars(module) for module in pipe.vae.modules())
 

@@ -38,8 +38,7 @@ pytestmark = [
 ]
 
 PROMPTS = ["a lighthouse", "a red door", "a cat"]
-CALL = {"height": 32, "width": 32}
-TUNE = {"speedup": 1.5, "steps": 8, "runs": 4, **CALL}
+TUNE = {"speedup": 1.5, "steps": 8, "runs": 4}
 HOLDING = """
 import sys, time
 from pathlib import Path
@@ -94,7 +93,7 @@ def test_a_search_goes_on_where_it_was_stopped(at_call, uninterrupted, tmp_path)
 
 
 def test_a_calibration_goes_on_where_it_was_stopped(tmp_path):
-    pipe, given = prompted(), {"costs": [2, 4], "held_out": PROMPTS[:1], "steps": 8, **CALL}
+    pipe, given = prompted(), {"costs": [2, 4], "held_out": PROMPTS[:1], "steps": 8}
     whole = mmcache.calibrate(pipe, PROMPTS, **given)
     with journal_at(tmp_path / "runs", "calibrate") as journal:
         with failing_denoiser(pipe, 25, KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
@@ -151,7 +150,7 @@ def test_the_commands_say_what_is_to_come_and_how_to_go_on(monkeypatch, elsewher
     pipe = prompted()
     monkeypatch.setattr(mmcache_demos, "load_miniature", lambda _: pipe)
     (elsewhere / "prompts.txt").write_text("\n".join(PROMPTS))
-    words = ["--prompts", "prompts.txt", "--steps", "8", "--height", "32", "--width", "32"]
+    words = ["--prompts", "prompts.txt", "--steps", "8"]
     tune = ["tune", "--speedup", "1.5", "--runs", "2", "--out", "plan.yaml", *words]
     with failing_denoiser(pipe, 60, KeyboardInterrupt()):
         done = CliRunner().invoke(app, tune)

@@ -18,6 +18,8 @@ from diffusers import HeunDiscreteScheduler, StableDiffusionImg2ImgPipeline
 import mmcache
 from mmcache import Plan, StepMask, Uniform, accelerate, restore
 from mmcache.api.session import session_of
+from mmcache.clocks import pipeline_clock
+from mmcache.clocks.pipeline_clock import calling_pipelines
 from mmcache.patching.forward_patch import forward_patches
 from mmcache.patching.plain_model import plain_model
 from mmcache.testing.live_model_laws import in_threads
@@ -151,6 +153,25 @@ def test_a_pipeline_of_a_shared_session_is_freed_with_what_served_it():
     assert len(forward_patches(base.unet)) == 1
     assert "is gone" in str(session.report())
     assert session.totals().runs == 1
+
+
+def test_a_pipeline_may_be_dropped_while_another_one_samples(monkeypatch):
+    wanted = own_result(tiny.stable_diffusion, tiny.sample, interval=3)
+    base = tiny.stable_diffusion()
+    mine, others = made_from(base), [made_from(base)]
+    accelerate(others[0], interval=5)
+    accelerate(mine, interval=3)
+    gone = weakref.ref(others[0])
+
+    def calling_pipelines_when_another_thread_has_dropped_it():
+        others.clear()
+        return calling_pipelines()
+
+    monkeypatch.setattr(
+        pipeline_clock, "calling_pipelines", calling_pipelines_when_another_thread_has_dropped_it
+    )
+    assert torch.equal(tiny.sample(mine), wanted)
+    assert gone() is None
 
 
 def test_what_cannot_be_shared_is_refused():

@@ -101,7 +101,7 @@ def test_each_line_is_what_the_pipeline_itself_draws(done):
     result, folder = done
     with np.load(folder / "full.npz") as stored:
         full = stored["pictures"]
-        assert stored["latents"].shape == (4, 2, 4, 16, 16)
+        assert stored["latents"].shape == (4, 2, 4, 8, 8)
     generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
     pipe = prompted()
     call = {"guidance_scale": 3.0, "output_type": "np"}

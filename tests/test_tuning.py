@@ -122,7 +122,7 @@ def test_a_price_is_kept_as_closely_as_steps_allow(speedup):
 
 
 def test_a_recording_holds_times_products_reach_and_prices_and_leaves_the_pipe(pipe):
-    settings = {"num_inference_steps": STEPS, "height": 32, "width": 32, "guidance_scale": 3.0}
+    settings = {"num_inference_steps": STEPS, "guidance_scale": 3.0}
     trials = Trials(pipe, image_requests(PROMPTS, 1, 0), settings, batch=2)
     model, prices = record(trials, "unet", [0], STEPS)
     assert model.times == sorted(model.times, reverse=True)
@@ -153,17 +153,17 @@ def test_fitted_weights_that_extrapolate_draw_what_taylor_draws():
 def test_a_sampler_that_runs_more_steps_than_it_is_asked_for(branches):
     pipe = prompted()
     pipe.scheduler = PNDMScheduler.from_config(pipe.scheduler.config, skip_prk_steps=True)
-    found = tune(pipe, PROMPTS, speedup=1.3, steps=6, branches=branches, runs=2, height=32, width=32)
+    found = tune(pipe, PROMPTS, speedup=1.3, steps=6, branches=branches, runs=2)
     assert found.plan.calibrated_for.steps == 7  # PLMS calls the denoiser once more
     with accelerate(pipe, found.plan) as session:
-        pipe("a cat", num_inference_steps=6, height=32, width=32, output_type="np")
+        pipe("a cat", num_inference_steps=6, output_type="np")
         part = session.report().denoisers[0]
     assert part.full_macs / part.macs == pytest.approx(found.speedup, rel=1e-6)
 
 
 @pytest.fixture(scope="module")
 def tuned(pipe):
-    return tune(pipe, PROMPTS, speedup=1.5, steps=STEPS, runs=8, height=32, width=32)
+    return tune(pipe, PROMPTS, speedup=1.5, steps=STEPS, runs=8)
 
 
 def test_a_tuned_plan_keeps_its_price_and_says_what_it_was_made_for(pipe, tuned):
@@ -172,14 +172,14 @@ def test_a_tuned_plan_keeps_its_price_and_says_what_it_was_made_for(pipe, tuned)
     assert tuned.plan.calibrated_for.scheduler == type(pipe.scheduler).__name__
     assert "PSNR to the full run" in tuned.plan.evidence
     with accelerate(pipe, tuned.plan) as session:
-        pipe("a lighthouse", num_inference_steps=STEPS, height=32, width=32, output_type="np")
+        pipe("a lighthouse", num_inference_steps=STEPS, output_type="np")
         part = session.report().denoisers[0]
     assert part.full_macs / part.macs == pytest.approx(tuned.speedup, rel=1e-6)
 
 
 def test_it_is_at_least_as_good_as_the_evenly_spaced_one_where_it_was_chosen(pipe):
-    settings = {"num_inference_steps": STEPS, "height": 32, "width": 32}
-    found = tune(pipe, PROMPTS, held_out=PROMPTS[:1], speedup=1.5, steps=STEPS, runs=4, height=32, width=32)
+    settings = {"num_inference_steps": STEPS}
+    found = tune(pipe, PROMPTS, held_out=PROMPTS[:1], speedup=1.5, steps=STEPS, runs=4)
     trials = Trials(pipe, image_requests(PROMPTS, 1, 0), settings, batch=4)
     count = len(found.plan.policy.full)
     even = Plan(StepMask(evenly_spaced(STEPS, count)), Taylor(1))
@@ -187,12 +187,12 @@ def test_it_is_at_least_as_good_as_the_evenly_spaced_one_where_it_was_chosen(pip
 
 
 def test_the_cheapest_plan_that_is_close_enough_is_close_enough(pipe):
-    found = tune(pipe, PROMPTS, psnr=30.0, steps=STEPS, runs=4, height=32, width=32)
+    found = tune(pipe, PROMPTS, psnr=30.0, steps=STEPS, runs=4)
     assert found.validation.value >= 30.0
 
 
 def test_the_same_again_gives_the_same_plan(pipe, tuned):
-    again = tune(pipe, PROMPTS, speedup=1.5, steps=STEPS, runs=8, height=32, width=32)
+    again = tune(pipe, PROMPTS, speedup=1.5, steps=STEPS, runs=8)
     assert again.plan == tuned.plan
 
 
@@ -203,7 +203,7 @@ def test_the_file_holds_the_plan(tuned, tmp_path):
 
 def test_another_number_of_steps_is_refused_and_another_sampler_warned_of(pipe, tuned):
     with accelerate(pipe, tuned.plan), pytest.raises(ValueError, match=r"for_steps\(7\)"):
-        pipe("a cat", num_inference_steps=7, height=32, width=32)
+        pipe("a cat", num_inference_steps=7)
     before = pipe.scheduler
     try:
         pipe.scheduler = tiny.EulerDiscreteScheduler()
@@ -262,7 +262,7 @@ def command(*arguments):
 
 def test_the_command_writes_a_plan_file_and_prints_its_figures(folder, tmp_path):
     given = ["--model", folder, "--prompts", folder / "prompts.txt", "--steps", 8, "--runs", 2]
-    done = command("--speedup", 1.5, *given, "--height", 32, "--width", 32, "--out", tmp_path / "plan.yaml")
+    done = command("--speedup", 1.5, *given, "--out", tmp_path / "plan.yaml")
     assert done.exit_code == 0, done.output
     assert mmcache.load_plan(tmp_path / "plan.yaml").calibrated_for.steps == 8
     for words in ("tuned", "test", "evenly spaced", "Hold()", "Taylor(order=1)", "fewer denoiser MACs"):

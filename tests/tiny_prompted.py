@@ -19,6 +19,7 @@ from tests import tiny
 TOKENS = 12
 
 SMALL = {
+    "sample_size": 8,
     "block_out_channels": (16, 32),
     "layers_per_block": 1,
     "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
@@ -57,7 +58,7 @@ def with_words(pipe: Any) -> Any:
 
 
 def prompted() -> StableDiffusionPipeline:
-    """Stable Diffusion with two levels; pictures of 32x32 from latents of 16x16."""
+    """Stable Diffusion with two levels; pictures of 16x16 from latents of 8x8."""
     return with_words(tiny.stable_diffusion(**SMALL))
 
 
@@ -94,7 +95,7 @@ def motion_adapter() -> MotionAdapter:
 
 
 def moving() -> AnimateDiffPipeline:
-    """`prompted` with motion: clips of 32x32."""
+    """`prompted` with motion: clips of 16x16."""
     parts = prompted().components
     names = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
     pipe = AnimateDiffPipeline(**{name: parts[name] for name in names}, motion_adapter=motion_adapter())

@@ -86,11 +86,14 @@ class PipelineClock:
             self.on_run()  # it was replaced in a run
 
     def tick(self, timestep: Any, sample: Any) -> StepClock | None:
+        owner = self.owner  # held until the end: another thread may be about to drop it
         callers = calling_pipelines()
+        if owner is None:
+            return None  # as every call is that of another pipeline then
         if callers and not any(self._is_of(caller.pipeline) for caller in callers):
             self.on_stranger(callers[0].pipeline)
             return None  # another pipeline shares the denoiser
-        holder = callers[0].pipeline if callers and is_pipeline(self.owner) else self.owner
+        holder = callers[0].pipeline if callers and is_pipeline(owner) else owner
         clock = self._driving(holder, timestep)
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
@@ -103,9 +106,10 @@ class PipelineClock:
 
     def _is_of(self, pipeline: Any) -> bool:
         """Whether this pipeline is the owner, or samples with the scheduler of the owner's loop."""
-        if is_pipeline(self.owner):
-            return pipeline is self.owner
-        return any(one is self.owner.scheduler for one in own_schedulers(pipeline))
+        owner = self.owner
+        if owner is None or is_pipeline(owner):
+            return pipeline is owner
+        return any(one is owner.scheduler for one in own_schedulers(pipeline))
 
     def _in_pipeline(self) -> bool:
         """Whether one of the pipelines that this clock is of is on the call stack."""

@@ -22,7 +22,7 @@ ByBranch = dict[int | None, int | None]
 
 
 def counted_of(model: nn.Module) -> dict[Hashable, int | None]:
-    """What was counted of a model's calls; keys begin with its adapter's name."""
+    """What was counted of a model's calls; keys begin with its adapter's name, or say who counts."""
     return _counted.setdefault(model, {})
 
 

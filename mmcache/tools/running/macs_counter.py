@@ -1,8 +1,8 @@
 """The one counter of multiply-adds for runs without a session: by component, and of all denoisers.
 
 A call is noted by the shapes of its arguments only. Its multiply-adds are counted afterwards on the meta
-device (`mmcache.macs.count`), once for all calls of the same shape. Denoisers and side networks under a
-session are counted by the session itself (`mmcache.api.report`).
+device (`mmcache.macs.count`), once for all calls of a model of the same shape. Denoisers and side networks
+under a session are counted by the session itself (`mmcache.api.report`).
 """
 
 import inspect
@@ -17,6 +17,7 @@ from torch import nn
 from mmcache.api.figures import sum_or_none
 from mmcache.api.report import Report
 from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks, models_of
+from mmcache.engine.call_macs import counted_of, weights_of
 from mmcache.engine.call_signature import call_signature
 from mmcache.macs.conventions import EVERYTHING, Convention
 from mmcache.macs.count import MacsUnknownError, require_macs, shapes_of
@@ -62,7 +63,7 @@ class CallCounter:
         self.unknown = ""
         self._depth = 0
         self._shapes: dict[Hashable, CallShape] = {}
-        self._macs: dict[tuple[Hashable, Convention], int | MacsUnknownError] = {}
+        self._unknown: dict[tuple[Hashable, Convention], MacsUnknownError] = {}
 
     def around(self, module: nn.Module) -> Around:
         """The wrapper that counts calls of one module's forward."""
@@ -106,12 +107,17 @@ class CallCounter:
         )
 
     def _macs_of(self, key: Hashable, convention: Convention) -> int | MacsUnknownError:
-        if (key, convention) not in self._macs:
+        if (key, convention) in self._unknown:
+            return self._unknown[key, convention]
+        shape = self._shapes[key]
+        known = counted_of(shape.module)  # by other counters too: a sweep has one for each configuration
+        kind = ("a call", weights_of(shape.module), key, convention)
+        if kind not in known:
             try:
-                self._macs[key, convention] = self._shapes[key].macs(convention)
+                known[kind] = shape.macs(convention)
             except MacsUnknownError as error:
-                self._macs[key, convention] = error
-        return self._macs[key, convention]
+                return self._unknown.setdefault((key, convention), error)
+        return known[kind] or 0
 
 
 @contextmanager
