@@ -277,12 +277,14 @@ def test_bad_uploads_get_a_message_and_change_nothing(tab, same_visit):
     page = same_visit(tab)
     for name, content in NO_PICTURES.items():
         upload(page, name, content)
-        said = page.locator(".mm-fault, .toast-body").locator("visible=true").first
+        # What is said of this file: the last one's answer may still stand there.
+        said = page.locator(f".mm-fault:has-text('{name}'), .toast-body").locator("visible=true").first
         said.wait_for()
         assert re.search("is not an image|nvalid file type", said.inner_text()), name
         assert "/tmp" not in said.inner_text()
         if page.locator(".toast-close").locator("visible=true").count():
             page.locator(".toast-close").locator("visible=true").first.click()
+            page.locator(".toast-body").first.wait_for(state="hidden")
     if tab == "controlnet":
         upload(page, "wide.png", png(20_000, 50))
         page.locator(".mm-fault >> text=wide.png: is 20000x50; at most 4 times as long as narrow").wait_for()
