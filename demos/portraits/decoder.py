@@ -13,14 +13,13 @@ import numpy as np
 import torch
 import typer
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mmcache_demos.devices import Device, chosen_device
 from mmcache_demos.portraits import autoencoder
 from mmcache_demos.portraits import training_options as options
 from mmcache_demos.portraits.dataset import pictures
-from mmcache_demos.portraits.fine_tuning import shipped_parts
+from mmcache_demos.portraits.fine_tuning import scaled_latents, shipped_parts
 from mmcache_demos.portraits.places import face_weights
 from mmcache_demos.portraits.text_to_image import HELD_OUT
 from mmcache_demos.portraits.training import Recipe, train
@@ -82,9 +81,7 @@ def main(
     vae = shipped_parts(device, base).vae
     data = pictures("train", images, work / "pictures")
     held_out = pictures("held-out", HELD_OUT, work / "pictures").pixels
-    stored = work / f"unscaled-latents-{images}.safetensors"
-    if not stored.exists():
-        save_file({"latents": autoencoder.encode(vae, data.pixels).contiguous()}, stored)
+    latents = scaled_latents(vae, data.pixels, work) / vae.config["scaling_factor"]
     decoder = Decoder(vae).requires_grad_(True)
     decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's stubs
 
@@ -96,7 +93,7 @@ def main(
         drawing.register_to_config(_name_or_path="")  # a folder of this machine, which nobody else has
         copy.deepcopy(drawing).half().save_pretrained(out, safe_serialization=True)
 
-    loss = decoder_loss(decoder, load_file(stored)["latents"], data.pixels, device, batch)
+    loss = decoder_loss(decoder, latents, data.pixels, device, batch)
     recipe = Recipe(iterations, learning_rate, batch, warmup=40, fall=0.5, ema=0.999, seed=seed)
     train(decoder, loss, recipe, work / "decoder.ckpt", export)
     print(f"exported to {out}")

@@ -74,19 +74,24 @@ class TrainingData:
 def training_data(base: Shipped, count: int, work: Path) -> TrainingData:
     """The first pictures of the split "train", drawn and encoded unless `work` already holds them."""
     data = pictures("train", count, work / "pictures")
-    stored = work / f"shipped-latents-{count}.safetensors"
-    if not stored.exists():
-        latents = autoencoder.encode(base.vae, data.pixels) * base.vae.config["scaling_factor"]
-        unfinished = stored.with_suffix(".unfinished")
-        save_file({"latents": latents.contiguous()}, unfinished)
-        unfinished.replace(stored)
     return TrainingData(
         data.portraits,
         data.pixels,
-        load_file(stored)["latents"],
+        scaled_latents(base.vae, data.pixels, work),
         tokenized_captions(base.tokenizer, data.portraits),
         tokenize(base.tokenizer, [""])[0],
     )
+
+
+def scaled_latents(vae: AutoencoderKL, pixels: np.ndarray, work: Path) -> torch.Tensor:
+    """The latents of the first training images, (N, 4, 16, 16), encoded unless `work` already holds them."""
+    stored = work / f"shipped-latents-{len(pixels)}.safetensors"
+    if not stored.exists():
+        latents = autoencoder.encode(vae, pixels) * vae.config["scaling_factor"]
+        unfinished = stored.with_suffix(".unfinished")
+        save_file({"latents": latents.contiguous()}, unfinished)
+        unfinished.replace(stored)
+    return load_file(stored)["latents"]
 
 
 @torch.no_grad()
