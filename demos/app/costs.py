@@ -12,12 +12,15 @@ from mmcache.plans.plan import Plan
 from mmcache.plans.plan_set import load_plan_of
 from mmcache.plans.presets import IMAGE, USUAL, find_plan
 from mmcache.plans.preview import planned
-from mmcache_demos.app.settings import MINIATURE, OWN_SAMPLER, Settings
+from mmcache_demos.app.settings import MINIATURE, OWN_SAMPLER, SHIPPED_AS, Settings
 
 FILE = Path(__file__).parent / "stored" / "costs.json"
 _TUNED = Path(str(files("mmcache.configs"))) / "tuned"
 # Plans that were calibrated for one shipped model, by task and model.
-CALIBRATED: Mapping[tuple[str, str], Path] = {("text-to-image", MINIATURE): _TUNED / "portraits.yaml"}
+CALIBRATED: Mapping[tuple[str, str], Path] = {
+    ("text-to-image", MINIATURE): _TUNED / "portraits.yaml",
+    ("text-to-image", SHIPPED_AS + "transformer"): _TUNED / "portraits-transformer.yaml",
+}
 UNSEEN = 45.0  # dB: from here on nobody sees a difference
 # From the full run's closeness in dB to words; the first that it reaches.
 WORDS = (

@@ -1,6 +1,8 @@
 """The ways of caching that are compared, each as data: how it is switched on, and what it can be set to.
 
-Each is given a pipeline of its own class: cache-dit patches the class, and diffusers' hooks stay.
+Each is given a pipeline of its own class: cache-dit patches the class, and diffusers' hooks stay. Two of
+diffusers' caches are left out. SeaCache knows Cosmos only, and FasterCache halves a batch that multiply-adds
+are not counted by here.
 """
 
 import functools
@@ -11,17 +13,17 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import torch
-from diffusers import FirstBlockCacheConfig, TaylorSeerCacheConfig
-from diffusers.hooks import HookRegistry, apply_first_block_cache, apply_taylorseer_cache
-from diffusers.hooks.hooks import CacheContext, StateManager, _set_cache_context
-
 import mmcache
 from mmcache.testing.probes import bytes_reachable
+from mmcache_demos.transformers.diffusers_caches import (
+    Held,
+    by_attention_broadcast,
+    by_first_block,
+    by_mag_cache,
+    by_taylorseer,
+)
+from mmcache_demos.transformers.easy_cache import by_easy_cache
 from mmcache_demos.transformers.subjects import Subject
-
-Held = Callable[[], int]
-"""The bytes of the tensors that a cache keeps alive at this moment."""
 
 
 @dataclass(frozen=True)
@@ -118,45 +120,6 @@ def by_cache_dit(
     return enabled
 
 
-@contextmanager
-def by_hooks(subject: Subject, pipe: Any, apply: Callable[[Any], None]) -> Iterator[Held]:
-    """A cache of diffusers', put on by `apply`. Nothing takes it off: the pipeline is not used again."""
-    apply(pipe.transformer)
-    if not subject.contexts:
-        _set_cache_context(pipe.transformer, CacheContext("all in one batch"))
-    registry = HookRegistry.check_if_exists_or_initialize(pipe.transformer)
-    hooks = [hook for child in (registry, *registry._get_child_registries()) for hook in child.hooks.values()]
-    stores = {
-        id(store): store for hook in hooks for store in vars(hook).values() if isinstance(store, StateManager)
-    }
-    stored: Any = list(stores.values())  # in place of a session
-    yield lambda: bytes_reachable(stored)
-
-
-def by_first_block(subject: Subject, pipe: Any, threshold: float) -> AbstractContextManager[Held]:
-    return by_hooks(
-        subject, pipe, lambda model: apply_first_block_cache(model, FirstBlockCacheConfig(threshold))
-    )
-
-
-def by_taylorseer(*, lite: bool) -> Callable[[Subject, Any, Any], AbstractContextManager[Held]]:
-    """Order 1, in the model's own precision; the setting is (interval, steps in full before the first)."""
-
-    def enabled(subject: Subject, pipe: Any, setting: tuple[int, int]) -> AbstractContextManager[Held]:
-        interval, before = setting
-        config = TaylorSeerCacheConfig(
-            cache_interval=interval,
-            disable_cache_before_step=before,
-            max_order=1,
-            taylor_factors_dtype=torch.float32,
-            use_lite_mode=lite,
-            cache_identifiers=None if lite else list(subject.extrapolated),
-        )
-        return by_hooks(subject, pipe, lambda model: apply_taylorseer_cache(model, config))
-
-    return enabled
-
-
 def around(interval: int, steps: int, cost: float = 0.0) -> list[tuple[int, int]]:
     """TaylorSeer's intervals near this one, each with all numbers of full steps before the first cached."""
     return list(product(range(interval, interval + 5), range(1, steps // 2)))
@@ -185,4 +148,11 @@ METHODS = (
     Method("diffusers FirstBlockCache", by_first_block, threshold=True),
     Method("diffusers TaylorSeer", by_taylorseer(lite=False), around, taylorseer_full_steps),
     Method("diffusers TaylorSeer, lite", by_taylorseer(lite=True), around, taylorseer_full_steps),
+    Method("diffusers MagCache", by_mag_cache, threshold=True),
+    Method(
+        "diffusers Pyramid Attention Broadcast",
+        by_attention_broadcast,
+        lambda interval, steps, cost: range(2, steps),
+    ),
+    Method("EasyCache, by its equations", by_easy_cache, threshold=True),
 )

@@ -46,6 +46,7 @@ class Subject:
         calibration: gives prompts to calibrate plans with, others than those that judge.
         contexts: whether the pipeline tells hooks which call of a step it makes (`cache_context`); for one
             that does not, hooks are told that there is one.
+        calls: of the denoiser at a step.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Subject:
     output: str = "images"
     calibration: Callable[[], Sequence[str]] = tuple
     contexts: bool = True
+    calls: int = 1
 
     def draw(self, pipe: Any) -> torch.Tensor:
         """The latents of a run, on the CPU."""
@@ -232,7 +234,13 @@ FLUX = Subject(
     ),
 )
 WAN = Subject(
-    "Wan, random", wan, wan_call, steps=28, extrapolated=(r"blocks\.\d+\.(attn1|attn2|ffn)",), output="frames"
+    "Wan, random",
+    wan,
+    wan_call,
+    steps=28,
+    extrapolated=(r"blocks\.\d+\.(attn1|attn2|ffn)",),
+    output="frames",
+    calls=2,
 )
 AUDIO = Subject("Stable Audio, random", stable_audio, stable_audio_call, steps=50, output="audios")
 SUBJECTS_BY_NAME = {"portraits": PORTRAITS, "flux": FLUX, "wan": WAN, "audio": AUDIO}
