@@ -12,14 +12,14 @@ from diffusers import DiffusionPipeline, ModularPipeline, SchedulerMixin
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from mmcache.api.resolved_pipeline import find_denoisers
+from mmcache.api.resolved_pipeline import find_denoisers, find_side_networks
 from mmcache.api.session import Session
 from mmcache.architectures.adapter import Adapter
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.scheduler_run import SchedulerRun
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
-from mmcache.engine.conditioning import Borrowed
+from mmcache.engine.conditioning import Borrowed, Held
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import Cut, Slot, full_view
 from mmcache.macs.count import is_store
@@ -179,19 +179,29 @@ def anatomy_of_module(where: str, module: nn.Module) -> dict[str, Any]:
 
 @contextmanager
 def bytes_held_at_calls(pipe: Any, session: Session) -> Iterator[dict[str, list[int]]]:
-    """How many bytes a session holds at the beginning of every call, by denoiser."""
+    """How many bytes a session holds at the beginning of every call, by denoiser.
+
+    A call begins with that of the side networks whose residuals it is given, which already look at what they
+    are conditioned on.
+    """
     held: dict[str, list[int]] = {}
+    side_networks = find_side_networks(pipe).values()
     handles = []
     for name, part in denoisers_of(pipe).items():
         seen = held.setdefault(name, [])
-
+        begun: list[int] = []
         others = [driver for other, driver in session.denoisers.items() if other != name]
 
-        def note(module: nn.Module, args: Any, seen: list[int] = seen, others: list[Any] = others) -> None:
-            if not torch.is_grad_enabled():  # calls that are differentiated are no steps
-                seen.append(bytes_reachable(session, but=others))
+        def begin(module: nn.Module, args: Any, begun: list[int] = begun, others: list[Any] = others) -> None:
+            if not begun and not torch.is_grad_enabled():  # calls that are differentiated are no steps
+                begun.append(bytes_reachable(session, but=others))
 
-        handles.append(part.module.register_forward_pre_hook(note))
+        def note(module: nn.Module, args: Any, seen: list[int] = seen, begun: list[int] = begun) -> None:
+            seen += begun
+            begun.clear()
+
+        handles += [side.module.register_forward_pre_hook(begin) for side in side_networks]
+        handles += [part.module.register_forward_pre_hook(hook) for hook in (begin, note)]
     try:
         yield held
     finally:
@@ -231,6 +241,8 @@ def bytes_reachable(session: Session, but: Sequence[object] = ()) -> int:
             waiting.append(thing.kept)
         elif isinstance(thing, Swap):
             waiting.append(thing.value)  # its owner is the model's own
+        elif isinstance(thing, Held):  # of any size: other small tensors are timesteps
+            tensors[thing.tensor.data_ptr()] = thing.tensor.nbytes
         elif isinstance(thing, torch.Tensor) and thing.dim() > 1 and not thing.is_meta:
             tensors[thing.data_ptr()] = thing.nbytes
         elif isinstance(thing, FunctionType):

@@ -47,7 +47,7 @@ def in_two_runs() -> dict[str, Any]:
 
 
 # Each frame has a copy of the scheduler, and those are stepped.
-forcing = partial(case, refused="a sampler and a noise level of its own")
+forcing = partial(case, refused="a noise level of its own")
 
 CASES = [
     case("SkyReelsV2Pipeline", text_to_video, prompts),
