@@ -1,7 +1,7 @@
 """python -m mmcache_demos.transformers.against_caches: mmcache beside other caches for transformers.
 
-The same pipelines, from the same noise, in one process: cache-dit (pip install --no-deps cache-dit), and the
-FirstBlockCache and TaylorSeer of diffusers. Each is set so that its run takes as many multiply-adds as a
+The same pipelines, from the same noise, in one process: cache-dit (pip install --no-deps cache-dit), caches
+of diffusers, and EasyCache. Each is set so that its run takes as many multiply-adds as a
 full step at every second, third, fifth and eighth does in mmcache, as nearly as it can. The table says how
 far its result is from the full run, what it holds, and what a cached step costs beside the layers it runs.
 """
@@ -107,7 +107,7 @@ def compared(bench: Bench, intervals: Sequence[int], repeats: int) -> list[Line]
                     bytes_held=ran.held,
                 )
             )
-        if interval == TIMED:
+        if interval == TIMED and repeats:
             costs = timed(bench, list(chosen.values()), repeats)
             lines = [
                 replace(line, overhead=costs.get(line.way)) if line.interval == TIMED else line
@@ -144,7 +144,7 @@ def shown(setting: Any) -> str:
 
 
 def main(
-    repeats: Annotated[int, typer.Option(min=1, help="Rounds of timed runs.")] = 3,
+    repeats: Annotated[int, typer.Option(min=0, help="Rounds of timed runs; 0: nothing is timed.")] = 3,
     intervals: Annotated[list[int] | None, typer.Option(help="Default: 2, 3, 5 and 8.")] = None,
     subject: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(SUBJECTS)}.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the figures here, as JSON.")] = None,
