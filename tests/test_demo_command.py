@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
 import pytest
 from filelock import FileLock
@@ -16,6 +18,8 @@ from mmcache_demos.app.lifetime import ALIVE, PREFIX, own_folder
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.models import Offer
 from mmcache_demos.app.start_checks import check_address
+from mmcache_demos.app.watching import Stopped
+from tests.demo_orders import NO_BOARD, TAB, asked, tiny_service, visitor
 
 pytest.importorskip("gradio")
 
@@ -135,3 +139,51 @@ def test_sigterm_ends_a_server_whose_sigint_is_ignored(tmp_path):
         assert server.wait(60) == 0
         assert server.stdout.read() == "ended\n"
     assert not list(tmp_path.iterdir())
+
+
+LAUNCHES = """
+from mmcache_demos.app.server import Server, launch
+launch(Server(threads=1))
+"""
+
+
+def test_a_server_that_ends_at_once_leaves_no_thread_in_torch(tmp_path):
+    """It is preparing for visitors then; under such a thread the interpreter would abort."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LAUNCHES],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    ) as server:
+        assert "The demo is at" in server.stdout.readline()
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=120)
+        assert server.returncode == 0, said
+        assert "terminate" not in said
+    assert not list(tmp_path.glob(f"{PREFIX}*"))
+
+
+def test_a_server_ends_the_runs_of_all_visitors_and_waits_for_them(tmp_path, monkeypatch):
+    service = tiny_service(tmp_path, monkeypatch)
+    begun = threading.Event()
+    ends = []
+
+    def compare():
+        try:
+            with closing(service.compare(visitor(), TAB, asked(steps=1000), NO_BOARD, ())) as news:
+                for _ in news:
+                    begun.set()
+        except Stopped:
+            ends.append(service.models.running.locked())
+
+    one = threading.Thread(target=compare)
+    one.start()
+    assert begun.wait(60)
+    service.end(patience=60)
+    assert service.at_rest
+    one.join(60)
+    assert ends == [False]
+    service.models.running.acquire()
+    service.end(patience=0)
+    assert not service.at_rest

@@ -113,6 +113,13 @@ def test_the_image_is_large_and_whole_and_above_the_fold(page):
     assert box(page, ".mm-frame")["y"] + box(page, ".mm-frame")["height"] <= 800
     go = box(page, "#go-text-to-image")
     assert go["y"] + go["height"] <= 800
+    assert not page.locator(".mm-to-controls").locator("visible=true").count(), "it is for phones"
+    for width, height in ((320, 568), (360, 640), (390, 844), (768, 1024)):
+        resize(page, width, height)
+        image, go, way = (box(page, name) for name in (".mm-frame", "#go-text-to-image", ".mm-to-controls"))
+        assert image["y"] + image["height"] <= go["y"], (width, "nothing covers the image")
+        assert go["y"] + go["height"] <= height, width
+        assert way["x"] + way["width"] <= go["x"] or way["x"] >= go["x"] + go["width"], width
     resize(page, 1920, 1080)
     assert box(page, "#tabs")["width"] > 1600, "the width is used"
     assert box(page, ".mm-frame")["width"] >= 512

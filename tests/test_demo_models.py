@@ -188,3 +188,18 @@ def test_the_map_of_similar_features_is_measured_once_and_without_a_picture(serv
         maps.measured("miniature: inpainting")
     with pytest.raises(ModelRefusedError, match="is not offered"):
         maps.measured("somebody/model")
+
+
+def test_a_model_is_looked_at_only_while_none_is_loaded(tmp_path, monkeypatch):
+    """diffusers changes torch's classes while it loads: a model that is built meanwhile has no values."""
+    service = tiny_service(tmp_path, monkeypatch)
+    looked = []
+
+    def denoisers_of(name):
+        looked.append(service.models.loading.locked())
+        return {}
+
+    monkeypatch.setattr("mmcache_demos.app.explore.denoisers_of", denoisers_of)
+    assert service.explorer.page(service.explorer.names[0], 0) == ""
+    assert looked == [True]
+    assert not service.models.loading.locked()

@@ -19,7 +19,7 @@ from mmcache.tools.inspecting.inspection import Branch, Inspection, inspect
 from mmcache.tools.inspecting.inspection_table import figures, notes
 from mmcache_demos import SHIPPED, load_miniature
 from mmcache_demos.app.markup import join, text
-from mmcache_demos.app.models import ModelRefusedError, Offer
+from mmcache_demos.app.models import ModelRefusedError, Models
 from mmcache_demos.app.settings import SHIPPED_AS
 
 KEPT_MODELS = 4
@@ -47,8 +47,8 @@ class Explorer:
     which a run that goes on must not see.
     """
 
-    def __init__(self, offer: Offer) -> None:
-        self._offer = offer
+    def __init__(self, models: Models) -> None:
+        self._models = models
         self._lock = threading.Lock()
         self._known: OrderedDict[str, list[Explored]] = OrderedDict()
         self._pages: OrderedDict[tuple[str, int], str] = OrderedDict()
@@ -56,7 +56,7 @@ class Explorer:
     @property
     def names(self) -> list[str]:
         """What can be looked at."""
-        return [*self._offer.models, *(SHIPPED_AS + name for name in SHIPPED)]
+        return [*self._models.offer.models, *(SHIPPED_AS + name for name in SHIPPED)]
 
     def branches(self, name: str) -> int:
         """How many branches the first denoiser of a model has."""
@@ -91,7 +91,8 @@ class Explorer:
             )
         with self._lock:
             if name not in self._known:
-                models = denoisers_of(name)
+                with self._models.loading:
+                    models = denoisers_of(name)
                 self._known[name] = [
                     Explored(model, *inspect(model, name=part)) for part, model in models.items()
                 ]

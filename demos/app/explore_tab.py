@@ -1,11 +1,9 @@
 """The tab "Explore": a model's U at a branch, and the steps that a plan runs in full."""
 
-import threading
 from typing import Any
 
 import gradio as gr
 
-from mmcache_demos.app.explore import Explorer
 from mmcache_demos.app.guards import RUNS
 from mmcache_demos.app.messages import told_to_visitor
 from mmcache_demos.app.model_plans import MOST_BRANCHES
@@ -27,7 +25,7 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
     Args:
         tab: the tab itself; what it shows is made when it is opened for the first time.
     """
-    explorer = Explorer(service.models.offer)
+    explorer = service.explorer
     maps = SimilarityMaps(service.models)
     first = explorer.names[0]
     with gr.Row(elem_classes="mm-explore-controls"):
@@ -54,7 +52,6 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
     gr.HTML("<h2>Similar features</h2>", elem_classes="mm-heading", apply_default_css=False)
     similar = gr.HTML(maps.known(first), elem_id="explore-similar", apply_default_css=False)
     measure = gr.Button("Measure similar features", size="sm", elem_id="measure-similar")
-    threading.Thread(target=explorer.prepare, daemon=True).start()
 
     def shown(name: str, at: int) -> tuple[str, Any]:
         with told_to_visitor():

@@ -101,13 +101,15 @@ class Models:
     Attributes:
         running: held by whoever runs one of them. They share a processor, so one run at a time is also what
             makes seconds mean something.
+        loading: held by whoever builds a model. diffusers changes torch's own classes while it loads one, so
+            that another that is built meanwhile gets parameters without values.
     """
 
     def __init__(self, offer: Offer, most: int) -> None:
         self.offer = offer
         self.running = threading.Lock()
         self._most = most
-        self._loading = threading.Lock()
+        self.loading = threading.Lock()
         self._pipes: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
     def pipe_for(self, task: Task, name: str) -> Any:
@@ -119,7 +121,7 @@ class Models:
         """
         self.offer.check(name, task)
         key = (task.name, name)
-        with self._loading:
+        with self.loading:
             if key not in self._pipes:
                 while len(self._pipes) >= self._most:  # before, so that both are never in memory
                     self._pipes.popitem(last=False)

@@ -175,6 +175,11 @@
       keep("address", location.search);
     }
     const panel = target.closest("[role=tabpanel]");
+    if (target.closest(".mm-to-controls")) {
+      goTo(panel.querySelector(".mm-controls"));
+      const image = panel.querySelector(".mm-editor, .mm-board");
+      if (!image) panel.querySelector(".mm-prompt textarea").focus({ preventScroll: true });
+    }
     if (target.closest("[id^=go-], .mm-example")) {
       panel.querySelectorAll(".mm-faulty").forEach(forget);
     }

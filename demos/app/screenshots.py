@@ -21,6 +21,7 @@ COLOURS = 128  # of a file: screenshots of flat colours lose nothing that is see
 AT_REST = 500  # ms until fonts, images and the editor's canvas are there
 ONCE = 5_000  # ms until the line has wiped
 SCHEMES = ("light", "dark")
+IN_ITS_PLACE = ".mm-go { position: static !important }"  # on a whole page, not where the screen ends
 
 
 class Size(NamedTuple):
@@ -144,7 +145,9 @@ def pictures(opened: Any, address: str, wanted: Sequence[str]) -> Iterator[tuple
                     )
                     page.wait_for_timeout(AT_REST)
                     whole = name not in ("first", "racing")
-                    yield f"{name}-{size.width}-{scheme}", bytes(page.screenshot(full_page=whole))
+                    style = IN_ITS_PLACE if whole else None
+                    picture = page.screenshot(full_page=whole, style=style)
+                    yield f"{name}-{size.width}-{scheme}", bytes(picture)
                 page.evaluate("() => document.body.classList.remove('dark')")
 
 

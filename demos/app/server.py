@@ -5,8 +5,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mmcache.errors import MissingExtraError
 from mmcache_demos.app.connections import asking_within
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
     from mmcache_demos.app.models import Offer
     from mmcache_demos.app.service import Service
-    from mmcache_demos.app.visits import Visits
 
 LOOPBACK = "127.0.0.1"
 HERE = Path(__file__).parent
 CONNECTIONS = 10  # of a visitor: a page holds two open, and loads its parts side by side
 SWEEP = 600  # seconds between two looks for files that nobody uses any more
+PATIENCE = 4.0  # seconds for the step that a run is in when the server ends; supervisors often wait for 10
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,18 @@ class Server:
 
 
 def require_gradio() -> None:
-    """Find out beforehand whether the page can be built and its figures measured.
+    """Find out beforehand whether the page can be built and its figures measured, without importing it all.
 
     Raises:
         MissingExtraError: a package is missing.
     """
     from mmcache.tools.media.ffmpeg import require_ffmpeg
-    from mmcache.tools.quality.metrics import require_torchmetrics
 
-    try:
-        import gradio  # noqa: F401
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            f'the demo needs {error.name}, which is not installed: pip install "mmcache-demos[app]"'
-        ) from None
-    require_torchmetrics()
+    for package in ("gradio", "matplotlib", "torchmetrics"):
+        if find_spec(package) is None:
+            raise MissingExtraError(
+                f'the demo needs {package}, which is not installed: pip install "mmcache-demos[app]"'
+            )
     require_ffmpeg()
 
 
@@ -96,29 +93,41 @@ def service_of(server: Server, folder: Path) -> "Service":
     return Service(server.offer or Offer(), named_plans(server.plans), server.limits, folder)
 
 
-@contextmanager
-def sweeping(visits: "Visits") -> Iterator[None]:
-    """Within the block, look every ten minutes for visits that nobody comes back to."""
-    over = threading.Event()
+def start_background(service: "Service") -> None:
+    """Prepare for visitors, and look every ten minutes for visits that nobody returns to, until its end."""
 
     def sweep() -> None:
-        while not over.wait(SWEEP):
-            visits.forget_idle()
+        while not service.over.wait(SWEEP):
+            service.visits.forget_idle()
 
-    thread = threading.Thread(target=sweep, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
+    for work in (service.prepare, sweep):
+        threading.Thread(target=work, daemon=True).start()
+
+
+class Served(NamedTuple):
+    """A page that is served."""
+
+    address: str
+    service: "Service"
 
 
 @contextmanager
 def serving(server: Server) -> Iterator[str]:
-    """Serve the page within the block, in threads of its own; its files are deleted at the end.
+    """Serve the page within the block; see `served`.
 
     Yields:
         The page's address.
+    """
+    with served(server) as one:
+        yield one.address
+
+
+@contextmanager
+def served(server: Server, patience: float = -1) -> Iterator[Served]:
+    """Serve the page within the block, in threads of its own; its files are deleted at the end.
+
+    Args:
+        patience: seconds for what runs at the end; see `Service.end`.
 
     Raises:
         MissingExtraError: a package is missing.
@@ -144,12 +153,15 @@ def serving(server: Server) -> Iterator[str]:
         service = service_of(server, folder / "visits")
         page = build(service)
         try:
-            with sweeping(service.visits):
-                _, local, shared = page.launch(**how_to_launch(server, folder))
-                hang_up_on_the_slow(page.server, server.limits)
-                yield shared or local
+            _, local, shared = page.launch(**how_to_launch(server, folder))
+            hang_up_on_the_slow(page.server, server.limits)
+            start_background(service)
+            yield Served(shared or local, service)
         finally:
+            service.over.set()
+            service.visits.stop_all()
             page.close(verbose=False)
+            service.end(patience)
 
 
 def hang_up_on_the_slow(running: Any, limits: Limits) -> None:
@@ -240,13 +252,19 @@ def pictures_of_at_most(pixels: int) -> Iterator[None]:
 def launch(server: Server) -> None:
     """Serve the page until Ctrl-C, or until the process is told to end (SIGTERM).
 
+    A step that lasts longer than PATIENCE is not waited for: the process ends at once then.
+
     Raises:
         MissingExtraError: a package is missing.
         OSError: the port is taken.
     """
+    service: Service | None = None
     try:
-        with ended_by_sigterm(), serving(server) as address:
-            print(f"The demo is at {address} (Ctrl-C ends it)", flush=True)
+        with ended_by_sigterm(), served(server, PATIENCE) as one:
+            service = one.service
+            print(f"The demo is at {one.address} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
-        print("ended; visitors' files are deleted")
+        print("ended; visitors' files are deleted", flush=True)
+    if service is not None and not service.at_rest:
+        os._exit(0)

@@ -1,5 +1,7 @@
 """What the page asks for: a visitor's order, run when its turn has come, and remembered for that visitor."""
 
+import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -9,12 +11,14 @@ from typing import Any
 from PIL import Image
 
 from mmcache.plans.plan import Plan
+from mmcache.tools.quality.metrics import require_torchmetrics
 from mmcache.tools.running.call_settings import has_argument
 from mmcache.tools.sweeping.settings import content_mark
 from mmcache_demos.app.background import Done, news_of
 from mmcache_demos.app.board import Board
 from mmcache_demos.app.costs import Slider, slider_for
-from mmcache_demos.app.demo_tabs import DrawingTab
+from mmcache_demos.app.demo_tabs import DRAWING_TABS, DrawingTab
+from mmcache_demos.app.explore import Explorer
 from mmcache_demos.app.fields import field_of
 from mmcache_demos.app.limits import LimitError, Limits
 from mmcache_demos.app.model_plans import family_for
@@ -23,19 +27,63 @@ from mmcache_demos.app.orders import PREVIEWS, Order, Ran
 from mmcache_demos.app.plan_choice import SLIDER, PlanChoice
 from mmcache_demos.app.result import files_of, headline, result_markup
 from mmcache_demos.app.runs import run_both
-from mmcache_demos.app.settings import Settings
+from mmcache_demos.app.settings import MINIATURE, Settings
 from mmcache_demos.app.visits import Past, Visit, Visits, order_name
 from mmcache_demos.app.watching import Progress, Stopped
 
+QUIET = 3.0  # seconds between two looks whether a run goes on
+
 
 class Service:
-    """One server: its models, plans, limits and visitors."""
+    """One server: its models, plans, limits and visitors.
+
+    Attributes:
+        over: set when the server ends.
+        at_rest: it has ended, and nothing of it runs any more.
+    """
 
     def __init__(self, offer: Offer, plans: Mapping[str, Path], limits: Limits, folder: Path) -> None:
         self.limits = limits
         self.plans = plans
         self.models = Models(offer, limits.models)
+        self.explorer = Explorer(self.models)
+        self.over = threading.Event()
+        self.at_rest = False
+        self._preparing = threading.Lock()
         self.visits = Visits(folder, limits)
+
+    def prepare(self) -> None:
+        """Import and load what a first visitor waits for, while the page goes to the browser.
+
+        The drawing of "Explore" comes last, when nothing runs: a run needs the processor more.
+        """
+        with self._preparing:
+            task = DRAWING_TABS[0].task
+            if not self.over.is_set():
+                require_torchmetrics()
+            if not self.over.is_set() and self.models.offer.names(task)[0] == MINIATURE:
+                self.models.pipe_for(task, MINIATURE)
+            while not self.over.wait(QUIET):
+                if not self.models.running.locked():
+                    return self.explorer.prepare()
+
+    def end(self, patience: float) -> None:
+        """End all runs, at the end of the step that each is in, and wait until nothing runs any more.
+
+        An interpreter that ends under a thread in torch aborts.
+
+        Args:
+            patience: seconds; `at_rest` says whether they were enough. -1 waits as long as it takes.
+        """
+        self.over.set()
+        self.visits.stop_all()
+        until = time.monotonic() + patience
+        self.at_rest = True
+        for lock in (self.models.running, self._preparing):
+            if lock.acquire(timeout=patience if patience < 0 else max(0.0, until - time.monotonic())):
+                lock.release()
+            else:
+                self.at_rest = False
 
     def visit(self, request: Any) -> Visit:
         """That of a request."""

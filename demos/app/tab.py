@@ -78,6 +78,9 @@ def build_tab(tab: DrawingTab, service: Service, gallery: gr.HTML) -> BuiltTab:
             made |= cost_control(slider, "")
             said = gr.HTML(elem_classes="mm-said", apply_default_css=False)
             with gr.Row(elem_classes="mm-go"):
+                # Seen on a phone only, where the row stays at the bottom of the screen.
+                yours = "Your image" if board.inputs else "Your prompt"
+                gr.Button(yours, scale=2, min_width=72, elem_classes="mm-to-controls")
                 go = gr.Button("Compare", variant="primary", scale=3, elem_id=f"go-{name}")
                 stop = gr.Button("Stop", scale=1, min_width=72, interactive=False, elem_id=f"stop-{name}")
             with gr.Accordion("Expert", open=False, elem_classes="mm-expert"):

@@ -210,6 +210,12 @@ class Visits:
                 elif now - visit.last_seen > self._limits.idle_seconds:
                     self._visits.pop(name).forget()
 
+    def stop_all(self) -> None:
+        """End whatever runs or waits, of all visitors."""
+        with self._lock:
+            for visit in self._visits.values():
+                visit.stop_all()
+
     def runs_beside(self, session: str) -> int:
         """How many runs of all visitors but one go on, wait in a queue, or were announced just now."""
         with self._lock:

@@ -17,8 +17,12 @@ def check_effect(plan: "Plan | None", interval: int | None, branch: Any, steps: 
         steps: of the run.
 
     Raises:
-        ValueError: an option has no effect.
+        ValueError: an option has no effect, or the interval is none.
     """
+    if interval is not None:
+        from mmcache.plans.policy import Uniform
+
+        Uniform(interval)
     if interval == 1 and branch is not None:
         raise ValueError("--interval 1 runs every step in full, so --branch has no effect: leave one out")
     if interval == 1 and plan is not None:

@@ -106,6 +106,8 @@ def generate_prompts(
     if request.selected_task.generates_video:
         require_ffmpeg()
     inputs = request.read_inputs()
+    if many.prompts is not None and not many.prompts.exists():
+        raise FileNotFoundError(f"{many.prompts}: there is no such file of prompts")
 
     quiet_libraries()
     from mmcache.tools.generating.engine import Engine
