@@ -109,6 +109,51 @@ def test_loras_are_switched_between_requests(client):
     assert client.put("/lora", json={"name": "unknown"}).status_code == 404
 
 
+def test_a_lora_is_switched_and_time_runs_out_while_others_are_served(loras):
+    from mmcache_demos.serving.service import ImageRequest, ImageService, RequestTimeoutError
+
+    service = ImageService(load_miniature(), workers=4, loras=loras)
+    request = ImageRequest(PROMPT["prompt"], "fast", PROMPT["steps"])
+    wanted = [service.submit(request).result().image.tobytes()]
+    service.switch_lora("random")
+    wanted.append(service.submit(request).result().image.tobytes())
+    assert wanted[0] != wanted[1]
+    late = ImageRequest(PROMPT["prompt"], "fast", 200, seconds=0.01)
+    answers = [service.submit(late if place % 3 == 1 else request) for place in range(12)]
+    service.switch_lora(None)  # between two of them
+    for place, answer in enumerate(answers):
+        if place % 3 == 1:
+            with pytest.raises(RequestTimeoutError):
+                answer.result()
+        else:
+            assert answer.result().image.tobytes() in wanted
+    assert service.submit(request).result().image.tobytes() == wanted[0]
+    assert 'mmcache_requests_total{outcome="ok",plan="fast"} 11.0' in service.metrics.text()
+    assert 'mmcache_requests_total{outcome="timeout",plan="fast"} 4.0' in service.metrics.text()
+    service.close()
+
+
+def test_a_roll_back_reaches_a_request_that_is_just_beginning():
+    from threading import Thread
+
+    from mmcache_demos.serving.service import ImageRequest, ImageService
+
+    service = ImageService(load_miniature(), workers=1)
+    rollback = Thread(target=lambda: setattr(service, "enabled", False))
+
+    class Sessions(list):
+        def add(self, session):
+            rollback.start()
+            rollback.join(timeout=0.2)  # it may have to wait
+            self.append(session)
+
+    service._sessions = Sessions()
+    service.submit(ImageRequest(PROMPT["prompt"], "fast", PROMPT["steps"])).result()
+    rollback.join()
+    assert not service._sessions[0].enabled
+    service.close()
+
+
 @pytest.mark.parametrize("wrong", [{"plan": "fastest"}, {"steps": 0}, {"prompt": ""}, {"seconds": -1}])
 def test_what_is_wrong_is_refused(client, wrong):
     assert client.post("/images", json={**PROMPT, **wrong}).status_code == 422

@@ -69,6 +69,7 @@ class ImageService:
         self._of_thread = threading.local()
         self._sessions: WeakSet[mmcache.Session] = WeakSet()
         self._enabled = True
+        self._switch = threading.Lock()  # no session begins while caching is switched
 
     def submit(self, request: ImageRequest) -> "Future[Answer]":
         """Generate an image, when its turn comes.
@@ -99,11 +100,14 @@ class ImageService:
                 raise RequestTimeoutError(f"stopped behind step {step + 1} of {request.steps}")
             return kwargs
 
+        if time.monotonic() > deadline:  # it has waited too long for its turn
+            raise RequestTimeoutError(f"stopped behind step 0 of {request.steps}")
         mine = self._pipeline()
         session = mmcache.accelerate(mine, request.plan)
-        session.enabled = self._enabled
         session.on_run(self.metrics.recorder(request.plan))
-        self._sessions.add(session)
+        with self._switch:
+            session.enabled = self._enabled
+            self._sessions.add(session)
         image = mine(
             request.prompt,
             num_inference_steps=request.steps,
@@ -126,9 +130,10 @@ class ImageService:
 
     @enabled.setter
     def enabled(self, value: bool) -> None:
-        self._enabled = value
-        for session in list(self._sessions):
-            session.enabled = value
+        with self._switch:
+            self._enabled = value
+            for session in self._sessions:
+                session.enabled = value
 
     @property
     def loras(self) -> list[str]:
