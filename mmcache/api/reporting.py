@@ -114,7 +114,16 @@ class Reporting:
             notes.append(Note("every_step_full", text))
         elif count := len(scheduler.verification.verified):
             notes.append(Note("verified", f"{name}: the cut was verified on {count} kinds of calls"))
+        if cached is None and any(call.cache_miss for call in run.calls) and not why_full(notes):
+            text = "every step was full: no call was like one of the step before, in its sizes and arguments"
+            notes.append(Note("every_step_full", f"{name}: {text}"))
         return notes
+
+
+def why_full(notes: Sequence[Note]) -> list[Note]:
+    """Those that say why steps were full."""
+    kinds = ("every_step_full", "conditioning_changed", "untold_lanes")
+    return [note for note in notes if note.kind in kinds]
 
 
 def uncounted(denoisers: Sequence[DenoiserReport]) -> list[Note]:
