@@ -37,6 +37,13 @@ def elsewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def an_accelerator(monkeypatch):
+    """diffusers 0.36 asks torch for one before it offloads in groups; a machine with a CPU alone has none."""
+    if torch.accelerator.current_accelerator() is None:
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cpu"))
+
+
 class Graphs(list):
     """The graphs that were compiled, by a compiler that runs them as they were traced."""
 

@@ -16,7 +16,10 @@ from tests import tiny
 from tests.zoo import controlnet
 from tests.zoo.transformers import flux, sana, wan
 
-pytestmark = pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little")
+pytestmark = [
+    pytest.mark.usefixtures("an_accelerator"),
+    pytest.mark.filterwarnings("ignore:[0-9]+ steps leave little"),
+]
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 

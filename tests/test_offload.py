@@ -61,6 +61,7 @@ def group_offload(pipe):
     pipe.unet.enable_group_offload(onload_device=torch.device("cpu"), offload_type="leaf_level")
 
 
+@pytest.mark.usefixtures("an_accelerator")
 @pytest.mark.parametrize("hook", [layerwise_casting, group_offload])
 def test_hooks_of_diffusers(hook):
     def make():
