@@ -1,7 +1,8 @@
 """What each of several processes does with a denoiser that is spread over them; `run` starts them by gloo.
 
 diffusers asks torch for the number of accelerators, and lists the devices for tensor parallelism. A CPU is
-none of them, so both are told otherwise in these processes; all else is diffusers' own.
+none of them, so both are told otherwise in these processes. A ring needs attention that gives its sums, which
+diffusers has none of for a CPU. All else is diffusers' and torch's own.
 """
 
 import socket
@@ -124,6 +125,15 @@ def runs_of(model: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
+def attention_with_sums(ctx: Any, query: Any, key: Any, value: Any, *rest: Any, **more: Any) -> Any:
+    """Attention of (batch, tokens, heads, features), with the logarithm of its sums if it is asked for."""
+    query, key, value = (given.transpose(1, 2) for given in (query, key, value))
+    scores = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
+    out = (scores.softmax(-1) @ value).transpose(1, 2)
+    wanted = rest[5] if len(rest) > 5 else more.get("return_lse", False)
+    return (out, scores.logsumexp(-1).transpose(1, 2)) if wanted else out
+
+
 def refusal(model: Any) -> str:
     """The error where data would decide; "" if there is none."""
     try:
@@ -135,6 +145,27 @@ def refusal(model: Any) -> str:
 
 def spread_by(config: Any, model: Any) -> Any:
     model.enable_parallelism(config=config)
+    return model
+
+
+def sharded(reshard: bool = True) -> Any:
+    """By FSDP; a block's weights are whole while it runs or, without `reshard`, from its first call on."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    model, mesh = denoiser(), init_device_mesh("cpu", (PROCESSES,))
+    for block in (*model.transformer_blocks, *model.single_transformer_blocks, model):
+        fully_shard(block, mesh=mesh, reshard_after_forward=reshard)
+    return model
+
+
+def wrapped() -> Any:
+    """By the FSDP of before, whose wrappers stand where the blocks were."""
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    model = denoiser()
+    for place, block in enumerate(model.transformer_blocks):
+        model.transformer_blocks[place] = FullyShardedDataParallel(block, device_id=torch.device("cpu"))
     return model
 
 
@@ -167,6 +198,7 @@ def disagreement(config: Any) -> dict[str, Any]:
 def work(rank: int, port: int, folder: str) -> None:
     """One process; it saves what it found."""
     import diffusers.hooks.tensor_parallel as tensor_parallel
+    import diffusers.models.attention_dispatch as attention
     from diffusers import ContextParallelConfig, TensorParallelConfig
 
     torch.set_num_threads(1)
@@ -175,17 +207,31 @@ def work(rank: int, port: int, folder: str) -> None:
     )
     torch.accelerator.device_count = lambda: 1
     tensor_parallel._SUPPORTED_TP_DEVICES = (*tensor_parallel._SUPPORTED_TP_DEVICES, "cpu")
-    tokens, weights = (
-        ContextParallelConfig(ulysses_degree=PROCESSES),
-        TensorParallelConfig(tp_degree=PROCESSES),
+    attention._native_attention_forward_op, by_torch = (
+        attention_with_sums,
+        attention._native_attention_forward_op,
     )
+    tokens = ContextParallelConfig(ulysses_degree=PROCESSES)
+    ways: dict[str, Callable[[], Any]] = {
+        "ring": lambda: spread_by(ContextParallelConfig(ring_degree=PROCESSES), denoiser()),
+        "tokens": lambda: spread_by(tokens, denoiser()),
+        "any tokens": lambda: spread_by(
+            ContextParallelConfig(ulysses_degree=PROCESSES, ulysses_anything=True), denoiser()
+        ),
+        "weights": lambda: spread_by(TensorParallelConfig(tp_degree=PROCESSES), denoiser()),
+        "shards": sharded,
+        "shards once": lambda: sharded(reshard=False),
+    }
     found: dict[str, Any] = {"alone": runs_of(denoiser())}
     found["a prompt each"] = cached(denoiser(), PLANS["taylor"], guide=a_prompt_each)
-    for name, config in (("tokens", tokens), ("weights", weights)):
-        model = spread_by(config, denoiser())
+    for name, spread in ways.items():
+        model = spread()
         found[name] = runs_of(model) | {"refusal": refusal(model)}
-    model._parallel_config = None  # as after torch's own parallelize_module
-    found["by torch"] = {"refusal": refusal(model)}
+        attention._native_attention_forward_op = by_torch  # but for a ring
+        if name == "weights":
+            model._parallel_config = None  # as after torch's own parallelize_module
+            found["by torch"] = {"refusal": refusal(model)}
+    found["wrapped"] = {"refusal": refusal(wrapped())}
     found["late"] = spread_late(tokens, PLANS["hold"])
     found["late, by data"] = spread_late(tokens, Plan(Adaptive(0.1), Hold()))
     found["disagreement"] = disagreement(tokens)

@@ -65,6 +65,14 @@ def with_gguf(model):
     replace_linears(model, quantised)
 
 
+def with_hqq(model):
+    """Weights of four bits, which a layer unpacks when it is called."""
+    quantize = pytest.importorskip("hqq.core.quantize")
+    config = quantize.BaseQuantizeConfig(nbits=4, group_size=16)
+    options = {"compute_dtype": torch.float32, "device": "cpu"}
+    replace_linears(model, lambda layer: quantize.HQQLinear(layer, config, **options))
+
+
 def with_torch(model):
     """Dynamic quantisation: torch keeps the weights in a module of their own, out of Python's sight."""
     torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8, inplace=True)
@@ -100,6 +108,7 @@ LIBRARIES = [
     with_bitsandbytes("Linear4bit", compute_dtype=torch.float32, quant_type="nf4"),
     with_bitsandbytes("Linear8bitLt", has_fp16_weights=False),
     with_gguf,
+    with_hqq,
     pytest.param(with_torch, marks=pytest.mark.filterwarnings("ignore::DeprecationWarning")),
     with_packed_linears,
 ]

@@ -12,7 +12,8 @@ pytestmark = [
 ]
 CACHED = [*PLANS, "noisy", "two prompts", "every step"]
 RUNS = ["plain", *CACHED, "restored"]
-WAYS = ["tokens", "weights"]  # context and tensor parallelism
+TOKENS = ["tokens", "any tokens", "ring"]  # context parallelism: Ulysses, of parts of any size, and a ring
+WAYS = [*TOKENS, "weights", "shards", "shards once"]  # tensor parallelism, FSDP
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +49,11 @@ def test_multiply_adds_are_counted_by_one_process_while_others_do_not_count(foun
     """With parallel weights those of all processes together; with parallel tokens those of one."""
     for run in PLANS:
         alone = found[0]["alone"][run]["macs"]
-        assert found[0]["weights"][run]["macs"] == alone
-        assert alone / 2 <= found[0]["tokens"][run]["macs"] < 0.6 * alone  # the timestep is embedded in each
+        for way in ("weights", "shards", "shards once"):
+            assert found[0][way][run]["macs"] == alone
+        for way in ("tokens", "ring"):
+            assert alone / 2 <= found[0][way][run]["macs"] < 0.6 * alone  # the timestep is embedded in each
+        assert found[0]["any tokens"][run]["macs"] is None  # each call asks the others for their sizes
 
 
 def test_where_data_would_decide_it_is_refused(found):
@@ -57,6 +61,11 @@ def test_where_data_would_decide_it_is_refused(found):
         for way in (*WAYS, "by torch"):
             assert "Uniform(3)" in process[way]["refusal"]
         assert "Uniform(3)" in process["late, by data"]["error"]
+
+
+def test_wrapped_blocks_are_refused_with_what_to_do(found):
+    for process in found:
+        assert "fully_shard" in process["wrapped"]["refusal"]
 
 
 def test_a_denoiser_may_be_spread_after_it_was_accelerated(found):

@@ -7,6 +7,7 @@ from torch import nn
 from mmcache.api.resolved_pipeline import ResolvedPipeline, missing_adapter
 from mmcache.api.session import Session
 from mmcache.compat.other_caches import other_cache
+from mmcache.compat.spread_models import wrapped_layers
 from mmcache.engine.processes import split_decision
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.patching.forward_patch import forward_patches
@@ -27,6 +28,8 @@ Plans = Mapping[str, Plan]
 def check_fits(plans: Plans, pipeline: ResolvedPipeline) -> None:
     """Refuse a model without a part that could be left out, and a branch that a model does not have."""
     for name, part in pipeline.denoisers.items():
+        if why := wrapped_layers(part.model):
+            raise UnsupportedPipelineError(f"{name} {why}.")
         if part.adapter.undescribed and plans[name].cut_branches:
             raise missing_adapter(pipeline.owner)
         if part.branches == 0 and (plans[name].cut_branches or not part.adapter.output_alone):

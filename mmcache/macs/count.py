@@ -14,13 +14,14 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from mmcache.compat.spread_models import asks_for_sizes
+from mmcache.compat.spread_models import asks_for_sizes, class_below_fsdp
 from mmcache.layouts.cut import Cut, cached_view, full_view
 from mmcache.macs.conventions import EVERYTHING, Convention
 from mmcache.macs.operations import ByShapes
 
 # What accelerate, diffusers, torch.compile and mmcache itself put on a module instance.
 _ADDED = ("forward", "_old_forward", "_hf_hook", "_diffusers_hook", "_compiled_call_impl")
+_OF_FSDP = "__composable_api"  # how the names of what `fully_shard` adds begin
 _SHARED = ("_internal_dict",)  # diffusers' configuration, which is frozen
 # The tables of hooks that torch gives every module.
 _HOOKS = tuple(
@@ -121,9 +122,10 @@ def skeleton(model: nn.Module) -> nn.Module:
             memo[id(module)] = plain
             replaced.update(module.modules())
         elif module not in replaced and is_copied_by_table(module):
-            memo[id(module)] = module.__new__(type(module))
+            kind = class_below_fsdp(module)
+            memo[id(module)] = kind.__new__(kind)
             copied.append(module)
-        memo |= {id(own[name]): None for name in _ADDED if name in own}
+        memo |= {id(own[name]): None for name in added_to(module)}
         memo |= {id(own[name]): own[name] for name in _SHARED if name in own}
         memo |= {id(own[name]): type(own[name])() for name in _HOOKS if name in own}
         memo |= {id(t): nn.Parameter(on_meta(t), False) for t in module._parameters.values() if t is not None}
@@ -132,14 +134,19 @@ def skeleton(model: nn.Module) -> nn.Module:
         vars(memo[id(module)]).update(table_of(module, memo))
     bare = copy.deepcopy(model, memo)
     for module in bare.modules():
-        for name in _ADDED:
-            vars(module).pop(name, None)
+        for name in added_to(module):
+            del vars(module)[name]
     return bare
+
+
+def added_to(module: nn.Module) -> list[str]:
+    """The attributes of a module that it has of those who call it or move its weights."""
+    return [name for name in vars(module) if name in _ADDED or name.startswith(_OF_FSDP)]
 
 
 def is_copied_by_table(module: nn.Module) -> bool:
     """Whether a module's class leaves it to torch how it is copied."""
-    kind = type(module)
+    kind = class_below_fsdp(module)
     return all(getattr(kind, name, None) is getattr(nn.Module, name, None) for name in _COPYING)
 
 
