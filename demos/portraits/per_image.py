@@ -7,6 +7,7 @@ would give is studied with this. Cuts and forecasts are mmcache's own.
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -63,9 +64,8 @@ class PerImage:
         for some, call in ((full, self._full), (rest, self._cached)):
             if some:
                 rows = self._rows(some, len(sample))
-                mine = tree_map_only(
-                    torch.Tensor, lambda t, rows=rows: rows_of(t, rows, len(sample)), arguments
-                )
+                own = partial(rows_of, rows=rows, count=len(sample))
+                mine = tree_map_only(torch.Tensor, own, arguments)
                 parts.append((rows, call(forward, mine, some, time)))
         self._step += 1
         whole = torch.empty(len(sample), *parts[0][1].shape[1:], dtype=parts[0][1].dtype)
