@@ -84,7 +84,7 @@ for adapter in (
         streams=PAIRS,
         example_call=call(
             "text_embed_dim",
-            "bool",
+            "ones",
             more={"pooled_projections": "b pooled_projection_dim"} | GUIDED,
             pixels="720 1280",
             frames="129",
@@ -188,11 +188,11 @@ for adapter in (
         streams=TWO_STREAMS,
         example_call=call(
             "text_embed_dim",
-            "bool",
+            "ones",
             more={
                 "timestep_r": If("use_meanflow", "b"),
                 "encoder_hidden_states_2": "b 256 text_embed_2_dim",
-                "encoder_attention_mask_2": "bool b 256",
+                "encoder_attention_mask_2": "ones b 256",
                 "image_embeds": "ones b 729 image_embed_dim",
             },
             pixels="480 848",

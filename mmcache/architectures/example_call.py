@@ -135,7 +135,7 @@ def transformer_call(
     Args:
         latent: the shape of `hidden_states`.
         text: the words behind "b t" in the shape of `encoder_hidden_states`; "" for a class that takes none.
-        mask: what `encoder_attention_mask` holds, "long" or "bool"; "" for a class that takes none.
+        mask: what `encoder_attention_mask` holds, "long", "bool" or "ones"; "" for a class that takes none.
         more: further arguments and their shapes, or other shapes for these.
         **usual: `pixels`, `frames`, `tokens`, `across` and `along` of a `TransformerCall`.
     """
