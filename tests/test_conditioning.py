@@ -1,8 +1,12 @@
 """A feature belongs to the conditioning that it was computed with."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from diffusers.training_utils import EMAModel
 from peft import LoraConfig
+from torch.nn.utils import parametrize, prune
 
 from mmcache import Hold, accelerate
 from mmcache.engine.conditioning import Conditionings
@@ -56,6 +60,79 @@ def test_the_step_at_which_the_conditioning_changes_is_full(change, steps):
     assert tiny.steps_of(session) == steps
     noted = [note for note in session.report().notes if getattr(note, "kind", "") == "conditioning_changed"]
     assert bool(noted) == (steps != "F00F00F00F")
+
+
+def every_weight(write):
+    def change(pipe, tensors):
+        with torch.no_grad():
+            for weight in pipe.unet.parameters():
+                write(weight)
+
+    return change
+
+
+def other_weights(pipe, tensors):
+    pipe.unet.load_state_dict({name: weight * 1.1 for name, weight in pipe.unet.state_dict().items()})
+
+
+def moving_average(pipe, tensors):
+    average = EMAModel(pipe.unet.parameters())
+    average.shadow_params = [weight * 1.1 for weight in average.shadow_params]
+    average.copy_to(pipe.unet.parameters())
+
+
+def deep_layer(pipe):
+    return pipe.unet.mid_block.resnets[0].conv1
+
+
+def halve(pipe, tensors):
+    parametrize.register_parametrization(deep_layer(pipe), "weight", torch.nn.Dropout(0.5).eval())
+
+
+def prune_half(pipe, tensors):
+    prune.l1_unstructured(deep_layer(pipe), "weight", amount=0.5)
+
+
+def exchange(pipe, tensors):
+    pipe.unet.mid_block.resnets[0].nonlinearity = torch.nn.ReLU()
+
+
+def write_one(pipe, tensors):
+    with torch.no_grad():
+        deep_layer(pipe).weight.mul_(1.5)
+
+
+WEIGHTS = {
+    "written": every_weight(lambda weight: weight.mul_(1.1)),
+    "written as data": every_weight(lambda weight: weight.data.mul_(1.1)),
+    "other data": every_weight(lambda weight: setattr(weight, "data", weight.data * 1.1)),
+    "other checkpoint": other_weights,
+    "moving average": moving_average,
+    "parametrized": halve,
+    "pruned": prune_half,
+    "other layer": exchange,
+    "one written": write_one,
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_the_step_at_which_a_callback_changes_weights_is_full(name):
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    sample_with(pipe, WEIGHTS[name])
+    assert tiny.steps_of(session) == "F00FF0F00F"
+
+
+def test_weights_that_change_in_a_loop_make_the_step_full():
+    unet = tiny.small_unet()
+    text = tiny.embeddings()["prompt_embeds"]
+
+    def text_at(step):
+        if step == 4:
+            every_weight(lambda weight: weight.data.mul_(1.1))(SimpleNamespace(unet=unet), None)
+        return text
+
+    assert tiny.steps_of(own_loop(unet, text_at)) == "F00FF0F00F"
 
 
 def test_the_scale_of_a_lora_is_conditioning():

@@ -111,3 +111,15 @@ def test_an_inversion_by_hand_is_a_run():
         for time in reversed(pipe.scheduler.timesteps):
             x = x + 0.02 * pipe.unet(x, time, encoder_hidden_states=TEXT).sample
     assert "0" in tiny.steps_of(session)
+
+
+def test_losses_at_the_timesteps_of_a_scheduler_are_plain():
+    unet, plain, scheduler = tiny.small_unet(), tiny.small_unet(), tiny.ddim()
+    accelerate(unet, interval=3, forecast=Hold(), scheduler=scheduler)
+    scheduler.set_timesteps(10)
+    image = latents(1)[0]
+    with torch.no_grad():
+        for seed, time in enumerate(scheduler.timesteps):
+            x = noised(image, time, seed)
+            found = unet(x, time, encoder_hidden_states=TEXT).sample
+            assert torch.equal(found, plain(x, time, encoder_hidden_states=TEXT).sample)

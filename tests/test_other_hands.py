@@ -45,6 +45,19 @@ def test_what_people_put_on_deep_layers_runs_at_every_step(put, deep):
     assert [note.kind for note in session.report().notes] == ["every_step_full"]
 
 
+def test_a_hook_on_all_modules_runs_at_every_step():
+    seen = []
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    handle = torch.nn.modules.module.register_module_forward_hook(lambda *call: seen.append(call[0]))
+    try:
+        tiny.sample(pipe)
+    finally:
+        handle.remove()
+    assert seen.count(pipe.unet.mid_block) == tiny.STEPS
+    assert tiny.steps_of(session) == "F" * tiny.STEPS
+
+
 def test_hooks_on_layers_that_stay_change_nothing():
     pipe, seen = tiny.small(), []
     after(pipe.unet.conv_in, seen)

@@ -6,13 +6,14 @@ scheduler whose timesteps it is called with; where they do not show it, to the o
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.scheduler_clock import SchedulerClock
 from mmcache.clocks.timestep_clock import LEAST, TimestepClock
-from mmcache.compat.calling_pipeline import calling_pipelines
+from mmcache.compat.calling_pipeline import Caller, calling_pipelines
 from mmcache.patching.held import held
 from mmcache.patching.pipeline_kinds import is_pipeline
 from mmcache.patching.scheduler_patch import is_scheduler
@@ -31,6 +32,15 @@ def pipelines_of(owner: Any) -> Iterator[Any]:
         for part in vars(owner).values():
             if is_pipeline(part):
                 yield from pipelines_of(part)
+
+
+def with_own_code(step: StepClock, callers: Sequence[Caller]) -> StepClock:
+    """A step, and what somebody's own code may have done before it."""
+    if not callers:
+        return replace(step, own_code="loop")
+    if not any(caller.callback for caller in callers):
+        return step
+    return replace(step, own_code="callback")
 
 
 class PipelineClock:
@@ -100,7 +110,7 @@ class PipelineClock:
         self._calls += bool(callers)
         self._steps += step is not None
         if clock is None or not clock.run.wanders or callers or timestep is None:
-            return step
+            return step if step is None else with_own_code(step, callers)
         # A loop that never calls `step`, such as an inversion by hand: its timesteps tell more.
         return self._own_loops.tick(timestep, sample)
 

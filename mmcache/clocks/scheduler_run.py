@@ -112,6 +112,7 @@ class SchedulerRun:
         self._pointed = False  # whether the denoiser's own timestep has shown the step
         self._begin = self._first = self._total = self._steps_ended = self._calls = 0
         self._index = self._ended_index = -1
+        self._ended_at_call = 0  # the steps that had ended at the last call
         self._ended_here = self._ended_each = 0  # how often a step was ended: once for each tile
 
     def points_at(self, timestep: Any) -> bool:
@@ -162,7 +163,7 @@ class SchedulerRun:
             return None
         index = self._locate(timestep)
         self._calls += 1
-        if not self._pointed and self._has_moved(timestep, may_look):
+        if self._passes_steps(index, may_look) if self._pointed else self._has_moved(timestep, may_look):
             self.wanders, self.live = True, False
         if (
             index is None or self.wanders or self._timetable is None
@@ -178,6 +179,15 @@ class SchedulerRun:
             self._total = min(left, declared) if isinstance(declared, int) and declared > 0 else left
         self._index = index
         return StepClock(self.number, index - self._first, self._total, self._timetable.times[index])
+
+    def _passes_steps(self, index: int | None, may_look: Callable[[], bool]) -> bool:
+        """Whether someone's own loop takes timesteps from the scheduler, and never a step.
+
+        So do losses at these timesteps and score distillation, but also samplers written by hand.
+        """
+        ended, self._ended_at_call = self._ended_at_call, self._steps_ended
+        passed = index is not None and index > self._index >= 0 and ended == self._steps_ended
+        return passed and may_look()
 
     def _has_moved(self, timestep: Any, may_look: Callable[[], bool]) -> bool:
         """Whether a further call in a step is at another time than the one before it.

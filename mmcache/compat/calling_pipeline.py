@@ -11,16 +11,21 @@ from mmcache.patching.pipeline_kinds import is_block, is_pipeline
 _BETWEEN = ("torch", "accelerate", "diffusers.hooks", "diffusers.models", "mmcache")
 
 
+CALLBACK = "callback_on_step_end"
+
+
 class Caller(NamedTuple):
     """A pipeline on the call stack.
 
     Attributes:
         pipeline: classic or modular.
         steps: how many steps its run has, if it says so; it may stop before its scheduler's last one.
+        callback: whether its user's function is called behind each step.
     """
 
     pipeline: Any
     steps: int | None
+    callback: bool = False
 
 
 def calling_pipelines() -> list[Caller]:
@@ -37,7 +42,7 @@ def calling_pipelines() -> list[Caller]:
         if code.co_varnames[:1] == ("self",) and not frame.f_globals.get("__name__", "").startswith(_BETWEEN):
             caller = caller_of(frame)
             known = None if caller is None else found.get(id(caller.pipeline))
-            if caller is not None and (known is None or known.steps is None):
+            if caller is not None and (known is None or known.steps is None or caller.callback):
                 found[id(caller.pipeline)] = caller
         frame = frame.f_back
     return list(found.values())
@@ -47,7 +52,8 @@ def caller_of(frame: FrameType) -> Caller | None:
     """The pipeline that a method is of, or that a block of a modular pipeline was called with."""
     method_of = frame.f_locals.get("self")
     if is_pipeline(method_of):
-        return Caller(method_of, getattr(method_of, "_num_timesteps", None))
+        steps = getattr(method_of, "_num_timesteps", None)
+        return Caller(method_of, steps, calls_back(frame))
     if not is_block(method_of):
         return None
     arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
@@ -56,3 +62,8 @@ def caller_of(frame: FrameType) -> Caller | None:
         return None
     timesteps = getattr(frame.f_locals.get("block_state"), "timesteps", None)
     return Caller(given, len(timesteps) if isinstance(timesteps, Sized) else None)
+
+
+def calls_back(frame: FrameType) -> bool:
+    """Whether a pipeline's method calls its user's function behind each step; read from diffusers, 0.42."""
+    return CALLBACK in frame.f_code.co_varnames and frame.f_locals.get(CALLBACK) is not None

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from torch import nn
+from torch.nn.modules import module as all_modules
 from torch.utils.hooks import RemovableHandle
 
 COMPUTE_ONLY = ("torch.", "accelerate.", "diffusers.", "peft.", "mmcache.", "transformers.")
 TABLES = ("_forward_hooks", "_forward_pre_hooks")
+OF_ALL_MODULES = ("_global_forward_hooks", "_global_forward_pre_hooks")
 
 
 def hooks_so_far() -> int:
@@ -24,8 +26,17 @@ def hooks_so_far() -> int:
 
 def read_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
     """The layers that somebody looks into, and with what."""
+    everywhere = [
+        f"hook {name_of(hook)}"
+        for table in OF_ALL_MODULES
+        for hook in getattr(all_modules, table).values()
+        if may_read(hook)
+    ]
     return [
-        (module, name) for module in model.modules() if module is not model for name in readers_of(module)
+        (module, name)
+        for module in model.modules()
+        if module is not model
+        for name in (*everywhere, *readers_of(module))
     ]
 
 

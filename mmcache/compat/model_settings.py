@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from mmcache.compat.model_weights import ModelWeights
+
 # What peft keeps on the layers that it wraps.
 TUNER = ("scaling", "_active_adapter", "_disable_adapters", "merged_adapters")
 SWITCHES = ("processor", "enabled", "scale")
@@ -117,6 +119,17 @@ class ModelSettings:
         self._model = model
         self._number = 0
         self._watched: list[Watched] | None = None  # until it is asked for the first time
+        self._weights: ModelWeights | None = None
+
+    def look_at_weights(self, thorough: bool) -> None:
+        """Notice other weights and layers; looked at before each step, where somebody's code runs there."""
+        if self._weights is None or not self._weights.is_same():
+            self._number += self._weights is not None
+            self._weights = ModelWeights(self._model, thorough)
+
+    def forget_weights(self) -> None:
+        """Hold no weights that the model may have no more."""
+        self._weights = None
 
     def number(self) -> int:
         """The number of how the model is set now; looked at in every call."""

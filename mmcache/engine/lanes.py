@@ -15,7 +15,7 @@ from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature, Forecast, Observation, Total
 
 # Why a call has no features although there was one like it in the step before.
-CHANGED = "the conditioning changed"
+CHANGED = "the conditioning or the weights changed"
 UNTOLD = "it could not be told which call of the step before it goes on from"
 
 

@@ -64,6 +64,8 @@ class Run:
             return last
         follows = last is not None and last.clock.step == clock.step - 1
         self.step = Step(clock, dict(last.lanes) if follows and last else {})
+        if clock.own_code:
+            self.settings.look_at_weights(thorough=clock.own_code == "callback")
         for known in self.conditionings.values():
             known.begin_step()
         return self.step
@@ -97,6 +99,7 @@ class Run:
     def clear_features(self) -> None:
         """Hold nothing more; what was recorded stays. A step that goes on with this run will be full."""
         self.step, self.change, self.conditionings = None, DenoiserChange(), {}
+        self.settings.forget_weights()
 
     def end_call(self, step: Step, lane: Lane) -> None:
         """Behind the last step's call in a lane: nothing is held for it any more."""
@@ -105,6 +108,7 @@ class Run:
             self.change = DenoiserChange()
             if not step.before:
                 self.conditionings = {}
+                self.settings.forget_weights()
 
     def tensors(self) -> Iterator[torch.Tensor]:
         """What is held: features, and what calls are told by; not what the caller holds anyway."""

@@ -1,0 +1,88 @@
+"""Whether somebody has changed a model's weights or layers between two steps.
+
+LoRA fused by hand, another checkpoint loaded, a step of an optimizer, layers pruned or exchanged: a kept
+feature is that of the weights of before. torch counts how often a tensor was written, and only these counts
+are compared, so that no device is waited for. It does not count what is written by `weight.data.mul_(2)`, as
+weights that are swapped for their moving average are. On a CPU one number of a few weights shows it; on a GPU
+it is not noticed.
+"""
+
+from itertools import chain
+from operator import attrgetter, is_, itemgetter
+from typing import Any
+
+import torch
+from torch import nn
+
+MANY, FEW = 16, 4  # weights that are looked at in a loop; those of which a number is
+ON_LAYERS = ("_hf_hook", "_diffusers_hook")  # of offloading, which exchanges weights at every call
+get_weight = itemgetter("weight")
+count_writes = attrgetter("_version")
+
+
+class ModelWeights:
+    """The layers and weights of a model as they were.
+
+    Of each layer that has one, the `weight` is looked at; of other modules all parameters.
+
+    Args:
+        model: the model; one whose layers are offloaded is never found changed.
+        thorough: look at all layers, in some 20 microseconds for a hundred; or at few, spread over the model,
+            in 5: these show what changes all of them.
+    """
+
+    def __init__(self, model: nn.Module, thorough: bool) -> None:
+        modules = list(model.modules())
+        offloaded = any(name in vars(one) for one in modules if one is not model for name in ON_LAYERS)
+        tables = [] if offloaded else [one._parameters for one in modules if one._parameters]
+        self._layers = [] if offloaded else [one._modules for one in modules if one._modules]
+        self._tables = [table for table in tables if table.get("weight") is not None]
+        self._others = [table for table in tables if table.get("weight") is None]
+        if not thorough:
+            self._tables = spread(self._tables, MANY)
+            self._others, self._layers = [], []
+        self._objects = self._now()
+        self._counted = [one for one in self._objects if is_counted(one)]
+        self._counts = list(map(count_writes, self._counted))
+        self._few = spread(self._counted, FEW)
+        self._places = [weight.data_ptr() for weight in self._few]
+        self._numbers = [
+            weight.detach().flatten()[0] for weight in self._few if weight.is_cpu and is_plain_tensor(weight)
+        ]
+        self._values = [number.item() for number in self._numbers]
+
+    def _now(self) -> list[Any]:
+        return [
+            *map(get_weight, self._tables),
+            *chain.from_iterable(map(dict.values, self._others)),
+            *chain.from_iterable(map(dict.values, self._layers)),
+        ]
+
+    def is_same(self) -> bool:
+        """Whether all are the same objects, and nobody has written to a weight."""
+        try:
+            now = self._now()
+        except KeyError:  # pruned or parametrized
+            return False
+        same = len(now) == len(self._objects) and all(map(is_, now, self._objects))
+        return (
+            same
+            and list(map(count_writes, self._counted)) == self._counts
+            and [weight.data_ptr() for weight in self._few] == self._places
+            and [number.item() for number in self._numbers] == self._values
+        )
+
+
+def spread(all_of: list[Any], count: int) -> list[Any]:
+    """At most so many of a list, evenly spread."""
+    return all_of[:: max(1, -(-len(all_of) // count))]
+
+
+def is_plain_tensor(one: torch.Tensor) -> bool:
+    """Whether its numbers lie one behind another; quantised ones may not."""
+    plain = type(one) in (torch.Tensor, nn.Parameter) and one.is_contiguous()
+    return plain and one.numel() > 0 and one.is_floating_point()
+
+
+def is_counted(one: Any) -> bool:
+    return isinstance(one, torch.Tensor) and not one.is_inference()
