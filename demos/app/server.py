@@ -13,6 +13,7 @@ from mmcache.errors import MissingExtraError
 from mmcache_demos.app.connections import asking_within
 from mmcache_demos.app.lifetime import ended_by_sigterm, own_folder
 from mmcache_demos.app.limits import Limits
+from mmcache_demos.app.process_settings import files_of_gradio_in, pictures_of_at_most
 from mmcache_demos.app.start_checks import check_address, check_models
 
 if TYPE_CHECKING:
@@ -213,40 +214,6 @@ def how_to_launch(server: Server, folder: Path) -> dict[str, Any]:
         "pwa": False,
         "allowed_paths": [],
     }
-
-
-@contextmanager
-def files_of_gradio_in(folder: str) -> Iterator[None]:
-    """Let gradio put uploads and whatever else it writes into a folder of ours.
-
-    An environment variable is the only way to tell it.
-    """
-    name = "GRADIO_TEMP_DIR"
-    before = os.environ.get(name)
-    os.environ[name] = folder
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = before
-
-
-@contextmanager
-def pictures_of_at_most(pixels: int) -> Iterator[None]:
-    """Let Pillow refuse larger ones: gradio opens some pictures before we see them.
-
-    Pillow warns at its limit, and refuses at twice as much.
-    """
-    from PIL import Image
-
-    before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = pixels // 2
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
 
 
 def launch(server: Server) -> None:
