@@ -94,14 +94,17 @@ def service_of(server: Server, folder: Path) -> "Service":
     return Service(server.offer or Offer(), named_plans(server.plans), server.limits, folder)
 
 
-def start_background(service: "Service") -> None:
+def start_background(service: "Service", warm: bool) -> None:
     """Prepare for visitors, and look every ten minutes for visits that nobody returns to, until its end."""
+
+    def prepare() -> None:
+        service.prepare(warm)
 
     def sweep() -> None:
         while not service.over.wait(SWEEP):
             service.visits.forget_idle()
 
-    for work in (service.prepare, sweep):
+    for work in (prepare, sweep):
         threading.Thread(target=work, daemon=True).start()
 
 
@@ -124,11 +127,13 @@ def serving(server: Server) -> Iterator[str]:
 
 
 @contextmanager
-def served(server: Server, patience: float = -1) -> Iterator[Served]:
+def served(server: Server, patience: float = -1, warm: bool = False) -> Iterator[Served]:
     """Serve the page within the block, in threads of its own; its files are deleted at the end.
 
     Args:
         patience: seconds for what runs at the end; see `Service.end`.
+        warm: load the first model meanwhile. diffusers changes torch's own classes while it loads, so that
+            nothing else in the process may build a model then.
 
     Raises:
         MissingExtraError: a package is missing.
@@ -156,7 +161,7 @@ def served(server: Server, patience: float = -1) -> Iterator[Served]:
         try:
             _, local, shared = page.launch(**how_to_launch(server, folder))
             hang_up_on_the_slow(page.server, server.limits)
-            start_background(service)
+            start_background(service, warm)
             yield Served(shared or local, service)
         finally:
             service.over.set()
@@ -227,7 +232,7 @@ def launch(server: Server) -> None:
     """
     service: Service | None = None
     try:
-        with ended_by_sigterm(), served(server, PATIENCE) as one:
+        with ended_by_sigterm(), served(server, PATIENCE, warm=True) as one:
             service = one.service
             print(f"The demo is at {one.address} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()

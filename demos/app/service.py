@@ -52,20 +52,27 @@ class Service:
         self._preparing = threading.Lock()
         self.visits = Visits(folder, limits)
 
-    def prepare(self) -> None:
-        """Import and load what a first visitor waits for, while the page goes to the browser.
+    def prepare(self, warm: bool) -> None:
+        """Draw what "Explore" shows first.
 
-        The drawing of "Explore" comes last, when nothing runs: a run needs the processor more.
+        Args:
+            warm: before it, import and load what a first visitor waits for, while the page goes to the
+                browser; the drawing comes when nothing runs, since a run needs the processor more.
         """
         with self._preparing:
-            task = DRAWING_TABS[0].task
+            if warm:
+                self._warm_up()
             if not self.over.is_set():
-                require_torchmetrics()
-            if not self.over.is_set() and self.models.offer.names(task)[0] == MINIATURE:
-                self.models.pipe_for(task, MINIATURE)
-            while not self.over.wait(QUIET):
-                if not self.models.running.locked():
-                    return self.explorer.prepare()
+                self.explorer.prepare()
+
+    def _warm_up(self) -> None:
+        task = DRAWING_TABS[0].task
+        if not self.over.is_set():
+            require_torchmetrics()
+        if not self.over.is_set() and self.models.offer.names(task)[0] == MINIATURE:
+            self.models.pipe_for(task, MINIATURE)
+        while not self.over.wait(QUIET) and self.models.running.locked():
+            pass
 
     def end(self, patience: float) -> None:
         """End all runs, at the end of the step that each is in, and wait until nothing runs any more.

@@ -32,7 +32,8 @@ class ModelWeights:
     """
 
     def __init__(self, model: nn.Module, thorough: bool) -> None:
-        modules = list(model.modules())
+        # Traced and scripted modules have no tables of their own.
+        modules = [one for one in model.modules() if isinstance(one._parameters, dict)]
         offloaded = any(name in vars(one) for one in modules if one is not model for name in ON_LAYERS)
         tables = [] if offloaded else [one._parameters for one in modules if one._parameters]
         self._layers = [] if offloaded else [one._modules for one in modules if one._modules]
