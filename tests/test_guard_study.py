@@ -8,10 +8,10 @@ import torch
 
 from mmcache import Hold, Plan, StepMask, Taylor
 from mmcache.plans.forecast import Observation
+from mmcache.plans.preview import full_steps
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
 from mmcache_demos.portraits.guard_study import Guard, Measured, forecast_error, halves, run, study
-from mmcache_demos.portraits.per_image import full_steps
 from tests.tiny_prompted import prompted
 
 STEPS = 8

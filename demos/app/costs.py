@@ -11,7 +11,7 @@ from typing import Any
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_set import load_plan_of
 from mmcache.plans.presets import IMAGE, USUAL, find_plan
-from mmcache.plans.preview import planned
+from mmcache.plans.preview import full_steps
 from mmcache_demos.app.settings import MINIATURE, OWN_SAMPLER, SHIPPED_AS, Settings
 
 FILE = Path(__file__).parent / "stored" / "costs.json"
@@ -129,19 +129,10 @@ def less_work_at(steps: int, plan: Mapping[str, Any], one: Mapping[str, Any], fa
     The share of a cached step is that of the measured run; how many steps are full, the plan says.
     """
     made, measured = find_plan(plan["plan"], family), one["steps"]
-    full = full_steps(made, measured)
+    full = len(full_steps(made, measured))
     share = (measured / plan["less_work"] - full) / (measured - full)
-    full = full_steps(made, steps)
+    full = len(full_steps(made, steps))
     return float(steps / (full + (steps - full) * share))
-
-
-def full_steps(plan: Plan, total: int) -> int:
-    """How many of the steps a plan makes full.
-
-    Raises:
-        ValueError: the plan does not fit so many steps, or decides during the run.
-    """
-    return sum(bar.branch is None for bar in planned(plan, total))
 
 
 def record_of(task: str, model: str, family: str) -> tuple[dict[str, Any], bool]:

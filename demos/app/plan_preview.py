@@ -2,8 +2,8 @@
 
 from mmcache.errors import shortened
 from mmcache.plans.plan import Plan
-from mmcache.plans.preview import planned
-from mmcache_demos.app.costs import UNSEEN, Cost, Slider, full_steps
+from mmcache.plans.preview import full_steps, planned
+from mmcache_demos.app.costs import UNSEEN, Cost, Slider
 from mmcache_demos.app.markup import text
 from mmcache_demos.app.strip import strip
 
@@ -25,7 +25,7 @@ def plan_preview(plan: Plan | None, total: int) -> str:
 def speed_preview(slider: Slider, cost: Cost, plan: Plan, total: int) -> str:
     """What a stop of the slider stands for, in words: how close, how many full steps, measured on what."""
     try:
-        full = full_steps(plan, total)
+        full = len(full_steps(plan, total))
     except ValueError as reason:
         return sentence(str(reason))
     how = f"{cost.name} less work: {full} of {total} steps run the whole model."

@@ -164,8 +164,7 @@ def served(server: Server, patience: float = -1, warm: bool = False) -> Iterator
             start_background(service, warm)
             yield Served(shared or local, service)
         finally:
-            service.over.set()
-            service.visits.stop_all()
+            service.stop_all()
             page.close(verbose=False)
             service.end(patience)
 

@@ -74,16 +74,20 @@ class Service:
         while not self.over.wait(QUIET) and self.models.running.locked():
             pass
 
+    def stop_all(self) -> None:
+        """End all runs, at the end of the step that each is in, and prepare for nobody any more."""
+        self.over.set()
+        self.visits.stop_all()
+
     def end(self, patience: float) -> None:
-        """End all runs, at the end of the step that each is in, and wait until nothing runs any more.
+        """Stop, and wait until nothing runs any more.
 
         An interpreter that ends under a thread in torch aborts.
 
         Args:
             patience: seconds; `at_rest` says whether they were enough. -1 waits as long as it takes.
         """
-        self.over.set()
-        self.visits.stop_all()
+        self.stop_all()
         until = time.monotonic() + patience
         self.at_rest = True
         for lock in (self.models.running, self._preparing):

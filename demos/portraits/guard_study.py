@@ -21,9 +21,11 @@ from rich.console import Console
 from scipy.stats import spearmanr
 
 import mmcache
+from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.plans.forecast import Observation, lagrange_weights, weighted
 from mmcache.plans.plan import Plan
 from mmcache.plans.presets import IMAGE, find_plan
+from mmcache.plans.preview import full_steps
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
 from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE
@@ -31,7 +33,7 @@ from mmcache_demos.devices import miniature_to_measure
 from mmcache_demos.portraits.against_deepcache import captions_of
 from mmcache_demos.portraits.attribute_accuracy import fresh_captions
 from mmcache_demos.portraits.frontier import FIRST_SEED, TRANSFORMER, line
-from mmcache_demos.portraits.per_image import full_steps, per_image
+from mmcache_demos.portraits.per_image import per_image
 
 EXPECTED_FROM, EXPECTED_SEED = 100, 6000  # captions that tell what to expect; those before it judge
 EARLY = 3  # measurements
@@ -106,10 +108,10 @@ def halves(full: set[int], step: int, most: int) -> set[int]:
 def run(trials: Trials, plan: Plan, guards: Sequence[Guard]) -> np.ndarray:
     """PSNR of all images to their full runs, each by its own guard."""
     pipe, images = trials.pipe, []
-    model = getattr(pipe, "unet", None) or pipe.transformer
+    (denoiser,) = find_denoisers(pipe).values()
     for first in range(0, len(guards), trials.batch):
         some = slice(first, first + trials.batch)
-        with per_image(model, plan, guards[some]):
+        with per_image(denoiser.model, plan, guards[some]):
             images.append(Trials(pipe, trials.requests[some], trials.settings, trials.batch).generate())
     return trials.psnr_of(np.concatenate(images))
 

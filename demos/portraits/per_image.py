@@ -113,12 +113,6 @@ def rows_of(tensor: torch.Tensor, rows: Sequence[int], count: int) -> torch.Tens
     return tensor[list(rows)] if tensor.ndim and len(tensor) == count else tensor
 
 
-def full_steps(plan: Plan, steps: int) -> set[int]:
-    """Those of a plan whose policy needs nothing but the clock."""
-    nothing: Any = None
-    return {step for step in range(steps) if plan.policy.is_full(StepClock(0, step, steps, 0.0), nothing)}
-
-
 @contextmanager
 def per_image(model: nn.Module, plan: Plan, images: Sequence[Steps]) -> Iterator[None]:
     """Within it, one run of the model caches each image by its own full steps."""

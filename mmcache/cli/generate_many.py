@@ -101,13 +101,14 @@ def generate_prompts(
         ValueError, OSError, MissingExtraError: something is wrong with the input.
     """
     # Whatever can be wrong without the model is found before torch is imported.
+    from mmcache.tools.generating.prompts_file import check_exists
     from mmcache.tools.media.ffmpeg import require_ffmpeg
 
     if request.selected_task.generates_video:
         require_ffmpeg()
     inputs = request.read_inputs()
-    if many.prompts is not None and not many.prompts.exists():
-        raise FileNotFoundError(f"{many.prompts}: there is no such file of prompts")
+    if many.prompts is not None:
+        check_exists(many.prompts)
 
     quiet_libraries()
     from mmcache.tools.generating.engine import Engine

@@ -36,6 +36,15 @@ def planned(plan: Plan, total: int) -> list[Bar]:
     return bars
 
 
+def full_steps(plan: Plan, total: int) -> set[int]:
+    """Which steps of a run a plan makes full.
+
+    Raises:
+        ValueError: as `planned`.
+    """
+    return {step for step, one in enumerate(planned(plan, total)) if one.branch is None}
+
+
 def bar(branch: int | None, share: float | None = None) -> Bar:
     """A step by the number of its branch; its share of the work may not be known."""
     if branch is None:

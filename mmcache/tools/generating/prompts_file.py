@@ -24,6 +24,20 @@ class RawLine(NamedTuple):
     data: Any
 
 
+def check_exists(path: Path) -> None:
+    """Find out beforehand whether there is such a file, without opening it: a pipe can be read only once.
+
+    Raises:
+        PromptsFileError: there is none.
+    """
+    if not path.exists():
+        raise missing(path)
+
+
+def missing(path: Path) -> PromptsFileError:
+    return PromptsFileError(f"{path}: there is no such file of prompts")
+
+
 def read_lines(path: Path) -> Iterator[RawLine | tuple[int, LineError]]:
     """The lines of a file, in constant memory.
 
@@ -40,7 +54,7 @@ def read_lines(path: Path) -> Iterator[RawLine | tuple[int, LineError]]:
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        raise PromptsFileError(f"{path}: there is no such file of prompts") from None
+        raise missing(path) from None
     except OSError as error:
         raise PromptsFileError(f"{path}: cannot be read as a file of prompts: {error.strerror}") from None
     with file:
