@@ -263,6 +263,7 @@ CACHED = {
     WindowsBackAndForth: "FFF000000FFF000000FFF000000FFF",
     SchedulerForEachTile: "FF0000FF0000FF0000FF",
     HiresInOneCall: "F00F0",
+    TimeTravel: "F0F0F0F0F0F0F",
     Composed: "FFF000000FFF000000FFF000000FFF",
     ForwardItself: "F00F00F00F",
     GuidanceAtFirst: "F00F0FF00F",
@@ -270,7 +271,6 @@ CACHED = {
 }
 IN_PART = {
     WindowsThatMove: "untold_lanes",
-    TimeTravel: "untold_lanes",
     AnotherPromptMidway: "conditioning_changed",
 }
 IN_FULL = {

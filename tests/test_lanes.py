@@ -1,5 +1,7 @@
 """A call is told by what it goes on from; what is no sampling run is plain."""
 
+import contextlib
+
 import pytest
 import torch
 
@@ -123,3 +125,107 @@ def test_losses_at_the_timesteps_of_a_scheduler_are_plain():
             x = noised(image, time, seed)
             found = unet(x, time, encoder_hidden_states=TEXT).sample
             assert torch.equal(found, plain(x, time, encoder_hidden_states=TEXT).sample)
+
+
+def exchanged(tensors):
+    return {"latents": torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(9))}
+
+
+def exchanged_in_place(tensors):
+    tensors["latents"].normal_(generator=torch.Generator().manual_seed(9))
+    return tensors
+
+
+def resampled(tensors):
+    """As particles are: the second one goes on from the first."""
+    return {"latents": tensors["latents"][[0, 0, 2]]}
+
+
+def in_turns(tensors):
+    return {"latents": tensors["latents"].roll(1, 0)}
+
+
+def nudged(tensors):
+    return {"latents": tensors["latents"] * 1.01 + 0.01}
+
+
+def equal(tensors):
+    return {"latents": tensors["latents"].clone()}
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("change", [exchanged, exchanged_in_place, resampled, in_turns, nudged, equal])
+def test_a_latent_that_a_callback_exchanges_needs_features_of_its_own(change, mode):
+    def callback(pipe, step, timestep, tensors):
+        return change(tensors) if step == 3 else tensors
+
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    with mode():
+        tiny.sample(pipe, num_images_per_prompt=3, callback_on_step_end=callback)
+    goes_on = change in (nudged, equal)
+    assert tiny.steps_of(session) == ("F00F00F00F" if goes_on else "F00FF0F00F")
+    assert ("untold_lanes" in [note.kind for note in session.report().notes]) != goes_on
+
+
+@pytest.mark.parametrize("batch", [2, 32])
+@pytest.mark.parametrize("with_scheduler", [True, False])
+def test_rows_that_change_places_are_told_in_a_batch_of_any_size(with_scheduler, batch):
+    def run(changes_at):
+        unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim()
+        more = {"scheduler": scheduler} if with_scheduler else {}
+        session = accelerate(unet, interval=3, forecast=Hold(), **more)
+        scheduler.set_timesteps(12)
+        x = torch.randn(batch, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+        full = []
+        with torch.no_grad():
+            for step, time in enumerate(scheduler.timesteps):
+                if step == changes_at:
+                    x = x[[1, 0, *range(2, batch)]]
+                x = scheduler.step(unet(x, time).sample, time, x).prev_sample
+                full.append(session.denoisers["denoiser"].run.calls[-1].branch is None)
+        return full
+
+    assert not run(changes_at=None)[7]
+    assert run(changes_at=7)[7]
+
+
+def test_loops_that_take_turns_with_one_scheduler_do_not_share_features():
+    def steps(unet, scheduler, image):
+        scheduler.set_timesteps(10)
+        for time in scheduler.timesteps:
+            with torch.no_grad():
+                noise = unet(image, time, encoder_hidden_states=TEXT).sample
+            image = scheduler.step(noise, time, image).prev_sample
+            yield image
+
+    def run(unet, scheduler):
+        loops = [steps(unet, scheduler, image) for image in latents(2)]
+        return [[next(one) for one in loops] for _ in range(10)][-1]
+
+    wanted = run(tiny.small_unet(), tiny.ddim())
+    unet, scheduler = tiny.small_unet(), tiny.ddim()
+    accelerate(unet, interval=3, scheduler=scheduler)
+    for found, plain in zip(run(unet, scheduler), wanted, strict=True):
+        assert (found - plain).norm() < 0.05 * plain.norm()
+
+
+def test_a_run_within_a_callback_that_is_left_does_not_give_its_features_away():
+    class Left(Exception):
+        pass
+
+    def leave(pipe, step, timestep, tensors):
+        if step == 4:
+            raise Left
+        return tensors
+
+    def preview(pipe, step, timestep, tensors):
+        if step == 4:
+            with contextlib.suppress(Left):
+                tiny.sample(pipe, seed=5, callback_on_step_end=leave)
+        return tensors
+
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe, callback_on_step_end=preview)
+    assert tiny.steps_of(session)[5] == "F"  # the step behind the inner run's last one

@@ -46,6 +46,12 @@ class Clock(Protocol):
             sample: likewise: a tensor, or a list with one for each image (Z-Image).
         """
 
+    def is_handed_on(self) -> bool:
+        """Whether the latent of the last call that was told a step is known to go on from the step before.
+
+        Told without its values; False where only they tell.
+        """
+
     def returned(self, result: Any) -> None:
         """What the denoiser has returned in the last call that was told a step."""
 

@@ -11,6 +11,8 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 ALIKE = 0.9  # the cosine of a latent and the one that it continues, at least
+AT_LEAST = 0.5  # where a sampler adds noise, or a pipeline changes latents between its steps
+SLACK = 0.1  # by which the cosine may fall from one step to the next
 # What is left of a latent beside a sampler's step, at most; rounding of half precision included.
 MADE_OF = 0.05
 LEAST_SLICE = 128  # numbers in a slice that is known to stand still; fewer may do so by chance
@@ -29,7 +31,7 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
 
 
 def cosine(now: Latent, then: Latent) -> torch.Tensor | None:
-    """The cosine between two latents, 0-d; None where they have other shapes.
+    """The cosine between two latents, of the image that is least alike, 0-d; None where shapes differ.
 
     Guidance that begins or ends changes the number of rows: then those that both have are compared.
     """
@@ -37,9 +39,33 @@ def cosine(now: Latent, then: Latent) -> torch.Tensor | None:
         one.shape[1:] != other.shape[1:] for one, other in zip(now, then, strict=False)
     ):
         return None
-    one, other = (torch.cat([part.flatten() for part in latent]).float() for latent in common_rows(now, then))
-    lengths = one.norm() * other.norm()
-    return torch.where(lengths > 0, (one * other).sum() / lengths, (one.norm() == other.norm()).float())
+    pairs = zip(*common_rows(now, then), strict=True)
+    return torch.stack([row_cosines(one, other).diagonal().min() for one, other in pairs]).min()
+
+
+def row_cosines(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
+    """The cosines between the rows of two batches, (B, B)."""
+    one, other = (part.reshape(len(part) if part.dim() > 1 else 1, -1).float() for part in (now, then))
+    of_one, of_other = one.norm(dim=1)[:, None], other.norm(dim=1)
+    lengths = of_one * of_other
+    return torch.where(lengths > 0, one @ other.T / lengths, (of_one == of_other).float())
+
+
+def continues(now: Latent, then: Latent, least: float = ALIKE) -> tuple[bool, float]:
+    """Whether each image of a latent goes on from the one in its own row; on a GPU it waits for the device.
+
+    Rows that change places, as particles that are resampled do, go on from each other's.
+
+    Returns:
+        That, and the cosine of the image that is least alike.
+    """
+    if len(now) != len(then) or any(one.shape != other.shape for one, other in zip(now, then, strict=False)):
+        return False, -1.0
+    found = [row_cosines(one, other.to(one.device)) for one, other in zip(now, then, strict=True)]
+    own = torch.stack([cosines.diagonal().min() for cosines in found]).min()
+    apart = torch.stack([(cosines.amax(1) - cosines.diagonal()).max() for cosines in found]).max()
+    alike, other_row = torch.stack([own, apart]).tolist()
+    return alike >= least and other_row <= 1e-3, alike
 
 
 def common_rows(now: Latent, then: Latent) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -80,18 +106,27 @@ def is_step_from(now: torch.Tensor, then: torch.Tensor, returned: Sequence[torch
     """Whether a latent is a sampler's step from an earlier one: made of it and of what the denoiser returned.
 
     So it is for every sampler that adds no noise, at its first step: x' = a x + b e. Fresh noise is made of
-    neither. The first image of a batch is looked at.
+    neither. Each image of a batch is looked at, with what was returned for it, with its prompt and without.
     """
-    row = now[0].flatten().double()
-    parts = [then[0].flatten().double()]
-    for output in returned:
-        for one in output[:8]:
-            same = one if one.shape == now[0].shape else one[: len(now[0])]
-            if same.shape == now[0].shape:
-                parts.append(same.flatten().double().to(row.device))
-    if len(parts) < 2:
+    if now.dim() < 2:
         return False
-    basis = torch.stack(parts)
+    same = rows_of_one_image(then).tolist()
+    outputs = [output[:, : now.shape[1]] for output in returned]  # a learned variance has channels of its own
+    outputs = [output for output in outputs if output.shape == (len(then), *now.shape[1:])]
+    return bool(outputs) and all(
+        is_made_of(now[image], then[image], [out[row] for out in outputs for row in own_rows(same[image])])
+        for image in range(min(len(now), len(then)))
+    )
+
+
+def own_rows(same: Sequence[bool]) -> list[int]:
+    return [row for row, is_same in enumerate(same) if is_same][:8]
+
+
+def is_made_of(now: torch.Tensor, then: torch.Tensor, outputs: Sequence[torch.Tensor]) -> bool:
+    """Whether an image's latent is a sum of an earlier one and of outputs, each times a number."""
+    row = now.flatten().double()
+    basis = torch.stack([part.flatten().double().to(row.device) for part in (then, *outputs)])
     basis = basis / basis.norm(dim=1, keepdim=True).clamp_min(1e-30)
     weights = torch.linalg.pinv(basis @ basis.T, hermitian=True) @ (basis @ row)
     left = (row - weights @ basis).norm() / row.norm().clamp_min(1e-30)

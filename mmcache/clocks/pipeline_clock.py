@@ -63,6 +63,7 @@ class PipelineClock:
         self.on_end: Callable[[int, int], None] = lambda run, step: None
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
+        self._driver: SchedulerClock | None = None  # of the last call
         self._own_loops = TimestepClock(self._numbers)
         self._calls = self._steps = 0  # calls by the owner, and those that a scheduler has told a step
         self._watch()
@@ -104,7 +105,7 @@ class PipelineClock:
             self.on_stranger(callers[0].pipeline)
             return None  # another pipeline shares the denoiser
         holder = callers[0].pipeline if callers and is_pipeline(owner) else owner
-        clock = self._driving(holder, timestep)
+        clock = self._driver = self._driving(holder, timestep)
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
         self._calls += bool(callers)
@@ -135,6 +136,12 @@ class PipelineClock:
             clocks = [clock for clock in clocks if clock.run.points_at(timestep)] or clocks
         return max(clocks, key=lambda clock: clock.moved, default=None)
 
+    def is_handed_on(self) -> bool:
+        driver = self._driver
+        if driver is None or driver.run.wanders:
+            return driver is not None
+        return driver.handed is not None and driver.handed.is_with_callers()
+
     def returned(self, result: Any) -> None:
         self._own_loops.returned(result)
 
@@ -152,6 +159,7 @@ class PipelineClock:
         for clock in self._clocks.values():
             clock.release()
         self._clocks.clear()
+        self._driver = None
         self._own_loops.release()
         self.on_run, self.on_end = lambda: None, lambda run, step: None  # nothing keeps the pipeline alive
         self.on_stranger = lambda pipeline: None

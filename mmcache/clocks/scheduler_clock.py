@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmcache.clocks.clock import StepClock
+from mmcache.clocks.handed_latent import HandedLatent
 from mmcache.clocks.scheduler_run import SchedulerRun
 from mmcache.errors import PipelineInUseError
 from mmcache.patching.scheduler_patch import Listener, watch
@@ -24,6 +25,7 @@ class SchedulerClock:
     Attributes:
         moved: the number of the last start of a run or end of a step.
         run: the run that has begun last.
+        handed: what the last step has returned; None before the first.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class SchedulerClock:
         self.on_run = on_run
         self.on_end = on_end
         self.in_pipeline = in_pipeline
+        self.handed: HandedLatent | None = None
         self._turned = 0
         self._numbers = numbers
         announced = getattr(scheduler, "timesteps", None)
@@ -58,12 +61,12 @@ class SchedulerClock:
 
     def _start_run(self) -> None:
         self.run = self._new_run(True, self.scheduler.timesteps)
-        self._turned = 0
+        self._turned, self.handed = 0, None
         self.moved = self.run.number
         self.on_run()
 
-    def _end_step(self, timestep: Any) -> None:
-        run = self.run
+    def _end_step(self, timestep: Any, result: Any) -> None:
+        run, self.handed = self.run, HandedLatent(result)
         if (run.mixed or run.thread != threading.get_ident()) and self.in_pipeline():
             self._refuse(run)
         last = run.end_step(timestep)

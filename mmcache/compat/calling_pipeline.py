@@ -11,7 +11,8 @@ from mmcache.patching.pipeline_kinds import is_block, is_pipeline
 _BETWEEN = ("torch", "accelerate", "diffusers.hooks", "diffusers.models", "mmcache")
 
 
-CALLBACK = "callback_on_step_end"
+CALLBACKS = ("callback_on_step_end", "callback")  # the second one in pipelines that have not changed since
+MOST_CALLERS = 8  # whose variables are looked at
 
 
 class Caller(NamedTuple):
@@ -48,6 +49,27 @@ def calling_pipelines() -> list[Caller]:
     return list(found.values())
 
 
+def is_variable_of_callers(thing: Any) -> bool:
+    """Whether a local variable of those who call now is this very object, or one of a modular block's state.
+
+    The innermost callers are looked at: a pipeline, or someone's own loop and what it is made of. A walk
+    takes microseconds.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    left = MOST_CALLERS
+    while frame is not None and left:
+        if not frame.f_globals.get("__name__", "").startswith(_BETWEEN):
+            variables = frame.f_locals
+            if any(value is thing for value in variables.values()):
+                return True
+            state = getattr(variables.get("block_state"), "__dict__", {})
+            if any(value is thing for value in state.values()):
+                return True
+            left -= 1
+        frame = frame.f_back
+    return False
+
+
 def caller_of(frame: FrameType) -> Caller | None:
     """The pipeline that a method is of, or that a block of a modular pipeline was called with."""
     method_of = frame.f_locals.get("self")
@@ -66,4 +88,5 @@ def caller_of(frame: FrameType) -> Caller | None:
 
 def calls_back(frame: FrameType) -> bool:
     """Whether a pipeline's method calls its user's function behind each step; read from diffusers, 0.42."""
-    return CALLBACK in frame.f_code.co_varnames and frame.f_locals.get(CALLBACK) is not None
+    names = frame.f_code.co_varnames
+    return any(name in names and frame.f_locals.get(name) is not None for name in CALLBACKS)

@@ -16,7 +16,6 @@ import torch
 from mmcache.architectures.component import Denoiser
 from mmcache.clocks.clock import Clock, StepClock
 from mmcache.clocks.latents import tensors_in
-from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_macs import CallMacs, MacsLater, MacsOf
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
@@ -208,9 +207,9 @@ class CachingScheduler:
 
     def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
         """Whether a step is full; asked once per step, for all of its lanes."""
-        if step.full is None and run.hooks != hooks_so_far():  # a callback has registered one
-            self._runs_begin.look_for_readers(run)
-        if run.readers or self.verification.failure or not step.clock.sure:
+        if step.full is None and run.hooks != run.hooks_now:
+            self._runs_begin.look_again(run)
+        if run.readers or run.aside or self.verification.failure or not step.clock.sure:
             step.full = True
         return run.decide(step, sample, lambda change: self.plan.policy.is_full(step.clock, change))
 
@@ -222,7 +221,8 @@ class CachingScheduler:
         sample = self._sample(arguments)
         numbers = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
         origin = Origin(form, (numbers, *step.side_conditionings.values()), run.settings.number())
-        lane, missing = step.begin_call(origin, tensors_in(self.part.sample_of(arguments)))
+        latent = tensors_in(self.part.sample_of(arguments))
+        lane, missing = step.begin_call(origin, latent, self.clock.is_handed_on)
         planned = None if step.full else self.plan.branch_at(step.clock.step)
         if self.plan.keeps_outputs and not is_answered_by_output(arguments):
             lane.observations.pop(NOTHING, None)

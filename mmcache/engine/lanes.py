@@ -1,15 +1,22 @@
 """The steps of a run, and the lanes of each: which call of a step goes on from which of the step before."""
 
-import weakref
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from mmcache.clocks.clock import StepClock
-from mmcache.clocks.latents import ALIKE, Latent, StillPart, find_still_part, most_alike
-from mmcache.engine.conditioning import version_of
+from mmcache.clocks.latents import (
+    ALIKE,
+    AT_LEAST,
+    SLACK,
+    Latent,
+    StillPart,
+    continues,
+    find_still_part,
+    most_alike,
+)
 from mmcache.engine.kept_output import OutputForm, take_apart
 from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature, Forecast, Observation, Total
@@ -25,13 +32,14 @@ class Origin:
 
     Attributes:
         form: its signature, and the conditions of the step.
-        conditioning: the numbers of what it is conditioned on, and of what its side networks are.
+        conditioning: the number of what it is conditioned on, and of its side networks that and how they are
+            set.
         settings: the number of how its model was set: LoRA and IP-Adapter scales, attention processors,
             FreeU.
     """
 
     form: Hashable
-    conditioning: tuple[int, ...] = ()
+    conditioning: tuple[Hashable, ...] = ()
     settings: int = 0
 
 
@@ -44,7 +52,8 @@ class Lane:
         observations: the features; those of `NOTHING` are outputs.
         forecast_at: by branch, the times of the forecasts since the last observation.
         output: the form of its outputs, where these are kept.
-        latent: that of its last call, where the next call may have to be told by it; None elsewhere.
+        latent: that of its last call, by which the next call may have to be told; None in the last step.
+        alike: how much the last latent that was compared was like the one before it.
         still: the part of its latents that stands still, such as a mask; None if there is none.
         still_is_known: whether there is any was looked at.
         place: that of the lane of the step before which it goes on from.
@@ -55,6 +64,7 @@ class Lane:
     forecast_at: dict[int, list[float]] = field(default_factory=dict)
     output: OutputForm | None = None
     latent: Latent | None = None
+    alike: float = 1.0
     still: StillPart | None = None
     still_is_known: bool = False
     place: int = 0
@@ -62,6 +72,16 @@ class Lane:
     def goes_on_as(self, origin: Origin) -> "Lane":
         """The lane in the next step."""
         return replace(self, origin=origin, latent=None)
+
+    def continues_in(self, latent: Latent) -> bool:
+        """Whether a further latent goes on from that of the last call, in every image.
+
+        A latent that is another one (a callback has exchanged it, particles were resampled, another image of
+        the loop is called) needs features of its own. On a GPU it waits for the device.
+        """
+        least = min(ALIKE, max(AT_LEAST, self.alike - SLACK))
+        told, self.alike = (True, 1.0) if self.latent is None else continues(latent, self.latent, least)
+        return told
 
     def has_still_part_of(self, latent: Latent) -> bool:
         """Whether the part that stands still does so in a further latent; found at the lane's second call."""
@@ -155,18 +175,6 @@ def looks_like(one: Feature, other: Feature) -> bool:
     return [(part.shape, part.dtype) for part in one] == [(part.shape, part.dtype) for part in other]
 
 
-class GivenLatent:
-    """The latent that a call was given, as long as its owner has it and has not written to it."""
-
-    def __init__(self, latent: Latent) -> None:
-        self._tensors = [(weakref.ref(tensor), version_of(tensor)) for tensor in latent]
-
-    def latent(self) -> Latent | None:
-        tensors = [(tensor(), version) for tensor, version in self._tensors]
-        kept = [tensor for tensor, version in tensors if tensor is not None and version == version_of(tensor)]
-        return kept if len(kept) == len(tensors) else None
-
-
 @dataclass
 class Step:
     """One step of a run.
@@ -177,7 +185,8 @@ class Step:
         before: the lanes of the step directly before, until their next calls come, by the place of a call.
         lanes: those of this step so far, in the order of their calls.
         conditions: what else a feature of this step depends on: which side networks are switched on.
-        side_conditionings: and the numbers of what they are conditioned on, by name and place of the call.
+        side_conditionings: and the numbers of what they are conditioned on and of how they are set, by name
+            and place of the call.
     """
 
     clock: StepClock
@@ -185,39 +194,45 @@ class Step:
     full: bool | None = None
     lanes: dict[int, Lane] = field(default_factory=dict)
     conditions: dict[tuple[str, int], tuple[bool, ...]] = field(default_factory=dict)
-    side_conditionings: dict[tuple[str, int], int] = field(default_factory=dict)
+    side_conditionings: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._expected = len(self.before)
-        self._given: dict[int, GivenLatent] = {}
 
-    def begin_call(self, origin: Origin, latent: Latent) -> tuple[Lane, str]:
+    def begin_call(
+        self, origin: Origin, latent: Latent, is_handed_on: Callable[[], bool] = lambda: False
+    ) -> tuple[Lane, str]:
         """The lane of the next call, and why it has no features, "" if it has some or never had any.
 
-        A call goes on with a lane of the step before that has the same origin. Of several, with the one whose
-        latent it continues.
+        A call goes on with a lane of the step before that has the same origin, if its latent goes on from
+        that lane's. Of several, with the one whose latent it continues best.
+
+        Args:
+            origin: what tells the call beside its latent.
+            latent: the call's.
+            is_handed_on: whether it is known, without a look at values, to be what the sampler has returned.
         """
         number = len(self.lanes)
-        before, why = self._lane_before(number, origin, latent)
+        before, why = self._lane_before(number, origin, latent, is_handed_on)
         lane = self.lanes[number] = Lane(origin) if before is None else before.goes_on_as(origin)
         if not self.clock.is_last:  # nothing goes on from the last step
-            if not lane.still_is_known or self._has_several(origin):
-                lane.remember(latent)
-                self._recall(origin)
-            self._given[number] = GivenLatent(latent)
+            lane.remember(latent)
         if len(self.lanes) >= self._expected:
             self.before.clear()  # of as many calls as before, none goes on from what is left
         return lane, why
 
-    def _lane_before(self, number: int, origin: Origin, latent: Latent) -> tuple[Lane | None, str]:
+    def _lane_before(
+        self, number: int, origin: Origin, latent: Latent, is_handed_on: Callable[[], bool]
+    ) -> tuple[Lane | None, str]:
         places = [place for place, lane in self.before.items() if lane.origin == origin]
         if not places:
             return None, self._what_changed(number, origin)
         if len(places) == 1:
             place = places[0]
+            alone = not any(lane.origin == origin for lane in self.lanes.values())
+            if not (alone and is_handed_on()) and not self.before[place].continues_in(latent):
+                return replace(self.before.pop(place), observations={}, forecast_at={}), UNTOLD
         else:
-            if any(self.before[place].latent is None for place in places):
-                return None, UNTOLD  # there was one such call before, and another came that is like it
             places.sort(key=lambda place: place != number)  # of two alike, the one at the same place
             best, alike = most_alike(latent, [self.before[place].latent for place in places])
             if alike < ALIKE:
@@ -227,23 +242,11 @@ class Step:
         lane.place = place
         return (lane, "") if lane.has_still_part_of(latent) else (None, CHANGED)
 
-    def _recall(self, origin: Origin) -> None:
-        """Earlier calls of this step turn out to be some of several: remember their latents too."""
-        for number, given in self._given.items():
-            lane = self.lanes[number]
-            if lane.origin == origin and lane.latent is None and (latent := given.latent()) is not None:
-                lane.remember(latent)
-
     def _what_changed(self, number: int, origin: Origin) -> str:
         expected = self.before.get(number)
         if expected is None or expected.origin.form != origin.form:
             return ""
         return CHANGED
-
-    def _has_several(self, origin: Origin) -> bool:
-        """Whether calls of one origin have to be told apart by their latents."""
-        others = (*self.before.values(), *(lane for n, lane in self.lanes.items() if n < len(self.lanes) - 1))
-        return any(lane.origin == origin for lane in others)
 
     def next_has(self, branch: int) -> bool:
         """Whether the lane of the next call has a feature for a branch, if the call looks as expected."""

@@ -21,7 +21,7 @@ class Listener(NamedTuple):
     """Who is told when a run of a scheduler starts and when a step ends."""
 
     on_run: Callable[[], None]
-    on_step: Callable[[Any], None]  # with the timestep that the step was made with
+    on_step: Callable[[Any, Any], None]  # with the timestep that the step was made with, and its result
 
 
 def watch(scheduler: Any, listener: Listener) -> Callable[[], None]:
@@ -77,7 +77,7 @@ def watched_class(plain: Any) -> Any:
         result = plain_step(self, *args, **kwargs)
         _, timestep, *_ = (*args, None, None)
         for listener in list(self.mmcache_listeners):
-            listener.on_step(kwargs.get("timestep", timestep))
+            listener.on_step(kwargs.get("timestep", timestep), result)
         return result
 
     @functools.wraps(plain.__init__)

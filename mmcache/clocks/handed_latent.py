@@ -1,0 +1,40 @@
+"""Whether a sampling loop goes on with the latent that its sampler has returned, told without its values."""
+
+import weakref
+from typing import Any
+
+import torch
+
+from mmcache.clocks.latents import tensors_in
+from mmcache.compat.calling_pipeline import is_variable_of_callers
+
+
+class HandedLatent:
+    """What a sampler's `step` has returned, as long as nobody has written to it.
+
+    Args:
+        result: the latent of the next step, alone, in a tuple or in an output of diffusers.
+    """
+
+    def __init__(self, result: Any) -> None:
+        found = tensors_in(getattr(result, "prev_sample", result))
+        self._latent = weakref.ref(found[0]) if found else lambda: None
+        self._version = version_of(found[0]) if found else None
+
+    def is_with_callers(self) -> bool:
+        """Whether it is a variable of those who call the denoiser now.
+
+        A callback that returns another latent, or a loop that picks rows of it, leaves no such variable. Of
+        tensors made in `torch.inference_mode` nobody counts how often they are written: on a CPU, where a
+        look at their values waits for nothing, they are never taken for the same.
+        """
+        latent = self._latent()
+        if latent is None or version_of(latent) != self._version:
+            return False
+        if latent.is_inference() and latent.device.type == "cpu":
+            return False
+        return is_variable_of_callers(latent)
+
+
+def version_of(tensor: torch.Tensor) -> int | None:
+    return None if tensor.is_inference() else tensor._version
