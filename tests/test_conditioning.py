@@ -1,16 +1,22 @@
 """A feature belongs to the conditioning that it was computed with."""
 
+import copy
+from collections import UserDict
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.training_utils import EMAModel
-from peft import LoraConfig
+from peft import IA3Config, LoraConfig, OFTConfig
+from torch import nn
 from torch.nn.utils import parametrize, prune
 
 from mmcache import Hold, accelerate
 from mmcache.engine.conditioning import Conditionings
 from tests import tiny
+from tests.zoo import controlnet
 
 
 def sample_with(pipe, change, at=3, **more):
@@ -191,3 +197,151 @@ def test_what_is_written_in_place_is_another_conditioning(mode):
         tensor.add_(1)
         assert known.number_of([tensor, scale]) != first
         assert known.number_of([tensor, 0.25]) != first
+
+
+class Bag:
+    """An object of somebody's own among the arguments of a call."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+
+class Scaling(AttnProcessor2_0):
+    """An attention processor that only computes, with a strength that is set from outside."""
+
+    computes_only = True
+
+    def __init__(self):
+        super().__init__()
+        self.strength = 1.0
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, bag=None, **more):
+        scale = bag["scale"] if isinstance(bag, UserDict) else getattr(bag, "scale", 1.0)
+        more = {name: value for name, value in more.items() if name in ("attention_mask", "temb")}
+        return super().__call__(attn, hidden_states, encoder_hidden_states, **more) * (self.strength * scale)
+
+
+def scaling_pipe():
+    pipe = tiny.small()
+    pipe.unet.set_attn_processor(Scaling())
+    return pipe
+
+
+@pytest.mark.parametrize("bag", [Bag(1.0), UserDict(scale=1.0), Bag(np.ones(1, "float32"))], ids=type)
+@pytest.mark.parametrize("how", ["another", "written", "equal"])
+def test_objects_that_nobody_knows_are_told_by_what_they_hold(bag, how):
+    bag = copy.deepcopy(bag)
+    given = {"bag": bag}
+
+    def change(pipe, tensors):
+        target = given["bag"] = bag if how == "written" else copy.deepcopy(bag)
+        pipe._cross_attention_kwargs = given
+        if how == "equal":
+            return
+        if isinstance(target, UserDict):
+            target["scale"] = 0.3
+        elif isinstance(target.scale, np.ndarray):
+            target.scale[:] = 0.3
+        else:
+            target.scale = 0.3
+
+    pipe = scaling_pipe()
+    session = accelerate(pipe, interval=3)
+    sample_with(pipe, change, cross_attention_kwargs=given)
+    assert tiny.steps_of(session) == ("F00F00F00F" if how == "equal" else "F00FF0F00F")
+
+
+def dropout(pipe, tensors):
+    pipe.unet.train()
+
+
+def seamless(pipe, tensors):
+    for layer in pipe.unet.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.padding_mode = "circular"
+
+
+def stronger(pipe, tensors):
+    for processor in pipe.unet.attn_processors.values():
+        processor.strength = 0.4
+
+
+def own_attribute(pipe, tensors):
+    pipe.unet.high_resolution = True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [dropout, seamless, stronger, own_attribute],
+    ids=lambda f: f.__name__,
+)
+def test_what_is_done_to_the_model_itself_is_as_another_conditioning(change):
+    pipe = scaling_pipe()
+    pipe.unet.high_resolution = False
+    session = accelerate(pipe, interval=3)
+    sample_with(pipe, change)
+    assert tiny.steps_of(session) == "F00FF0F00F"
+    assert "conditioning_changed" in [note.kind for note in session.report().notes]
+
+
+ADAPTERS = {
+    "LoRA": (lambda: LoraConfig(r=2, target_modules=["to_q"], init_lora_weights=False)),
+    "IA3": lambda: IA3Config(target_modules=["to_k"], feedforward_modules=[]),
+    "OFT": lambda: OFTConfig(r=0, oft_block_size=4, target_modules=["to_q"], init_weights=False),
+}
+
+
+def disabled(unet):
+    unet.disable_adapters()
+
+
+def unloaded(unet):
+    unet.unload_lora()
+
+
+def trained_adapter(unet):
+    with torch.no_grad():
+        for name, weight in unet.named_parameters():
+            if "lora_" in name or "ia3_" in name or "oft_" in name:
+                weight.mul_(2)
+
+
+@pytest.mark.parametrize("change", [disabled, unloaded, trained_adapter], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_adapters_of_every_kind_are_seen(kind, change):
+    pipe = tiny.small()
+    pipe.unet.add_adapter(ADAPTERS[kind](), "one")
+    session = accelerate(pipe, interval=3)
+    sample_with(pipe, lambda pipe, tensors: change(pipe.unet))
+    assert tiny.steps_of(session) == "F00FF0F00F"
+
+
+def test_autocast_that_begins_or_ends_is_as_another_conditioning():
+    unet, text = tiny.small_unet(), tiny.embeddings()["prompt_embeds"]
+
+    def prepared(step, x):
+        torch.set_autocast_enabled("cpu", step < 4)
+        return x
+
+    with torch.autocast("cpu", torch.bfloat16):
+        session = own_loop(unet, lambda step: text, prepared)
+    assert tiny.steps_of(session) == "F00FF0F00F"
+
+
+def heavier(controlnet):
+    with torch.no_grad():
+        for weight in controlnet.parameters():
+            weight.mul_(1.5)
+
+
+def test_weights_of_a_controlnet_are_conditioning():
+    pipe = controlnet.one()
+    session = accelerate(pipe, interval=3)
+
+    def callback(pipe, step, timestep, tensors):
+        if step == 3:
+            heavier(pipe.controlnet)
+        return tensors
+
+    controlnet.sample(pipe, True, callback_on_step_end=callback)
+    assert tiny.steps_of(session)[:5] == "F00FF"

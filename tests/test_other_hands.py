@@ -1,14 +1,17 @@
 """What others do to a denoiser beside mmcache: hooks on deep layers, other caches, forwards of their own."""
 
+import functools
+
 import diffusers.hooks as hooks
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import PixArtSigmaPipeline, UNet2DConditionModel
 from torch import nn
 
 from mmcache import UnsupportedPipelineError, accelerate
 from tests import tiny
-from tests.zoo.transformers import flux
+from tests.zoo import controlnet
+from tests.zoo.transformers import flux, pixart
 
 FULL = "F" * tiny.STEPS
 CACHED = "F00F00F00F"
@@ -188,3 +191,76 @@ def test_multiply_adds_that_cannot_be_counted_are_said_to_be_unknown():
     kinds = [note.kind for note in report.notes]
     assert ("macs_unknown" in kinds) == (report.denoisers[0].macs is None)
     assert "macs_unknown" in kinds
+
+
+@pytest.mark.parametrize("deep", ["mid_block", "mid_block.resnets.0.conv2", "up_blocks.0.resnets.1"])
+def test_a_forward_that_is_replaced_in_mid_run_runs_at_every_step_from_then_on(deep):
+    pipe, seen = tiny.small(), []
+    session = accelerate(pipe, interval=3)
+
+    def callback(pipe, step, timestep, tensors):
+        if step == 3:
+            replaced(pipe.unet.get_submodule(deep), seen)
+        return tensors
+
+    with pytest.warns(UserWarning, match="every step"):
+        tiny.sample(pipe, callback_on_step_end=callback)
+    assert len(seen) == 6
+    assert tiny.steps_of(session) == "F00FFFFFFF"
+
+
+@pytest.mark.parametrize("put", [after, before, replaced])
+def test_what_people_put_on_a_controlnet_runs_at_every_step(put):
+    pipe, seen = controlnet.one(), []
+    session = accelerate(pipe, interval=3)
+    put(pipe.controlnet.mid_block, seen)
+    controlnet.sample(pipe, True)
+    assert len(seen) == len(session.report().denoisers[0].steps)
+    assert "0" in tiny.steps_of(session)
+    notes = {note.kind: note for note in session.report().notes}
+    assert "may be read" in notes["side_network_whole"]
+
+
+@pytest.mark.parametrize("name", ["FirstBlockCache", "PyramidAttentionBroadcast", "MagCache"])
+def test_caches_that_a_function_puts_on_in_mid_run_are_refused_by_name(name):
+    pipe = pixart.build(PixArtSigmaPipeline)
+    accelerate(pipe, interval=2)
+
+    def callback(step, timestep, latents):
+        if step == 1:
+            APPLIED[name](pipe.transformer)
+
+    with pytest.raises(UnsupportedPipelineError, match=name):
+        pixart.sample(pipe, True, callback=callback, callback_steps=1)
+
+
+def test_a_traced_denoiser_is_the_plain_one():
+    unet, plain = tiny.small_unet(), tiny.small_unet()
+    accelerate(unet, interval=3)
+    text = tiny.embeddings()["prompt_embeds"]
+
+    class Call(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unet = unet
+
+        def forward(self, sample, timestep):
+            return self.unet(sample, timestep, encoder_hidden_states=text, return_dict=False)[0]
+
+    traced = torch.jit.trace(Call(), (torch.randn(1, 4, 8, 8), torch.tensor(900)))
+    with torch.no_grad():
+        for time in (700, 500, 300):
+            sample = torch.randn(1, 4, 8, 8)
+            wanted = plain(sample, time, encoder_hidden_states=text).sample
+            torch.testing.assert_close(traced(sample, torch.tensor(time)), wanted)
+
+
+def test_a_forward_with_an_argument_given_beforehand_runs_on_views():
+    pipe = tiny.small()
+    plain = tiny.sample(pipe)
+    pipe.unet.forward = functools.partial(pipe.unet.forward, encoder_attention_mask=None)
+    session = accelerate(pipe, interval=3)
+    assert 0 < (tiny.sample(pipe) - plain).norm() < 0.06 * plain.norm()
+    assert tiny.steps_of(session) == CACHED
+    session.restore()
+    assert torch.equal(tiny.sample(pipe), plain)

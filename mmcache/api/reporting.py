@@ -12,7 +12,8 @@ from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.few_steps import few_steps
 from mmcache.engine.lanes import CHANGED, UNTOLD
 from mmcache.engine.run import Run
-from mmcache.engine.side_scheduler import SideRun, SideScheduler
+from mmcache.engine.side_run import SideRun
+from mmcache.engine.side_scheduler import SideScheduler
 from mmcache.plans.plan import Plan
 
 NOT_RECORDED = "The last run was in full, and not recorded"
@@ -64,7 +65,7 @@ class Reporting:
         for name, run in runs.items():
             notes += self._notes_of(name, scheduler_of[name], run)
         notes += [
-            Note("side_network_whole", f"{name}: ran whole at every step: cached ones need all of it")
+            Note("side_network_whole", f"{name}: ran whole at every step: {side.why_whole}")
             for name, side in sides.items()
             if side.ran_whole_beside(scheduler_of[side.denoiser_name].run.calls)
         ]

@@ -1,9 +1,8 @@
 """Layers that somebody looks into at every step, by hooks or forwards that collect or edit features.
 
 On a cached step the deep layers do not run, and neither do their hooks: features and steps would no longer
-belong
-together. What torch, diffusers, accelerate and peft put on layers only computes. A hook that only computes
-can say so: `hook.computes_only = True`.
+belong together. What torch, diffusers, accelerate and peft put on layers only computes. A hook that only
+computes can say so: `hook.computes_only = True`.
 """
 
 import functools
@@ -56,6 +55,13 @@ def may_read(function: Any) -> bool:
         return False
     if isinstance(function, functools.partial):
         return may_read(function.func)
+    return is_foreign(function)
+
+
+def is_foreign(function: Any) -> bool:
+    """Whether it comes from none of the libraries whose hooks and forwards only compute."""
+    if isinstance(function, functools.partial):
+        return is_foreign(function.func)
     module = getattr(function, "__module__", None) or type(function).__module__
     return not f"{module}.".startswith(COMPUTE_ONLY)
 

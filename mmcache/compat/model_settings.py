@@ -5,85 +5,26 @@ FreeU, blocks that are exchanged. They are set between two calls, by a callback,
 of before.
 """
 
-from collections.abc import Callable, Iterator
-from operator import itemgetter
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import nn
 
+from mmcache.compat.layer_changes import LayerChanges
 from mmcache.compat.model_weights import ModelWeights
+from mmcache.compat.watched import Watched, is_plain, own_settings
 
 # What peft keeps on the layers that it wraps.
 TUNER = ("scaling", "_active_adapter", "_disable_adapters", "merged_adapters")
 SWITCHES = ("processor", "enabled", "scale")
-DIGITS = 6  # LoRA scales are multiplied for a call and divided again behind it
-
-
-def is_plain(value: Any) -> bool:
-    """Whether this is a number, a word, or a container of such."""
-    if isinstance(value, dict):
-        return all(map(is_plain, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def copied(value: Any) -> Any:
-    """A copy of a plain container; anything else as it is."""
-    if isinstance(value, dict) and is_plain(value):
-        return {key: copied(entry) for key, entry in value.items()}
-    if isinstance(value, list) and is_plain(value):
-        return [copied(entry) for entry in value]
-    return value
-
-
-def rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(entry) for entry in value]
-    return round(value, DIGITS) if isinstance(value, float) else value
-
-
-def own_settings(table: dict[str, Any]) -> list[str]:
-    """The names of a module's own plain attributes."""
-    return [
-        name for name, value in table.items() if name[0] != "_" and name != "training" and is_plain(value)
-    ]
-
-
-FindNames = Callable[[dict[str, Any]], list[str]]
-
-
-class Watched:
-    """Some entries of one table, and what they were."""
-
-    __slots__ = ("_found", "_get", "_names", "_size", "_table", "_values")
-
-    def __init__(self, table: dict[str, Any], names: "list[str] | FindNames", *, sized: bool = False) -> None:
-        self._table = table
-        self._size = len(table) if sized else None
-        self._found = names if callable(names) else None
-        self._names = names = names(table) if callable(names) else names
-        get: Callable[[Any], Any] = itemgetter(*names) if names else lambda table: ()
-        self._get = get if len(names) != 1 else lambda table: (get(table),)
-        self._values = tuple(copied(value) for value in self._get(table))
-
-    def is_same(self) -> bool:
-        if self._size is not None and len(self._table) != self._size:
-            if self._found is None or self._found(self._table) != self._names:
-                return False
-            self._size = len(self._table)  # a hook has left something of its own
-        try:
-            now = self._get(self._table)
-            return bool(now == self._values) or bool(rounded(now) == rounded(self._values))
-        except KeyError:
-            return False
 
 
 def watched(model: nn.Module) -> Iterator[Watched]:
     """What there is to watch in a model as it is now."""
     tables = vars(model)
+    yield Watched(tables, own_settings, sized=True)
+    yield Watched(tables, peft_names, sized=True)
     if isinstance(tables.get("peft_config"), dict):
         yield Watched(tables["peft_config"], list(tables["peft_config"]), sized=True)
     blocks = [(model, child) for child in model.children()]
@@ -96,7 +37,7 @@ def watched(model: nn.Module) -> Iterator[Watched]:
             yield Watched(vars(child), own_settings, sized=True)
     for module in model.modules():
         tables, children = vars(module), module._modules
-        if "scaling" in tables and "base_layer" in children:
+        if "base_layer" in children:
             yield Watched(tables, [name for name in TUNER if name in tables])
         if type(module).__module__.startswith("torch."):
             continue
@@ -108,8 +49,23 @@ def watched(model: nn.Module) -> Iterator[Watched]:
         if "processor" in children:
             yield Watched(children, ["processor"])
         processor = tables.get("processor") or children.get("processor")
-        if processor is not None and is_plain(getattr(processor, "__dict__", {}).get("scale")):
-            yield Watched(vars(processor), [name for name in ("scale",) if name in vars(processor)])
+        of_processor = getattr(processor, "__dict__", {})
+        if names := own_settings(of_processor):
+            yield Watched(of_processor, names)
+
+
+def peft_names(tables: dict[str, Any]) -> list[str]:
+    """What peft leaves on a model that it has put adapters into."""
+    return [name for name in ("peft_config",) if name in tables]
+
+
+def autocast() -> tuple[Any, ...]:
+    """The precision that operations take by themselves now."""
+    if not torch._C._is_any_autocast_enabled():
+        return ()
+    return tuple(
+        (torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in ("cuda", "cpu")
+    )
 
 
 class ModelSettings:
@@ -118,14 +74,31 @@ class ModelSettings:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._number = 0
+        self._autocast: tuple[Any, ...] = ()
         self._watched: list[Watched] | None = None  # until it is asked for the first time
         self._weights: ModelWeights | None = None
+        self._layers: LayerChanges | None = None
 
-    def look_at_weights(self, thorough: bool) -> None:
-        """Notice other weights and layers; looked at before each step, where somebody's code runs there."""
+    @property
+    def patches(self) -> int:
+        """How often forwards were put on layers, or taken off, as far as steps have begun."""
+        return 0 if self._layers is None else self._layers.patches
+
+    def begin_step(self, own_code: str) -> None:
+        """Notice other weights and layers; looked at where somebody's code runs between the steps.
+
+        Args:
+            own_code: as a `StepClock` has it.
+        """
+        if not own_code:
+            return
         if self._weights is None or not self._weights.is_same():
             self._number += self._weights is not None
-            self._weights = ModelWeights(self._model, thorough)
+            self._weights = ModelWeights(self._model, thorough=own_code == "callback")
+        if self._layers is None:
+            self._layers = LayerChanges(self._model)
+        elif self._layers.changed():
+            self._change()
 
     def forget_weights(self) -> None:
         """Hold no weights that the model may have no more."""
@@ -134,10 +107,14 @@ class ModelSettings:
     def number(self) -> int:
         """The number of how the model is set now; looked at in every call."""
         if self._watched is None:
-            self._watched = list(watched(self._model))
-        for one in self._watched:
-            if not one.is_same():
-                self._number += 1
-                self._watched = list(watched(self._model))
-                break
+            self._watched, self._autocast = list(watched(self._model)), autocast()
+        elif self._autocast != (now := autocast()):
+            self._autocast = now
+            self._number += 1
+        if not all(one.is_same() for one in self._watched):
+            self._change()
         return self._number
+
+    def _change(self) -> None:
+        self._number += 1
+        self._watched = list(watched(self._model))

@@ -28,7 +28,7 @@ class Run:
 
     Attributes:
         readers: what may look into layers that a cached step leaves out; if there is any, every step is full.
-        hooks: how many hooks had been registered anywhere when `readers` were looked for.
+        hooks: how many hooks and forwards had been put anywhere when `readers` were looked for.
         aside: why nothing is done in this run, such as another cache that was enabled since; "" usually.
         step: the step that is going on; None before the first.
         conditionings: those of the denoiser's calls and of each side network's, by its name.
@@ -44,7 +44,7 @@ class Run:
         self.views = views
         self.settings = settings
         self.readers: tuple[str, ...] = ()
-        self.hooks = hooks_so_far()
+        self.hooks = self.hooks_now
         self.aside = ""
         self.step: Step | None = None
         self.conditionings: dict[str, Conditionings] = {}
@@ -64,11 +64,15 @@ class Run:
             return last
         follows = last is not None and last.clock.step == clock.step - 1
         self.step = Step(clock, dict(last.lanes) if follows and last else {})
-        if clock.own_code:
-            self.settings.look_at_weights(thorough=clock.own_code == "callback")
         for known in self.conditionings.values():
             known.begin_step()
+        self.settings.begin_step(clock.own_code)
         return self.step
+
+    @property
+    def hooks_now(self) -> tuple[int, int]:
+        """Another pair whenever anybody has registered a hook, or put a forward on a layer of the model."""
+        return hooks_so_far(), self.settings.patches
 
     def conditioning(self, leaves: Leaves, name: str = "") -> int:
         """The number of what a call is conditioned on; of the denoiser, or of a side network of this name."""

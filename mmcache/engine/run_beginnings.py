@@ -4,7 +4,7 @@ from torch import nn
 
 from mmcache.architectures.adapter import Adapter
 from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
-from mmcache.compat.layer_readers import hooks_so_far, read_layers, readers
+from mmcache.compat.layer_readers import read_layers, readers
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.compat.other_caches import helped_by_deepcache, other_cache
 from mmcache.engine.few_steps import Once
@@ -44,11 +44,7 @@ class RunBeginnings:
         """
         if why := split_decision(self._model, self._plan):
             raise UnsupportedPipelineError(f"{type(self._model).__name__} {why}.")
-        aside = other_cache(self._model, plain_model(self._model))
-        if aside and not helped_by_deepcache(
-            self._model
-        ):  # which stands above: it calls the model as it likes
-            raise UnsupportedPipelineError(aside)
+        aside = self._other_cache()
         settings = ModelSettings(self._model)
         if not aside:
             try:
@@ -63,9 +59,27 @@ class RunBeginnings:
         self._warning.warn(aside)
         return run
 
+    def _other_cache(self) -> str:
+        """What is said of DeepCache's helper, which stands above: it calls the model as it likes."""
+        found = other_cache(self._model, plain_model(self._model))
+        if found and not helped_by_deepcache(self._model):
+            raise UnsupportedPipelineError(found)
+        return found
+
+    def look_again(self, run: Run) -> None:
+        """In the middle of a run somebody has registered a hook, or put a forward on a layer.
+
+        Raises:
+            UnsupportedPipelineError: it is another cache's.
+        """
+        if aside := self._other_cache():
+            run.aside = aside
+            self._warning.warn(aside)
+        self.look_for_readers(run)
+
     def look_for_readers(self, run: Run) -> None:
         """Look for what may see layers that a cached step leaves out: attention processors, hooks."""
-        run.hooks, run.readers = hooks_so_far(), ()
+        run.hooks, run.readers = run.hooks_now, ()
         processors, layers = modules_that_are_read(self._model), read_layers(self._model)
         if not processors and not layers:
             return

@@ -8,16 +8,17 @@ the result is that of running the whole network at every step, bit for bit.
 
 import functools
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from mmcache.architectures.adapter import SideAdapter
 from mmcache.architectures.component import SideNetwork
 from mmcache.compat.group_offload import send_back
+from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.call_macs import ByBranch, MacsLater, weights_of
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
@@ -26,64 +27,11 @@ from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.lanes import Step
 from mmcache.engine.lazy_tensor import LazyTensor, on_meta
 from mmcache.engine.record import CallRecord, Stopwatch
-from mmcache.engine.run import Ahead, Run, no_residuals
-from mmcache.engine.run_views import Variant
+from mmcache.engine.run import Ahead, no_residuals
+from mmcache.engine.side_run import Returned, SideRun
 from mmcache.macs.count import Smaller, count_macs, shapes_of
 from mmcache.patching.forward_patch import Around, below
 from mmcache.patching.view import View
-
-
-class Returned(NamedTuple):
-    """What a whole call returned.
-
-    Attributes:
-        leaves: its tensors on the meta device; also what else there is, such as None in place of a list.
-        structure: how they are put together.
-    """
-
-    leaves: list[Any]
-    structure: TreeSpec
-
-    @property
-    def residuals(self) -> int:
-        return sum(isinstance(leaf, torch.Tensor) for leaf in self.leaves)
-
-
-@dataclass
-class SideRun:
-    """What is remembered of one sampling run: no tensors, only what they looked like.
-
-    Attributes:
-        run: the denoiser's.
-        step: the step of the last call.
-        lane: which call of that step it was.
-        conditions: per lane, whether the residuals were multiplied by anything but zero, and the number of
-            what the network was conditioned on.
-        outputs: what whole calls returned, by signature.
-        calls: what is noted of them.
-        shapes: their arguments on the meta device, by signature.
-        views: the network cut short, by how many residuals it computes.
-    """
-
-    run: Run
-    step: int = -1
-    lane: int = -1
-    conditions: dict[int, tuple[tuple[bool, ...], int]] = field(default_factory=dict)
-    outputs: dict[Hashable, Returned] = field(default_factory=dict)
-    calls: list[CallRecord] = field(default_factory=list)
-    shapes: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
-    views: dict[int, Variant] = field(default_factory=dict)
-
-    def view(self, model: nn.Module, adapter: SideAdapter, residuals: int) -> Variant:
-        """The network cut short; made anew when its owner has changed what the view copies."""
-        found = self.views.get(residuals)
-        if found is None or not found.view.is_current():
-            found = Variant(model, View(model, adapter.cut(model, residuals)), ())
-            self.views[residuals] = found
-        return found
-
-    def enter(self, step: int) -> None:
-        self.step, self.lane = step, self.lane + 1 if step == self.step else 0
 
 
 class SideScheduler:
@@ -137,6 +85,8 @@ class SideScheduler:
         known = past.outputs.get(form)
         unchanged = self._unchanged(past, ahead.step)
         residuals = self._needed(ahead, known) if unchanged and self.enabled else None
+        if residuals is not None and past.is_read(self.model, self.adapter, residuals):
+            residuals = None
         if form not in past.shapes:
             past.shapes[form] = shapes_of(call)
         watch = Stopwatch(self._sample(call))
@@ -170,15 +120,16 @@ class SideScheduler:
     def _enter(self, ahead: Ahead, call: dict[str, Any]) -> SideRun:
         past = self.past
         if past is None or past.run is not ahead.run:
-            past = self.past = SideRun(ahead.run)
-        past.enter(ahead.step.clock.step)
+            past = self.past = SideRun(ahead.run, ModelSettings(self.model))
+        past.enter(ahead.step.clock, self.model)
         strength = call.get(self.adapter.strength)
         place = self.part.name, past.lane
         ahead.step.conditions[place] = tuple(
             isinstance(leaf, torch.Tensor) or bool(leaf) for leaf in tree_leaves(strength)
         )
         leaves = conditioning_of(call, self.part.not_conditioning)
-        ahead.step.side_conditionings[place] = ahead.run.conditioning(leaves, self.part.name)
+        number = ahead.run.conditioning(leaves, self.part.name)
+        ahead.step.side_conditionings[place] = number, past.settings.number()
         return past
 
     def _unchanged(self, past: SideRun, step: Step) -> bool:
@@ -231,6 +182,14 @@ class SideScheduler:
         own = [] if self.past is None or not self.enabled else self.past.calls
         cached = any(call.branch is not None for call in calls)
         return cached and bool(own) and all(call.branch is None for call in own)
+
+    @property
+    def why_whole(self) -> str:
+        """What there is to say of a run that has left out nothing of the network."""
+        read = () if self.past is None else self.past.whole
+        if read:
+            return f"features of its deep layers may be read ({', '.join(read)})"
+        return "cached ones need all of it"
 
     def macs_later(self, past: SideRun) -> MacsLater:
         """Gives the multiply-adds of a run's calls, now and when the run is over."""

@@ -71,6 +71,9 @@ def rebound(forward: Forward, live: nn.Module, twin: nn.Module) -> Forward:
         return closure_of(forward)["self"](rebound(compiled, live, twin))  # type: ignore[no-any-return]
     if isinstance(forward, types.MethodType) and forward.__self__ is live:
         return types.MethodType(forward.__func__, twin)
+    if isinstance(forward, functools.partial) and isinstance(forward.func, types.MethodType | ForwardPatch):
+        inner = rebound(forward.func, live, twin)  # somebody has given the forward an argument
+        return functools.partial(inner, *forward.args, **forward.keywords)
     if isinstance(forward, functools.partial) and forward.args == (live,):
         reference = closure_of(forward.func).get("function_reference")
         if reference is not None:  # diffusers: its hooks compare the module with the leader of their group

@@ -65,8 +65,8 @@ class ForwardPatch:
         return self.around(inner, args, kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        # An exported model is the plain one.
-        if self.released or torch.compiler.is_exporting():
+        # A model that is exported or traced is the plain one.
+        if self.released or torch.compiler.is_exporting() or torch._C._is_tracing():
             return self.inner(*args, **kwargs)
         return self._not_traced(*args, **kwargs)
 
