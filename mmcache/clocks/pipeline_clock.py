@@ -34,6 +34,11 @@ def pipelines_of(owner: Any) -> Iterator[Any]:
                 yield from pipelines_of(part)
 
 
+def is_of_diffusers(caller: Caller) -> bool:
+    """Whether it is a pipeline that diffusers brings along, and that calls nobody behind its steps."""
+    return not caller.callback and type(caller.pipeline).__module__.startswith("diffusers.")
+
+
 def with_own_code(step: StepClock, callers: Sequence[Caller]) -> StepClock:
     """A step, and what somebody's own code may have done before it."""
     if not callers:
@@ -64,6 +69,7 @@ class PipelineClock:
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._driver: SchedulerClock | None = None  # of the last call
+        self._of_diffusers = False  # whether nobody's own code has run before the last call
         self._own_loops = TimestepClock(self._numbers)
         self._calls = self._steps = 0  # calls by the owner, and those that a scheduler has told a step
         self._watch()
@@ -106,6 +112,7 @@ class PipelineClock:
             return None  # another pipeline shares the denoiser
         holder = callers[0].pipeline if callers and is_pipeline(owner) else owner
         clock = self._driver = self._driving(holder, timestep)
+        self._of_diffusers = bool(callers) and all(map(is_of_diffusers, callers))
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
         self._calls += bool(callers)
@@ -140,6 +147,8 @@ class PipelineClock:
         driver = self._driver
         if driver is None or driver.run.wanders:
             return driver is not None
+        if self._of_diffusers:  # inpainting puts an image beside its mask back into the latent, say
+            return True
         return driver.handed is not None and driver.handed.is_with_callers()
 
     def returned(self, result: Any) -> None:
