@@ -69,7 +69,8 @@ def foreign(forwards: Forwards) -> set[int]:
 
 def some_layers(model: nn.Module) -> Iterator[Watched]:
     """Settings of the first layer of each class in each part of a model, and the model's mode."""
-    yield Watched(vars(model), ["training"])
+    if "training" in vars(model):  # not on a scripted one
+        yield Watched(vars(model), ["training"])
     for part in model.children():
         kinds = set()
         for layer in part.modules():
