@@ -105,6 +105,9 @@ def test_missing_files_and_unknown_presets(tmp_path):
         find_plan(tmp_path / "nowhere.yaml")
     with pytest.raises(PlanFileError, match="Did you mean 'balanced'"):
         find_plan("balancd")
+    for blank in ("", " "):  # an empty path is the present folder
+        with pytest.raises(PlanFileError, match="balanced"):
+            find_plan(blank)
     with pytest.raises(PlanFileError, match="cannot be read"):
         load_plan(tmp_path)
 

@@ -54,7 +54,8 @@ def find_plan(name_or_path: str | Path, family: str = IMAGE) -> Plan:
         return load_preset(known[str(name_or_path)])
     path = Path(name_or_path)
     looks_like_a_path = path.suffix or len(path.parts) > 1
-    if not looks_like_a_path and not os.path.exists(path):  # unlike Path's, never an error
+    is_there = bool(str(name_or_path).strip()) and os.path.exists(path)  # unlike Path's, never an error
+    if not looks_like_a_path and not is_there:
         raise PlanFileError(
             unknown_name("preset", str(name_or_path), known) + " Or give the path of a plan file."
         )
