@@ -79,9 +79,9 @@ def test_weights_are_those_of_a_run(forecast):
         tiny.sample(pipe)
     (outputs,) = recording.outputs
     weights = forecast_weights(recording.times, FULL, forecast)
-    wanted = torch.from_numpy(weights).float() @ outputs
+    wanted = weights.float() @ outputs
     assert torch.allclose(outputs, wanted, atol=1e-4 * outputs.abs().max().item())
-    assert np.allclose(weights.sum(axis=1), 1)
+    assert torch.allclose(weights.sum(1), torch.ones(len(weights)).double())
 
 
 def test_a_prediction_is_right_where_the_model_does_not_answer():
@@ -105,15 +105,13 @@ def test_a_prediction_is_right_where_the_model_does_not_answer():
 
     with recorded(scheduler) as recording:
         plain = sampled()
-    grams = np.stack([(one.double() @ one.double().T / one.shape[1]).numpy() for one in recording.outputs])
-    nothing = np.zeros(10)
-    found = RunModel(recording.times, grams, recording.responses(), nothing, nothing, nothing).error(
-        FULL, forecast
-    )
-    weights = torch.from_numpy(forecast_weights(recording.times, FULL, forecast)).float()
-    wanted = (sampled(weights) - plain).square().mean().item()
+    grams = torch.stack([one.double() @ one.double().T / one.shape[1] for one in recording.outputs])
+    responses, nothing = torch.from_numpy(recording.responses()), torch.zeros(1, 10)
+    weights = forecast_weights(recording.times, FULL, forecast)
+    found = RunModel(recording.times, grams, responses, nothing, nothing).error(FULL, weights)
+    wanted = (sampled(weights.float()) - plain).square().mean().item()
     assert wanted > 1e-6
-    assert found == pytest.approx(wanted, rel=0.02)
+    assert found.item() == pytest.approx(wanted, rel=0.02)
 
 
 def smooth_run(steps=24, images=4):
@@ -122,9 +120,9 @@ def smooth_run(steps=24, images=4):
     places = np.linspace(0, 1, steps)
     shapes = np.stack([np.exp(-8 * places), np.exp(8 * (places - 1)), places, np.ones(steps)])
     outputs = [(generator.normal(size=(64, 4)) @ shapes).T for _ in range(images)]
-    grams = np.stack([one @ one.T / 64 for one in outputs])
-    responses = np.tril(np.ones((steps + 1, steps)), -1) / steps
-    return RunModel(list(1000 - 1000 * places), grams, responses, *np.zeros((3, steps)))
+    grams = torch.from_numpy(np.stack([one @ one.T / 64 for one in outputs]))
+    responses = torch.ones(steps + 1, steps).double().tril(-1) / steps
+    return RunModel(list(1000 - 1000 * places), grams, responses, *torch.zeros(2, images, steps))
 
 
 @pytest.mark.parametrize("count", [6, 10])

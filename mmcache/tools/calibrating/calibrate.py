@@ -7,6 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from mmcache.markup import block, table
 from mmcache.plans.branch import NONE
 from mmcache.plans.calibrated_for import CalibratedFor, fingerprint
@@ -31,7 +34,7 @@ from mmcache.tools.tuning.tune import mean, only_denoiser
 COSTS = (2.0, 2.5, 3.5, 5.0, 7.0, 8.0)
 FEWEST = 2  # prompts
 FEWEST_STEPS = 8
-RECORDING = "recording"  # in the journal
+RECORDING = "recorded run"  # in the journal
 PROBED = 3  # every so many steps are full in the run below
 PROBE = Plan(Uniform(PROBED), Taylor(1), NONE)  # the cached run that shows how full steps answer errors
 
@@ -196,8 +199,11 @@ def record(trials: Trials) -> RunModel:
     if trials.journal.has_arrays(RECORDING):
         trials.after_run()
         trials.after_run()
-    found: Any = trials.journal.arrays(RECORDING, lambda: vars(_recorded(trials)))
-    return RunModel(**found)
+    found = trials.journal.arrays(
+        RECORDING, lambda: {name: np.asarray(value) for name, value in vars(_recorded(trials)).items()}
+    )
+    times = found.pop("times").tolist()
+    return RunModel(times, **{name: torch.from_numpy(value) for name, value in found.items()})
 
 
 def _recorded(trials: Trials) -> RunModel:

@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
-
 from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Forecast, Taylor
+from mmcache.tools.calibrating.fitted_weights import SHARES, error_model, fitted
 from mmcache.tools.calibrating.run_model import RunModel
-from mmcache.tools.tuning.candidates import Method
-from mmcache.tools.tuning.error_model import ErrorModel
 from mmcache.tools.tuning.schedule import Schedule, full_steps, with_full
 from mmcache.tools.tuning.search import best_spacing, improved
 
-SHARES = (0.0, 0.5, 1.0)  # of the errors that are repaid
-FITTED = (Method(2, fitted=True),)  # those of three values lost 1 to 4 dB of it on other images
+MEMORIES = (2, 3)  # of fitted weights
 
 
 class Planned(NamedTuple):
@@ -36,16 +32,18 @@ def best_plan(model: RunModel, count: int) -> Planned:
     """The best plan with so many full steps, all other steps running nothing.
 
     Dynamic programming over the steps' own errors finds a schedule (`tuning.search`). From it full steps are
-    moved, one by one, as long as the predicted error of the whole run falls. Which forecast goes with them is
-    decided by what is predicted for images that are hard.
+    moved, one by one, as long as the predicted error of the whole run falls, for each share of the errors
+    that is repaid. For the best schedule weights are fitted as well. Which forecast is taken is decided by
+    what is predicted for images that are hard, and of fitted weights for images that they were not fitted to.
     """
-    means = error_model(model)
-    start = with_full(model.steps, best_spacing(means, count, NOTHING), NOTHING)
-    found = [with_share(model, start, share) for share in SHARES]
-    schedule = with_full(model.steps, list(max(found, key=lambda one: one.decibels).full), NOTHING)
+    start = with_full(model.steps, best_spacing(error_model(model), count, NOTHING), NOTHING)
     hard = model.of_hard_images
+    found = [with_share(model, start, share) for share in SHARES]
     found = [one._replace(decibels=hard.decibels(one.full, one.forecast)) for one in found]
-    found += [left_out(hard, schedule, method) for method in FITTED]
+    if model.images > 1:
+        full = max(found, key=lambda one: one.decibels).full
+        schedule = with_full(model.steps, list(full), NOTHING)
+        found += [Planned(full, *fitted(model, schedule, memory)) for memory in MEMORIES]
     best = max(found, key=lambda one: one.decibels)
     return best._replace(decibels=model.decibels(best.full, best.forecast))
 
@@ -60,28 +58,6 @@ def with_share(model: RunModel, start: Schedule, share: float) -> Planned:
 
     best = improved(start, NOTHING, error)
     return Planned(tuple(full_steps(best)), forecast, -error(best))
-
-
-def left_out(model: RunModel, schedule: Schedule, method: Method) -> Planned:
-    """Fitted weights, judged image by image by those that were fitted to the others."""
-    full, images = full_steps(schedule), range(len(model.grams))
-    if len(images) < 2:
-        return Planned(tuple(full), Taylor(1), -np.inf)
-
-    def fitted(part: RunModel) -> Forecast:
-        return method.forecast(error_model(part), schedule)
-
-    others = [fitted(model.only([other for other in images if other != image])) for image in images]
-    found = [
-        model.only([image]).decibels(full, forecast) for image, forecast in zip(images, others, strict=True)
-    ]
-    return Planned(tuple(full), fitted(model), float(np.mean(found)))
-
-
-def error_model(model: RunModel) -> ErrorModel:
-    """The means over the images, and how much each step's error reaches the result."""
-    mean = model.grams.mean(axis=0)
-    return ErrorModel(model.times, {NOTHING: mean}, {NOTHING: np.abs(model.responses[-1])})
 
 
 def full_count(steps: int, cost: float) -> int:
