@@ -1,5 +1,7 @@
 """Plans of several costs from one recording."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -26,9 +28,12 @@ from mmcache import (
     save_plan,
     save_plans,
 )
+from mmcache.plans.branch import NOTHING
+from mmcache.tools.calibrating.fitted_weights import fitted, forecasts
 from mmcache.tools.calibrating.planning import best_plan
 from mmcache.tools.calibrating.run_model import RunModel, forecast_weights
 from mmcache.tools.calibrating.sampler_recording import recorded
+from mmcache.tools.tuning.schedule import full_steps, with_full
 from tests import tiny
 from tests.tiny_prompted import prompted
 
@@ -84,45 +89,44 @@ def test_weights_are_those_of_a_run(forecast):
     assert torch.allclose(weights.sum(1), torch.ones(len(weights)).double())
 
 
-def test_a_prediction_is_right_where_the_model_does_not_answer():
-    """Outputs that do not depend on the latent: the error of a run is that of its forecasts, carried on."""
+@pytest.mark.parametrize("gain", [0.0, 0.5])
+def test_a_prediction_is_right_where_the_model_answers_errors_in_a_known_way(gain):
+    """Outputs that depend on the latent by a factor: errors are those of the forecasts, carried on."""
     curve = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
-
-    def model(timestep):
-        time = float(timestep) / 1000
-        return (curve[0] + curve[1] * time**2 + curve[2] * time**3).reshape(1, 1, 4, 4)
-
     scheduler, forecast = tiny.ddim(), Taylor(1, repaid=0.5)
 
-    def sampled(weights=None):
+    def sampled(weights):
         scheduler.set_timesteps(10)
-        outputs = torch.stack([model(timestep) for timestep in scheduler.timesteps])
-        used = outputs if weights is None else torch.tensordot(weights, outputs, 1)
-        latent = torch.zeros(1, 1, 4, 4)
-        for output, timestep in zip(used, scheduler.timesteps, strict=True):
-            latent = scheduler.step(output, timestep, latent).prev_sample
+        latent, outputs = torch.zeros(1, 1, 4, 4), torch.zeros(10, 1, 1, 4, 4)
+        for step, timestep in enumerate(scheduler.timesteps):
+            time = float(timestep) / 1000
+            smooth = (curve[0] + curve[1] * time**2 + curve[2] * time**3).reshape(1, 1, 4, 4)
+            computed = smooth + gain * latent
+            outputs[step] = computed if weights[step, step] else torch.tensordot(weights[step], outputs, 1)
+            latent = scheduler.step(outputs[step], timestep, latent).prev_sample
         return latent
 
     with recorded(scheduler) as recording:
-        plain = sampled()
+        plain = sampled(torch.eye(10))
     grams = torch.stack([one.double() @ one.double().T / one.shape[1] for one in recording.outputs])
-    responses, nothing = torch.from_numpy(recording.responses()), torch.zeros(1, 10)
+    responses = torch.from_numpy(recording.responses())
+    model = RunModel(recording.times, grams, responses, torch.full((1, 1, 10), gain), torch.zeros(1, 1, 10))
     weights = forecast_weights(recording.times, FULL, forecast)
-    found = RunModel(recording.times, grams, responses, nothing, nothing).error(FULL, weights)
     wanted = (sampled(weights.float()) - plain).square().mean().item()
     assert wanted > 1e-6
-    assert found.item() == pytest.approx(wanted, rel=0.02)
+    assert model.error(FULL, weights).item() == pytest.approx(wanted / (1 + wanted), rel=0.02)
 
 
-def smooth_run(steps=24, images=4):
+def smooth_run(steps=24, images=4, noise=0.0):
     """A recording whose outputs change quickly at the start and the end."""
     generator = np.random.default_rng(0)
     places = np.linspace(0, 1, steps)
     shapes = np.stack([np.exp(-8 * places), np.exp(8 * (places - 1)), places, np.ones(steps)])
     outputs = [(generator.normal(size=(64, 4)) @ shapes).T for _ in range(images)]
+    outputs = [one + noise * generator.normal(size=one.shape) for one in outputs]
     grams = torch.from_numpy(np.stack([one @ one.T / 64 for one in outputs]))
     responses = torch.ones(steps + 1, steps).double().tril(-1) / steps
-    return RunModel(list(1000 - 1000 * places), grams, responses, *torch.zeros(2, images, steps))
+    return RunModel(list(1000 - 1000 * places), grams, responses, *torch.zeros(2, 1, images, steps))
 
 
 @pytest.mark.parametrize("count", [6, 10])
@@ -137,6 +141,19 @@ def test_full_steps_go_where_outputs_change(count):
     assert middle < count - middle
 
 
+def test_fitted_weights_are_better_on_other_images_and_make_up_for_errors():
+    """Better than extrapolation, and than weights that know nothing of what earlier forecasts have missed."""
+    model = smooth_run(images=8, noise=0.003)
+    model = replace(model, gain=model.gain - 5.0)  # full steps answer errors
+    seen, others = model.only(range(4)), model.only(range(4, 8))
+    schedule = with_full(model.steps, [0, 1, 3, 6, 11, 16, 20, 22], NOTHING)
+    full = full_steps(schedule)
+    forecast, foretold = fitted(seen, schedule, 2)
+    reached = others.decibels(full, forecast)
+    assert reached > max(others.decibels(full, rule) for rule in forecasts(seen, schedule)) + 3
+    assert foretold == pytest.approx(reached, abs=3)
+
+
 def test_calibrate_plans_all_costs_and_leaves_the_pipe_as_it_was(tmp_path):
     pipe = prompted()
     sampler = type(pipe.scheduler)
@@ -146,7 +163,7 @@ def test_calibrate_plans_all_costs_and_leaves_the_pipe_as_it_was(tmp_path):
     assert found.speedup == {"2x": 2.0, "4x": 4.0}
     assert found.predicted["2x"] > found.predicted["4x"]
     assert set(found.measured) == {"2x", "4x"}
-    assert found.runs == pytest.approx(3 * 4 / 3 + 2 * (1 + 0.75), abs=0.1)
+    assert found.runs == pytest.approx(3 * (1 + 1 / 3 + 1 / 5) + 2 * (1 + 0.75), abs=0.1)
     found.save(tmp_path / "plans.yaml")
     assert load_plans(tmp_path / "plans.yaml") == dict(found.plans)
     session = accelerate(pipe, f"{tmp_path}/plans.yaml#4x")

@@ -20,7 +20,7 @@ from mmcache.plans.plan_set import cost_name, save_plans
 from mmcache.plans.policy import StepMask, Uniform
 from mmcache.tools.calibrating.planning import best_plan, costs_of
 from mmcache.tools.calibrating.run_model import RunModel, run_model
-from mmcache.tools.calibrating.sampler_recording import recorded
+from mmcache.tools.calibrating.sampler_recording import SamplerRecording, recorded
 from mmcache.tools.quality.confidence import Mean
 from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
 from mmcache.tools.running.journal import Journal
@@ -34,9 +34,10 @@ from mmcache.tools.tuning.tune import mean, only_denoiser
 COSTS = (2.0, 2.5, 3.5, 5.0, 7.0, 8.0)
 FEWEST = 2  # prompts
 FEWEST_STEPS = 8
-RECORDING = "recorded run"  # in the journal
-PROBED = 3  # every so many steps are full in the run below
-PROBE = Plan(Uniform(PROBED), Taylor(1), NONE)  # the cached run that shows how full steps answer errors
+RECORDING = "recorded runs"  # in the journal
+PROBED = (3, 5)  # every so many steps are full in the cached runs that show how full steps answer errors
+PROBES = tuple(Plan(Uniform(interval), Taylor(1), NONE) for interval in PROBED)
+SHARE_OF_FULL = 1 + sum(1 / interval for interval in PROBED)  # what recording takes, in full runs
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,7 +103,7 @@ def calibrate(
     journal: Journal | None = None,
     **call: Any,
 ) -> Calibrated:
-    """Plan all costs from one full run of some prompts and one cached run of them.
+    """Plan all costs from one full run of some prompts and two cached runs of them.
 
     The plans run nothing on a cached step, so a plan of cost 5 has a fifth of its steps full. Which ones, and
     how outputs are forecast between them, comes from the recording (`calibrating.planning`). The pipe is
@@ -141,8 +142,8 @@ def calibrate(
     trials = Trials(pipe, requests, settings, batch, name="calibration", journal=journal)
     test = Trials(pipe, tests, settings, batch, name="test", journal=journal)
     seconds = measure_call(trials.seconds, steps) if progress else CallTime(0.0, 0.0)
-    total = 2 + ((1 + len(counts)) if held_out else 0)
-    expected = seconds.of(len(requests), steps * (1 + 1 / PROBED))
+    total = 1 + len(PROBES) + ((1 + len(counts)) if held_out else 0)
+    expected = seconds.of(len(requests), steps * SHARE_OF_FULL)
     expected += seconds.of(len(tests), steps + sum(count for _, count in counts))
     more = f" of {len(requests)} images" + (f" or {len(tests)}" if tests else "")
     with run_progress("calibrate", total, expected, progress, more=more) as bar:
@@ -170,7 +171,7 @@ def calibrate(
             )
         plans[name] = replace(plan, evidence=evidence, calibrated_for=circumstances)
     speedup = {cost_name(cost): model.steps / count for cost, count in counts}
-    runs = len(prompts) * (1 + 1 / PROBED)
+    runs = len(prompts) * SHARE_OF_FULL
     measuring = len(held_out) * (1 + sum(1 / ratio for ratio in speedup.values()))
     return Calibrated(plans, speedup, predicted, measured, round(runs + measuring, 1))
 
@@ -189,16 +190,16 @@ def check_size(prompts: Sequence[str], steps: int) -> None:
 
 
 def record(trials: Trials) -> RunModel:
-    """Run the prompts in full, and once cached; what there is to predict from.
+    """Run the prompts in full, and cached; what there is to predict from.
 
-    The journal keeps both together, since they are compared.
+    The journal keeps all together, since they are compared.
 
     Raises:
         ValueError: the sampler was not given every step's output.
     """
     if trials.journal.has_arrays(RECORDING):
-        trials.after_run()
-        trials.after_run()
+        for _ in (None, *PROBES):
+            trials.after_run()
     found = trials.journal.arrays(
         RECORDING, lambda: {name: np.asarray(value) for name, value in vars(_recorded(trials)).items()}
     )
@@ -209,8 +210,14 @@ def record(trials: Trials) -> RunModel:
 def _recorded(trials: Trials) -> RunModel:
     with recorded(trials.pipe.scheduler) as full:
         trials.keep_full(trials.generate())
+    cached = [probed(trials, probe, full) for probe in PROBES]
+    return run_model(full, cached)
+
+
+def probed(trials: Trials, probe: Plan, full: SamplerRecording) -> tuple[SamplerRecording, list[int]]:
+    """The recording of a cached run, and its full steps behind the first cached one."""
     with recorded(trials.pipe.scheduler) as cached:
-        _, report = trials.by_plan_with_report(PROBE)
+        _, report = trials.by_plan_with_report(probe)
     steps = report.denoisers[0].steps
     own = sorted({one.step for one in steps if one.branch is None})
     if len(full.times) != 1 + max(one.step for one in steps) or len(full.outputs) != len(cached.outputs):
@@ -218,5 +225,4 @@ def _recorded(trials: Trials) -> RunModel:
             f"{type(trials.pipe).__name__} does not give its sampler the denoiser's output at every step, so "
             f"nothing can be recorded: use mmcache.tune"
         )
-    behind = [step for step in own if step > 0]
-    return run_model(full, cached, behind)
+    return cached, [step for step in own if step > 0]
