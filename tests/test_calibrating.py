@@ -154,6 +154,13 @@ def test_fitted_weights_are_better_on_other_images_and_make_up_for_errors():
     assert foretold == pytest.approx(reached, abs=3)
 
 
+def test_answers_that_no_number_holds_still_give_a_plan():
+    model = smooth_run(images=2)
+    best = best_plan(replace(model, gain=model.gain + 1e30, spread=model.spread + 1e30), 6)
+    assert len(best.full) == 6
+    assert np.isfinite(best.decibels)
+
+
 def test_calibrate_plans_all_costs_and_leaves_the_pipe_as_it_was(tmp_path):
     pipe = prompted()
     sampler = type(pipe.scheduler)

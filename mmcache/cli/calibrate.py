@@ -31,7 +31,7 @@ def calibrate(
     out: Annotated[Any, options.out("The file with the plans.")] = Path("mmcache-plans.yaml"),
     as_json: options.Json = False,
 ) -> None:
-    """Plan several costs from one full run of a few prompts, and write the plans to a file.
+    """Plan several costs from one and a half full runs of a few prompts, and write the plans to a file.
 
     A calibration that was stopped goes on when the same command is run again.
 

@@ -80,7 +80,7 @@ def limited(model: RunModel, full: Sequence[int], forecast: Forecast, reused: Re
 
 
 def least_error(model: RunModel, full: Sequence[int], start: torch.Tensor, reused: Reused) -> torch.Tensor:
-    """The weights with the least predicted error near the start."""
+    """The weights with the least predicted error near the start; the start where none can be foretold."""
     free = torch.zeros_like(start)
     for step, found in reused.items():
         free[step, found] = 1.0
@@ -96,4 +96,5 @@ def least_error(model: RunModel, full: Sequence[int], start: torch.Tensor, reuse
 
     with torch.enable_grad():
         search.step(loss)
-    return start + change.detach() * free
+    weights = start + change.detach() * free
+    return weights if weights.isfinite().all() else start

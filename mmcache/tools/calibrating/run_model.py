@@ -23,6 +23,7 @@ from mmcache.tools.calibrating.sampler_recording import SamplerRecording
 # miniature, at guidance 3 and 7, were mostly in the order of their PSNR.
 FORK = 0.5
 TINY = 1e-20  # where nothing is off, there is nothing to divide by
+BEYOND = 1e9  # an error that was carried on until no number holds it
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,8 @@ class RunModel:
         adds = is_full * (reach * FORK * self.spread[..., None, :]) ** 2
         squares = solved(own - adds[..., :-1, :], off[..., :-1, None])
         result = off[..., -1] + (adds[..., -1:, :] @ squares)[..., 0, 0]
-        return result / (1 + result)  # of another image altogether, latents are this far
+        result = torch.nan_to_num(result, nan=BEYOND, posinf=BEYOND).clamp_max(BEYOND)
+        return result / (1 + result)  # another image has an error of about 1, and none has a larger one
 
     def decibels(self, full: Sequence[int], forecast: Forecast) -> float:
         """How far below 1 the error is: the mean over images and answers, in dB."""
