@@ -14,6 +14,7 @@ import mmcache_demos
 from mmcache.cli import app
 from mmcache.plans.policy import Adaptive, Uniform
 from mmcache.testing.probes import failing_denoiser
+from mmcache.tools.calibrating.calibrate import RECORDING
 from mmcache.tools.quality.confidence import Mean
 from mmcache.tools.running.journal import Journal, journal_at
 from mmcache.tools.running.only_one import LOCK, only_one
@@ -98,7 +99,7 @@ def test_a_calibration_goes_on_where_it_was_stopped(tmp_path):
     with journal_at(tmp_path / "runs", "calibrate") as journal:
         with failing_denoiser(pipe, 25, KeyboardInterrupt()), pytest.raises(KeyboardInterrupt):
             mmcache.calibrate(pipe, PROMPTS, **given, journal=journal)
-        assert journal.has_arrays("recording")
+        assert journal.has_arrays(RECORDING)
     with journal_at(tmp_path / "runs", "calibrate") as journal:
         again = mmcache.calibrate(pipe, PROMPTS, **given, journal=journal)
     assert again.plans == whole.plans
@@ -164,7 +165,7 @@ def test_the_commands_say_what_is_to_come_and_how_to_go_on(monkeypatch, elsewher
     assert {path.name for path in elsewhere.iterdir()} == {"prompts.txt", "plan.yaml"}
     done = CliRunner().invoke(app, ["calibrate", "--costs", "2,4", "--out", "plans.yaml", *words])
     assert done.exit_code == 0, done.output
-    assert "calibrate: 2 runs" in done.stderr
+    assert "calibrate: 3 runs" in done.stderr
     assert "--plan plans.yaml#2x" in done.stdout.splitlines()[-1]
     assert {path.name for path in elsewhere.iterdir()} == {"prompts.txt", "plan.yaml", "plans.yaml"}
 
