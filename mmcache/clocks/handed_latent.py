@@ -3,9 +3,7 @@
 import weakref
 from typing import Any
 
-import torch
-
-from mmcache.clocks.latents import tensors_in
+from mmcache.clocks.latents import tensors_in, version_of
 from mmcache.compat.calling_pipeline import is_variable_of_callers
 
 
@@ -34,7 +32,3 @@ class HandedLatent:
         if latent.is_inference() and latent.device.type == "cpu":
             return False
         return is_variable_of_callers(latent)
-
-
-def version_of(tensor: torch.Tensor) -> int | None:
-    return None if tensor.is_inference() else tensor._version

@@ -30,6 +30,11 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
+def version_of(tensor: torch.Tensor) -> int | None:
+    """How often a tensor was written to; of those made in `torch.inference_mode` nobody counts it."""
+    return None if tensor.is_inference() else tensor._version
+
+
 def cosine(now: Latent, then: Latent) -> torch.Tensor | None:
     """The cosine between two latents, of the image that is least alike, 0-d; None where shapes differ.
 

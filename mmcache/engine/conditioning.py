@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmcache.clocks.latents import version_of
 from mmcache.engine.lazy_tensor import LazyTensor
 from mmcache.macs.count import is_store
 
@@ -134,10 +135,6 @@ class Seen:
             yield self.copy
         elif self.rebuilt:
             yield self._then.tensor
-
-
-def version_of(tensor: torch.Tensor) -> int | None:
-    return None if tensor.is_inference() else tensor._version
 
 
 def counts_nothing(tensor: torch.Tensor) -> bool:

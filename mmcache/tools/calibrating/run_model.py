@@ -77,7 +77,8 @@ class RunModel:
         made = torch.where(is_full[:, None], 0.0, weights - own)
         # What an error of each output alone changes: the outputs of all steps, and so the latents.
         reach = self.responses @ solved(own - carried, own.expand_as(carried))
-        off = torch.einsum("pnls,nst,pnlt->pnl", reach @ made, self.grams, reach @ made).clamp_min(0.0)
+        latents = reach @ made
+        off = torch.einsum("pnls,nst,pnlt->pnl", latents, self.grams, latents).clamp_min(0.0)
         # Other directions: each full step adds to the squares of later latents, its own included.
         adds = is_full * (reach * FORK * self.spread[..., None, :]) ** 2
         squares = solved(own - adds[..., :-1, :], off[..., :-1, None])
