@@ -1,7 +1,7 @@
 """Trains a U-Net with motion modules, all of it, on the latents of clips."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from diffusers import DDIMScheduler, UNetMotionModel
@@ -9,6 +9,7 @@ from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import nn
 
 from mmcache_demos.portraits import workers
+from mmcache_demos.portraits.cuda_graphs import as_cuda_graphs
 from mmcache_demos.portraits.denoiser import NO_CAPTION_SHARE, loss_weights
 from mmcache_demos.portraits.motion.motions import FRAMES
 from mmcache_demos.portraits.places import eye_and_mouth_weights
@@ -25,6 +26,7 @@ TURN = (0.12, 0.42)
 # Motion is decided where there is much noise, so steps with much of it are taken more often:
 # an evenly spread number in [0, 1] to this power is the share of the noisiest timestep.
 TIME_POWER = 0.6
+EMBEDDED_TOGETHER = 512  # captions
 
 
 def frames_seen(share: float) -> int:
@@ -55,6 +57,23 @@ def tokens_for_frames(
     return for_frames.flatten(0, 1)
 
 
+class Velocity(nn.Module):
+    """The motion U-Net's answer as a tensor: noisy (clips, 4, frames, 16, 16), times, text to velocities."""
+
+    def __init__(self, unet: UNetMotionModel) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, noisy: torch.Tensor, times: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        return self.unet(noisy, times, text).sample
+
+
+@torch.no_grad()
+def embedded_captions(text_encoder: nn.Module, captions: torch.Tensor) -> torch.Tensor:
+    """The text encoder's answers to token ids (N, 40), each once: (N, 40, width)."""
+    return torch.cat([text_encoder(some).last_hidden_state for some in captions.split(EMBEDDED_TOGETHER)])
+
+
 def animation_loss(
     unet: UNetMotionModel,
     text_encoder: nn.Module,
@@ -68,6 +87,8 @@ def animation_loss(
     begin_at: float = 0.0,
 ) -> Callable[[int], torch.Tensor]:
     """The loss of a step, for `training.train`. The noise of frames is independent, as pipelines sample it.
+
+    On a GPU, steps that all see whole clips run as CUDA graphs.
 
     Args:
         unet: the denoiser with the motion modules.
@@ -84,9 +105,18 @@ def animation_loss(
     """
     weights = loss_weights(noise).to(device)
     faces = eye_and_mouth_weights(latents.shape[-2:]).to(device)  # where they are in the middle of a clip
-    latents, captions, poses, no_caption = (
-        tensor.to(device) for tensor in (latents, captions, poses, no_caption)
-    )
+    latents, poses = latents.to(device), poses.to(device)
+    embedded = embedded_captions(text_encoder, captions.to(device))
+    nothing = embedded_captions(text_encoder, no_caption[None].to(device))
+    velocity: nn.Module = Velocity(unet)
+    if begin_at >= LAST_STAGE and torch.device(device).type == "cuda":
+        count = recipe.batch // workers.count() // FRAMES
+        velocity = as_cuda_graphs(
+            velocity,
+            latents[:count],
+            torch.zeros(count, dtype=torch.long, device=device),
+            embedded[:count].repeat_interleave(FRAMES, dim=0),
+        )
 
     def loss(step: int) -> torch.Tensor:
         share = min(begin_at + (1 - begin_at) * step / recipe.iterations, 1.0)
@@ -101,14 +131,13 @@ def animation_loss(
         added = torch.randn_like(clean)
         noisy = noise.add_noise(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
         wanted = noise.get_velocity(clean, added, times)  # type: ignore[arg-type]  # int64 in fact
-        silent = (torch.rand(count, 1) < NO_CAPTION_SHARE).to(device)
+        silent = (torch.rand(count, 1, 1) < NO_CAPTION_SHARE).to(device)
         turned = min(max((share - TURN[0]) / (TURN[1] - TURN[0]), 0.0), 1.0)
-        with torch.no_grad():
-            embedded = text_encoder(torch.where(silent, no_caption, captions[chosen])).last_hidden_state
-            told = poses[chosen] * ~silent.unsqueeze(-1)
-            text = tokens_for_frames(embedded, told, places, turned)
-        with at_places(unet, places):
-            errors = (unet(noisy, times, text).sample.float() - wanted).square() * faces
+        said = torch.where(silent, nothing, embedded[chosen])
+        text = tokens_for_frames(said, poses[chosen] * ~silent, places, turned)
+        # A graph calls no hooks; all frames of a clip are at their own places anyway.
+        with at_places(unet, places) if frames < FRAMES else nullcontext():
+            errors = (velocity(noisy, times, text).float() - wanted).square() * faces
         return (weights[times] * errors.mean(dim=(1, 2, 3, 4))).mean()
 
     return loss
