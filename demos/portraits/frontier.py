@@ -1,6 +1,6 @@
 """python -m mmcache_demos.portraits.frontier: what plans of several costs hold, and fewer steps hold.
 
-Captions of the evaluation split are drawn in full, by evenly spaced plans at branch 0, by evenly spaced
+Images or clips of fresh captions are generated in full, by evenly spaced plans at branch 0, by evenly spaced
 ones that run nothing on cached steps, by plans that `mmcache.calibrate` makes of eight other captions, and in
 fewer steps without a cache. All from the same noise. The table says how close each comes to the full run.
 """
@@ -24,11 +24,12 @@ from mmcache.tools.tuning.runs import Trials
 from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE
 from mmcache_demos.devices import Device, miniature_to_measure
 from mmcache_demos.portraits.against_deepcache import captions_of, fewer_macs
-from mmcache_demos.portraits.attribute_accuracy import fresh_captions
+from mmcache_demos.portraits.motion.motions import FRAMES
+from mmcache_demos.prompts import CLIPS, prompts_for
 
 INTERVALS = (2, 3, 5, 8)
 COSTS = (2.0, 2.5, 3.5, 5.0, 7.0)
-TRANSFORMER = "image-transformer"  # the family of the presets for image transformers
+FAMILIES = {WHOLE: IMAGE, "transformer": "image-transformer", CLIPS: "video"}  # of presets, by miniature
 FIRST_SEED = 1000  # of the noise of the captions that judge
 HEADER = "| plan | fewer MACs | PSNR to full, dB | median | worst |\n|---|---|---|---|---|"
 
@@ -39,7 +40,7 @@ class Line(NamedTuple):
     Attributes:
         way: what was done.
         macs: how many times fewer multiply-adds the denoiser took.
-        psnr: to the full run, in dB, over the images.
+        psnr: to the full run, in dB, over the images or clips.
         median: of them.
         worst: of them.
     """
@@ -87,7 +88,7 @@ def lines(trials: Trials, calibrated: dict[str, Plan], family: str) -> Iterator[
 
 
 def main(
-    miniature: Annotated[str, typer.Option(help="text-to-image or transformer.")] = WHOLE,
+    miniature: Annotated[str, typer.Option(help="text-to-image, transformer or text-to-video.")] = WHOLE,
     count: Annotated[int, typer.Option(min=2, help="Captions that judge.")] = 32,
     calibration: Annotated[int, typer.Option(min=2, help="Other captions, to calibrate with.")] = 8,
     steps: Annotated[int, typer.Option(min=8)] = 50,
@@ -102,14 +103,15 @@ def main(
     pipe = miniature_to_measure(miniature, device)
     pipe.scheduler = getattr(diffusers, scheduler).from_config(pipe.scheduler.config)
     call: dict[str, Any] = {"guidance_scale": guidance_scale, **SHIPPED[miniature].call}
-    others = [one.caption.text for one in fresh_captions(calibration)]
+    if miniature == CLIPS:
+        call["num_frames"] = FRAMES
+    others = prompts_for(miniature, calibration, fallback="").prompts
     found = mmcache.calibrate(pipe, others, costs=COSTS, steps=steps, batch=batch, **call)
     if save:
         found.save(save)
-    wanted = image_requests(captions_of(WHOLE, count), 1, FIRST_SEED)
+    wanted = image_requests(captions_of(miniature, count), 1, FIRST_SEED)
     trials = Trials(pipe, wanted, call | {"num_inference_steps": steps}, batch)
-    family = IMAGE if miniature == WHOLE else TRANSFORMER
-    measured = list(lines(trials, dict(found.plans), family))
+    measured = list(lines(trials, dict(found.plans), FAMILIES[miniature]))
     rows = [one.row() for one in sorted(measured, key=lambda one: one.macs)]
     title = f"{miniature}, {scheduler}, {steps} steps, guidance {guidance_scale:g}, {count} captions:\n"
     Console().print("\n".join([title, HEADER, *rows]), soft_wrap=True, markup=False)

@@ -1,9 +1,10 @@
 """python -m mmcache_demos.transformers.against_caches: mmcache beside other caches for transformers.
 
 The same pipelines, from the same noise, in one process: cache-dit (pip install --no-deps cache-dit), caches
-of diffusers, and EasyCache. Each is set so that its run takes as many multiply-adds as a
-full step at every second, third, fifth and eighth does in mmcache, as nearly as it can. The table says how
-far its result is from the full run, what it holds, and what a cached step costs beside the layers it runs.
+of diffusers, and what is written here from papers' equations. Each is set so that its run takes as many
+multiply-adds as a full step at every second, third, fifth and eighth does in mmcache, as nearly as it can.
+The table says how far its result is from the full run, what it holds, and what a cached step costs beside
+the layers it runs.
 """
 
 import json
@@ -137,10 +138,10 @@ def timed(bench: Bench, chosen: Sequence[Chosen], repeats: int) -> dict[str, Ove
 
 
 def shown(setting: Any) -> str:
-    """A setting in words."""
+    """A setting as tables have it."""
     if isinstance(setting, tuple):
-        return f"{setting[0]}, the first {setting[1]} full"
-    return f"{setting:.3g}"
+        return ", ".join(map(shown, setting))
+    return setting if isinstance(setting, str) else f"{setting:.3g}"
 
 
 def main(

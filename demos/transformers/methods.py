@@ -6,7 +6,6 @@ are not counted by here.
 """
 
 import functools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,13 @@ from typing import Any
 
 import mmcache
 from mmcache.testing.probes import bytes_reachable
+from mmcache_demos.transformers.cache_dit_caches import (
+    OWN_MASKS,
+    by_cache_dit,
+    every,
+    full_steps_of_own_mask,
+    own_mask,
+)
 from mmcache_demos.transformers.diffusers_caches import (
     Held,
     by_attention_broadcast,
@@ -23,6 +29,9 @@ from mmcache_demos.transformers.diffusers_caches import (
     by_taylorseer,
 )
 from mmcache_demos.transformers.easy_cache import by_easy_cache
+from mmcache_demos.transformers.published_schedules import dpcache, lemica
+from mmcache_demos.transformers.spectrum import GROWTHS, WINDOWS, by_spectrum
+from mmcache_demos.transformers.spectrum import full_steps as spectrum_full_steps
 from mmcache_demos.transformers.subjects import Subject
 
 
@@ -83,41 +92,9 @@ def calibrated(subject: Subject, cost: float) -> mmcache.Plan:
     return next(iter(found.plans.values()))
 
 
-def by_cache_dit(
-    *, calibrated: bool, masked: bool
-) -> Callable[[Subject, Any, Any], AbstractContextManager[Held]]:
-    """Its dual block cache with the first and the last block computed, as mmcache does at branch 0.
-
-    Args:
-        calibrated: with TaylorSeer of order 1.
-        masked: the setting is an interval, and steps in full are those of a mask; else it is the threshold
-            of the residual's change, with one step of warm-up.
-    """
-
-    @contextmanager
-    def enabled(subject: Subject, pipe: Any, setting: Any) -> Iterator[Held]:
-        os.environ.setdefault("CACHE_DIT_LOG_LEVEL", "error")  # it tells of every step of enabling
-        import cache_dit  # optional: pip install --no-deps cache-dit
-
-        config = cache_dit.DBCacheConfig(
-            Fn_compute_blocks=1,
-            Bn_compute_blocks=1,
-            max_warmup_steps=1,
-            num_inference_steps=subject.steps,
-            residual_diff_threshold=1e9 if masked else setting,
-            steps_computation_mask=[int(step % setting == 0) for step in range(subject.steps)]
-            if masked
-            else None,
-            steps_computation_policy="static" if masked else "dynamic",
-        )
-        calibrator = cache_dit.TaylorSeerCalibratorConfig(taylorseer_order=1) if calibrated else None
-        cache_dit.enable_cache(pipe, cache_config=config, calibrator_config=calibrator)
-        try:
-            yield lambda: bytes_reachable(pipe._context_manager)
-        finally:
-            cache_dit.disable_cache(pipe)
-
-    return enabled
+def even_count(interval: int, steps: int, cost: float) -> list[int]:
+    """As many full steps as at every so many."""
+    return [-(-steps // interval)]
 
 
 def around(interval: int, steps: int, cost: float = 0.0) -> list[tuple[int, int]]:
@@ -141,10 +118,18 @@ METHODS = (
     ),
     Method("mmcache, no layer", by_plan(nothing_runs), lambda interval, steps, cost: [round(steps / cost)]),
     Method("mmcache, calibrated", by_plan(calibrated), lambda interval, steps, cost: [round(cost, 2)]),
-    Method("cache-dit, mask", by_cache_dit(calibrated=False, masked=True)),
-    Method("cache-dit, mask, TaylorSeer", by_cache_dit(calibrated=True, masked=True)),
-    Method("cache-dit, threshold", by_cache_dit(calibrated=False, masked=False), threshold=True),
-    Method("cache-dit, threshold, TaylorSeer", by_cache_dit(calibrated=True, masked=False), threshold=True),
+    Method("cache-dit, mask", by_cache_dit(mask=every)),
+    Method("cache-dit, mask, TaylorSeer", by_cache_dit("taylorseer", every)),
+    Method(
+        "cache-dit, its own mask, TaylorSeer",
+        by_cache_dit("taylorseer", own_mask),
+        lambda interval, steps, cost: OWN_MASKS,
+        full_steps_of_own_mask,
+    ),
+    Method("cache-dit, threshold", by_cache_dit(), threshold=True),
+    Method("cache-dit, threshold, TaylorSeer", by_cache_dit("taylorseer"), threshold=True),
+    Method("cache-dit, threshold, DMD", by_cache_dit("dmd"), threshold=True),
+    Method("cache-dit, threshold, FoCa", by_cache_dit("foca"), threshold=True),
     Method("diffusers FirstBlockCache", by_first_block, threshold=True),
     Method("diffusers TaylorSeer", by_taylorseer(lite=False), around, taylorseer_full_steps),
     Method("diffusers TaylorSeer, lite", by_taylorseer(lite=True), around, taylorseer_full_steps),
@@ -155,4 +140,12 @@ METHODS = (
         lambda interval, steps, cost: range(2, steps),
     ),
     Method("EasyCache, by its equations", by_easy_cache, threshold=True),
+    Method(
+        "Spectrum, by its equations",
+        by_spectrum,
+        lambda interval, steps, cost: list(product(WINDOWS, GROWTHS)),
+        lambda setting, steps: len(spectrum_full_steps(setting, steps)),
+    ),
+    Method("schedule as LeMiCa's, held", by_plan(lemica), even_count),
+    Method("schedule as DPCache's, extrapolated", by_plan(dpcache), even_count),
 )
