@@ -77,9 +77,9 @@ CASES = {
 @pytest.mark.parametrize(
     ("name", "every"),
     [
-        ("one level", 7),
-        ("ControlNet", 35),
-        ("transformer", 35),
+        ("one level", 14),
+        ("ControlNet", 70),
+        ("transformer", 70),
         *(pytest.param(name, 1, marks=pytest.mark.slow) for name in CASES),
     ],
 )

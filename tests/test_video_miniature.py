@@ -147,7 +147,7 @@ def drawn(pipeline: AnimateDiffPipeline) -> np.ndarray:
         f"a person with a red hat on a {color} background, {MOTIONS[name].words}"
         for name, color in SHOWN.items()
     ]
-    pixels = sample_clips(pipeline, texts, steps=8, guidance=3.0, seed=0)
+    pixels = sample_clips(pipeline, texts, steps=6, guidance=3.0, seed=0)
     assert pixels.shape == (len(texts), FRAMES, 128, 128, 3)
     return pixels
 
