@@ -186,8 +186,15 @@ def test_the_stored_race_is_won_by_the_cached_run(page):
     assert at_last == "finished"
 
 
-def test_the_slider_has_costs_and_says_what_they_hold(visit):
-    page = visit()
+@pytest.fixture(scope="module")
+def used_page(context, address):
+    """A page for tests that use its controls, each from where the one before has left them."""
+    with opened_pages(context) as opened:
+        yield opened_by(opened, address)()
+
+
+def test_the_slider_has_costs_and_says_what_they_hold(used_page):
+    page = used_page
     stops = page.locator(".mm-stops").locator("visible=true").first.get_by_role("radio")
     names = page.locator(".mm-stops").locator("visible=true").first.locator("label").all_inner_texts()
     assert all(re.match(r"[\d.]+x", name) for name in names)
@@ -248,8 +255,8 @@ def test_a_mistake_is_said_beside_its_field(page, capfd):
     assert "Traceback" not in written.err + written.out
 
 
-def test_limits_bound_the_controls_and_a_size_that_is_the_models_own_is_empty(visit):
-    page = visit()
+def test_limits_bound_the_controls_and_a_size_that_is_the_models_own_is_empty(used_page):
+    page = used_page
     expert(page)
     for name in ("Width", "Height"):
         field = page.get_by_label(name, exact=True).locator("visible=true")
@@ -270,8 +277,15 @@ def seed_of(page):
     return page.evaluate("() => document.querySelector('.mm-seed input').value")
 
 
-def test_a_bad_value_of_a_link_is_said_and_the_rest_is_kept(visit):
-    page = visit("?utm_source=letter&steps=5000&seed=7&prompt=a+dog")
+@pytest.fixture(scope="module")
+def by_a_link(context, address):
+    """A page that a link has opened, for two tests of which the second goes on where the first ends."""
+    with opened_pages(context) as opened:
+        yield opened_by(opened, address)("?utm_source=letter&steps=5000&seed=7&prompt=a+dog")
+
+
+def test_a_bad_value_of_a_link_is_said_and_the_rest_is_kept(by_a_link):
+    page = by_a_link
     said = page.locator(".toast-body").first
     said.wait_for()
     assert "steps: 5000 asked for" in said.inner_text()
@@ -282,8 +296,8 @@ def test_a_bad_value_of_a_link_is_said_and_the_rest_is_kept(visit):
     assert seed_of(page) == "7"
 
 
-def test_settings_and_prompt_survive_a_reload_and_a_link_goes_on(visit):
-    page = visit("?seed=7")
+def test_settings_and_prompt_survive_a_reload_and_a_link_goes_on(by_a_link):
+    page = by_a_link
     expert(page)
     wait_until(page, "() => document.querySelector('.mm-seed input').value === '7'")
     page.get_by_label("Prompt", exact=True).locator("visible=true").fill("a person with a blue hat")
@@ -297,7 +311,7 @@ def test_settings_and_prompt_survive_a_reload_and_a_link_goes_on(visit):
     expert(page)
     page.wait_for_selector(".mm-seed input")
     assert seed_of(page) == "7"
-    page.goto(page.url.replace("seed=7", "prompt=a+green+hat"))
+    page.goto(re.sub(r"\?.*", "?prompt=a+green+hat", page.url))
     wait_until(page, "() => document.querySelector('.mm-prompt textarea')?.value === 'a green hat'")
 
 
