@@ -35,7 +35,19 @@ def replaced(module: nn.Module, seen: list) -> None:
     module.forward = forward
 
 
-@pytest.mark.parametrize("put", [after, before, replaced])
+def hidden(module: nn.Module, seen: list) -> None:
+    """A forward that says it is the one that it wraps."""
+    inner = module.forward
+
+    @functools.wraps(inner)
+    def forward(*args, **kwargs):
+        seen.append(1)
+        return inner(*args, **kwargs)
+
+    module.forward = forward
+
+
+@pytest.mark.parametrize("put", [after, before, replaced, hidden])
 @pytest.mark.parametrize("deep", ["mid_block", "up_blocks.0.resnets.1", "down_blocks.1.resnets.0.conv1"])
 def test_what_people_put_on_deep_layers_runs_at_every_step(put, deep):
     pipe, seen = tiny.small(), []

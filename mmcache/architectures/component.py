@@ -2,7 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Hashable, Mapping
+import types
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,15 @@ import torch
 from torch import nn
 
 from mmcache.architectures.adapter import PER_STEP, Adapter, SideAdapter
-from mmcache.patching.forward_patch import is_compiled, is_foreign_method, places, unwrap_compiled
+from mmcache.compat.layer_readers import is_put_on
+from mmcache.errors import UnsupportedPipelineError
+from mmcache.patching.forward_patch import (
+    called_by,
+    is_compiled,
+    is_foreign_method,
+    places,
+    unwrap_compiled,
+)
 from mmcache.patching.plain_model import PlainModel, plain_model
 
 UNNAMED = ("argument 0", "argument 1")  # the latent and the time, where arguments have no names
@@ -27,9 +36,23 @@ def argument_names(model: nn.Module) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def names_of(forward: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of the arguments of a class's forward, without `self`."""
+    """The names of the arguments of a class's forward, without `self`.
+
+    Somebody's forward that takes whatever there is hands it on to one that has names.
+    """
     found = list(inspect.signature(forward).parameters.values())[1:]
-    return tuple(one.name for one in found if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD))
+    names = tuple(one.name for one in found if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD))
+    if names or not found:
+        return names
+    inner = (one for one in called_by(forward) if isinstance(one, types.FunctionType) and one is not forward)
+    return next(filter(None, map(names_of, inner)), ())
+
+
+def takes(forward: Callable[..., Any], names: Iterable[str]) -> bool:
+    """Whether a class's forward can be given arguments of these names."""
+    found = inspect.signature(forward).parameters.values()
+    known = {one.name for one in found}
+    return any(one.kind is one.VAR_KEYWORD for one in found) or known.issuperset(names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +118,26 @@ class Denoiser(Component):
         if any(is_foreign_method(table[name], self.model) for table, name in places(self.model)):
             return True
         kind: Any = type(self.model)
+        if is_put_on(kind, "forward"):
+            return True
         known: Any = next((cls for cls in kind.__mro__ if cls.__name__ in self.adapter.denoisers), kind)
         return kind is not known and kind.forward is not known.forward
+
+    def check_forward(self) -> None:
+        """Whether calls can be told by the names of their arguments.
+
+        Raises:
+            UnsupportedPipelineError: somebody has put a forward on its class that has other names.
+        """
+        forward: Any = type(self.model).forward
+        names = {self.adapter.sample, *([self.adapter.timestep] if self.adapter.timestep else [])}
+        if is_put_on(type(self.model), "forward") and not (
+            names <= set(self.parameters) and takes(forward, names)
+        ):
+            raise UnsupportedPipelineError(
+                f"{self.class_name}.forward was replaced by one without the arguments "
+                f"{', '.join(sorted(names))}, by which calls are told: give it these names, or take it off"
+            )
 
     @cached_property
     def seen(self) -> PlainModel | None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Set
 
 from torch import nn
 
+from mmcache.compat.layer_readers import is_put_on
+
 OF_DIFFUSERS = "diffusers.models."  # its own processors, also those of IP-Adapter and PAG, only compute
 
 # Defined by pipelines, but they only compute, or store only in calls that are differentiated.
@@ -44,7 +46,7 @@ def is_read(processor: object) -> bool:
     kind = type(processor)
     return (
         processor is not None
-        and not kind.__module__.startswith(OF_DIFFUSERS)
+        and (not kind.__module__.startswith(OF_DIFFUSERS) or is_put_on(kind, "__call__"))
         and kind.__name__ not in COMPUTE_ONLY
         and not getattr(processor, "computes_only", False)
     )

@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import nn
 
+from mmcache.compat.layer_classes import LayerClasses
 from mmcache.compat.layer_readers import is_foreign
 from mmcache.compat.watched import Watched, own_settings
 
 
 class LayerChanges:
-    """Whether anything was done to the layers of a model since it was last asked.
+    """Whether anything was done to the layers of a model, or to their classes, since it was last asked.
 
     It takes microseconds: mostly the sum of the sizes of all layers' tables of attributes.
 
@@ -30,6 +31,7 @@ class LayerChanges:
 
     def _look(self) -> None:
         self._tables = [vars(module) for module in self._model.modules() if module is not self._model]
+        self._classes = LayerClasses(self._model)
         self._size = sum(map(len, self._tables))
         self._forwards = forwards_in(self._tables)
         self._watched = list(some_layers(self._model))
@@ -41,6 +43,9 @@ class LayerChanges:
             self.patches += 1
             self._forwards = forwards_in(self._tables)
             patched = foreign(before) != foreign(self._forwards)
+        if not self._classes.is_same():
+            self.patches += 1
+            patched = True
         if not patched and all(one.is_same() for one in self._watched):
             return False
         self._look()

@@ -6,6 +6,7 @@ computes can say so: `hook.computes_only = True`.
 """
 
 import functools
+import types
 from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
@@ -31,12 +32,19 @@ def read_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
         for hook in getattr(all_modules, table).values()
         if may_read(hook)
     ]
+    layers = [module for module in model.modules() if module is not model]
+    of_class = {kind: readers_of_class(kind) for kind in set(map(type, layers))}
     return [
         (module, name)
-        for module in model.modules()
-        if module is not model
-        for name in (*everywhere, *readers_of(module))
+        for module in layers
+        for name in (*everywhere, *of_class[type(module)], *readers_of(module))
     ]
+
+
+def readers_of_class(kind: type[nn.Module]) -> tuple[str, ...]:
+    """What somebody has put on the class of layers, such as `Attention.forward = ...`."""
+    forward = kind.forward
+    return (f"forward {name_of(forward)}",) if is_put_on(kind, "forward") and may_read(forward) else ()
 
 
 def readers_of(module: nn.Module) -> Iterator[str]:
@@ -59,11 +67,37 @@ def may_read(function: Any) -> bool:
 
 
 def is_foreign(function: Any) -> bool:
-    """Whether it comes from none of the libraries whose hooks and forwards only compute."""
-    if isinstance(function, functools.partial):
-        return is_foreign(function.func)
-    module = getattr(function, "__module__", None) or type(function).__module__
-    return not f"{module}.".startswith(COMPUTE_ONLY)
+    """Whether it comes from none of the libraries whose hooks and forwards only compute.
+
+    Neither a library's function that somebody has wrapped does, nor somebody's that a library has wrapped.
+    """
+    while function is not None:
+        if isinstance(function, functools.partial):
+            function = function.func
+        if not is_of_library(module_of(function)):
+            return True
+        function = getattr(function, "__wrapped__", None)
+    return False
+
+
+def is_of_library(module: str) -> bool:
+    return f"{module}.".startswith(COMPUTE_ONLY)
+
+
+def module_of(function: Any) -> str:
+    """Where a function was written; `functools.wraps` gives it the `__module__` of what it wraps."""
+    function = getattr(function, "__func__", function)
+    if isinstance(function, types.FunctionType):
+        return str(function.__globals__.get("__name__"))
+    if isinstance(function, types.BuiltinFunctionType):
+        return str(function.__module__)
+    return type(function).__module__
+
+
+def is_put_on(kind: type, name: str) -> bool:
+    """Whether a method of a library's class comes from somebody else."""
+    home = next((cls for cls in kind.__mro__ if name in vars(cls)), None)
+    return home is not None and is_of_library(home.__module__) and is_foreign(vars(home)[name])
 
 
 def name_of(function: Any) -> str:

@@ -68,12 +68,13 @@ class CachingScheduler:
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.callbacks = Callbacks()
         self.passed = False
+        part.check_forward()
         self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
         self._once = Once()
         self._calls = DenoiserCalls(self.model, plan, self.verification, self._few_steps)
-        self._runs_begin = RunBeginnings(self.model, self.adapter, plan)
+        self._runs_begin = RunBeginnings(part, plan, self.verification)
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
         self._of_thread = threading.local()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
@@ -101,6 +102,8 @@ class CachingScheduler:
                 return materialized_call(forward, args, kwargs)
             step = run.begin_step(clock)
             self._decide(run, step, self._sample(arguments))
+            if run.aside:  # since this step
+                return materialized_call(forward, args, kwargs)
             inner = below(forward, CachingScheduler)
             as_it_came = partial(materialized_call, inner, args, kwargs)
             result = self._compute(run, step, inner, arguments, as_it_came)

@@ -1,8 +1,6 @@
 """How a run begins: what is looked at once, before anything is cached in it."""
 
-from torch import nn
-
-from mmcache.architectures.adapter import Adapter
+from mmcache.architectures.component import Denoiser
 from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
 from mmcache.compat.layer_readers import read_layers, readers
 from mmcache.compat.model_settings import ModelSettings
@@ -11,6 +9,7 @@ from mmcache.engine.few_steps import Once
 from mmcache.engine.processes import Processes, split_decision
 from mmcache.engine.run import Run
 from mmcache.engine.run_views import RunViews
+from mmcache.engine.verification import CutVerification
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.patching.plain_model import plain_model
 from mmcache.plans.plan import Plan
@@ -20,15 +19,17 @@ class RunBeginnings:
     """Begins the runs of one denoiser.
 
     Args:
-        model: the denoiser.
-        adapter: describes it.
+        part: the denoiser, and what describes it.
         plan: what is done.
+        verification: of its cuts.
     """
 
-    def __init__(self, model: nn.Module, adapter: Adapter, plan: Plan) -> None:
-        self._model = model
-        self._adapter = adapter
+    def __init__(self, part: Denoiser, plan: Plan, verification: CutVerification) -> None:
+        self._part = part
+        self._model = part.model
+        self._adapter = part.adapter
         self._plan = plan
+        self._verification = verification
         self._warning = Once()
 
     def begin(self, number: int, views: RunViews) -> Run:
@@ -44,7 +45,7 @@ class RunBeginnings:
         """
         if why := split_decision(self._model, self._plan):
             raise UnsupportedPipelineError(f"{type(self._model).__name__} {why}.")
-        aside = self._other_cache()
+        aside = self._aside()
         settings = ModelSettings(self._model)
         if not aside:
             try:
@@ -59,6 +60,15 @@ class RunBeginnings:
         self._warning.warn(aside)
         return run
 
+    def _aside(self) -> str:
+        """Why nothing can be done now; "" if nothing speaks against it."""
+        self._verification.follow(type(self._model))
+        try:
+            self._part.check_forward()
+        except UnsupportedPipelineError as error:
+            return str(error)
+        return self._other_cache()
+
     def _other_cache(self) -> str:
         """What is said of DeepCache's helper, which stands above: it calls the model as it likes."""
         found = other_cache(self._model, plain_model(self._model))
@@ -72,7 +82,7 @@ class RunBeginnings:
         Raises:
             UnsupportedPipelineError: it is another cache's.
         """
-        if aside := self._other_cache():
+        if aside := self._aside():
             run.aside = aside
             self._warning.warn(aside)
         self.look_for_readers(run)

@@ -38,6 +38,15 @@ class CutVerification:
         self._before: Hashable = None
         self._random: list[Any] = []
         self.verified: set[Hashable] = set()
+        self._forward: Any = None
+
+    def follow(self, kind: type[nn.Module]) -> None:
+        """What was found out of a forward does not hold once somebody has put another one on the class."""
+        forward, before = kind.forward, self._forward
+        self._forward = forward
+        if before is not None and forward is not before:
+            self.needed, self.failure = True, ""
+            self.verified.clear()
 
     def is_missing(self, form: Hashable) -> bool:
         """Whether a call of this form is the first of its kind."""

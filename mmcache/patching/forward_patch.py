@@ -38,6 +38,8 @@ class ForwardPatch:
     ) -> None:
         functools.update_wrapper(self, inner, updated=())  # signature and name, as pipelines look for them
         self.inner = inner
+        model = getattr(inner, "__self__", None)
+        self._model = model if is_own_forward(inner, model) else None
         self.around = around
         self.owner = owner
         self.had_forward = had_forward
@@ -60,11 +62,20 @@ class ForwardPatch:
 
         return undo
 
+    def renew(self) -> None:
+        """Look up the forward of the model's class once more: somebody may have put another one there."""
+        if self._model is None:
+            return
+        now = type(self._model).forward
+        if now is not getattr(self.inner, "__func__", now):
+            self.inner = types.MethodType(now, self._model)
+
     def around_other(self, inner: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """The same around another forward."""
         return self.around(inner, args, kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.renew()
         # A model that is exported or traced is the plain one.
         if self.released or torch.compiler.is_exporting() or torch._C._is_tracing():
             return self.inner(*args, **kwargs)
@@ -127,9 +138,10 @@ def _with_patches(place: Place) -> Iterator[Place]:
         yield from _with_patches((table[name].__dict__, "inner"))
 
 
-def is_own_forward(function: Any, model: nn.Module) -> bool:
+def is_own_forward(function: Any, model: Any) -> bool:
     """Whether this is the forward that the model's class defines."""
-    return getattr(function, "__self__", None) is model and function.__func__ is type(model).forward
+    bound = isinstance(function, types.MethodType) and function.__self__ is model
+    return bound and function.__func__ is getattr(type(model), "forward", None)
 
 
 def is_foreign_method(function: Any, model: nn.Module) -> bool:
@@ -145,6 +157,8 @@ def patch_forward(model: nn.Module, around: Around, owner: object = None) -> Cal
 
 
 def _patch_forward(model: nn.Module, around: Around, owner: object) -> Callable[[], None]:
+    for known in forward_patches(model):
+        known.renew()
     place = compiled_place(model) or next(
         ((table, name) for table, name in places(model) if is_own_forward(table[name], model)), None
     )
@@ -159,6 +173,7 @@ def _patch_forward(model: nn.Module, around: Around, owner: object) -> Callable[
     table[name] = patch
 
     def take_off() -> None:
+        patch.renew()
         for table, name in places(model):
             if table[name] is patch:
                 table[name] = acting(patch.inner)
@@ -191,6 +206,8 @@ def buried_patch(forward: Any, model: nn.Module, depth: int = 3) -> ForwardPatch
         depth: how many wrappers are looked through.
     """
     for found in called_by(forward):
+        if isinstance(found, ForwardPatch):
+            found.renew()
         if isinstance(found, ForwardPatch) and is_own_forward(found.inner, model):
             return found
         deeper = buried_patch(found, model, depth - 1) if depth and callable(found) else None
