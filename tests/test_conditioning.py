@@ -37,6 +37,18 @@ def written(pipe, tensors):
     tensors["prompt_embeds"].mul_(1.5)
 
 
+def written_as_data(pipe, tensors):
+    tensors["prompt_embeds"].data.mul_(1.5)
+
+
+def other_data(pipe, tensors):
+    tensors["prompt_embeds"].data = tensors["prompt_embeds"].data.flip(0)
+
+
+def written_by_numpy(pipe, tensors):
+    tensors["prompt_embeds"].numpy()[:] *= 1.5
+
+
 def equal(pipe, tensors):
     tensors["prompt_embeds"] = tensors["prompt_embeds"].clone()
 
@@ -54,6 +66,9 @@ def nothing(pipe, tensors):
     [
         (another, "F00FF0F00F"),
         (written, "F00FF0F00F"),
+        (written_as_data, "F00FF0F00F"),
+        (other_data, "F00FF0F00F"),
+        (written_by_numpy, "F00FF0F00F"),
         (freeu, "F00FF0F00F"),
         (equal, "F00F00F00F"),
         (nothing, "F00F00F00F"),

@@ -28,6 +28,7 @@ def conditioning_of(arguments: Mapping[str, Any], but: Collection[str]) -> Leave
     return leaves
 
 
+SOME = 32  # numbers of a tensor that are looked at, at least
 DEPTH = 3  # how deep objects in objects are looked into; they may refer to themselves
 
 
@@ -83,14 +84,17 @@ class Seen:
 
     Attributes:
         version: how often it had been written; None for one of `torch.inference_mode`, where nobody counts.
+        place: where its values lay.
+        numbers: some of them, where they are looked at; None elsewhere.
         copy: its values, of one that is written in place: only they tell whether it changes.
         rebuilt: the caller makes it anew at every call, so that nobody but this holds it.
     """
 
-    __slots__ = ("_then", "copy", "rebuilt", "version")
+    __slots__ = ("_looks", "_then", "copy", "numbers", "place", "rebuilt", "version")
 
-    def __init__(self, tensor: torch.Tensor, written: bool) -> None:
+    def __init__(self, tensor: torch.Tensor, written: bool, looks: bool) -> None:
         self.rebuilt = False
+        self._looks = looks
         self.see(tensor)
         self.copy = tensor.detach().clone() if written or counts_nothing(tensor) else None
 
@@ -99,7 +103,8 @@ class Seen:
 
     def see(self, tensor: torch.Tensor) -> None:
         self._then = Held(tensor) if self.rebuilt else Borrowed(tensor)
-        self.version = version_of(tensor)
+        self.version, self.place = version_of(tensor), tensor.data_ptr()
+        self.numbers = some_numbers(tensor) if self._looks else None
 
     def see_equal(self, tensor: torch.Tensor) -> None:
         """The tensor has other places, or was written, but its values are those of before."""
@@ -107,27 +112,30 @@ class Seen:
         self.see(tensor)
 
     def is_same(self, now: torch.Tensor) -> bool:
-        """Whether these are the same numbers, as far as their place in memory tells."""
+        """Whether these are the same numbers, as far as their place in memory tells, and some of them."""
         if self.version is None and self.copy is not None:
             return False
         then = self._then.tensor
-        if then is now:
-            return version_of(now) == self.version
-        return (
+        is_it = then is now or (
             then.shape == now.shape
             and then.dtype == now.dtype
             and then.device == now.device
             and then.stride() == now.stride()
-            and then.data_ptr() == now.data_ptr()
-            and version_of(now) == self.version == version_of(then)
+            and version_of(then) == self.version
         )
+        return is_it and self._is_as_it_was(now)
+
+    def _is_as_it_was(self, tensor: torch.Tensor) -> bool:
+        if tensor.data_ptr() != self.place or version_of(tensor) != self.version:
+            return False
+        return self.numbers is None or some_numbers(tensor) == self.numbers
 
     def values(self) -> torch.Tensor | None:
         """The numbers as they were; None if they were written over."""
         if self.copy is not None:
             return self.copy
         then = self._then.tensor
-        return then if version_of(then) == self.version else None
+        return then if self._is_as_it_was(then) else None
 
     def tensors(self) -> Iterator[torch.Tensor]:
         """What is held of it that the caller does not hold."""
@@ -142,18 +150,31 @@ def counts_nothing(tensor: torch.Tensor) -> bool:
     return tensor.is_inference() and tensor.device.type == "cpu"
 
 
+def some_numbers(tensor: torch.Tensor) -> list[Any] | None:
+    """Some of a tensor's numbers, where a look at them waits for no device.
+
+    torch does not count what is written through `tensor.data` or `tensor.numpy()`.
+    """
+    if type(tensor) is not torch.Tensor or not tensor.is_cpu or not tensor.is_contiguous():
+        return None
+    flat = tensor.detach().view(-1)
+    found: list[Any] = flat[:: max(1, len(flat) // SOME)].tolist()
+    return found
+
+
 class Conditioning:
     """One conditioning, as it was when it was last seen.
 
     Args:
         leaves: what a call is conditioned on.
         others: those known before; a tensor of theirs that has other values now is written in place.
+        looks: whether to look at some values of tensors.
     """
 
-    def __init__(self, leaves: Leaves, others: "Iterable[Conditioning]" = ()) -> None:
+    def __init__(self, leaves: Leaves, others: "Iterable[Conditioning]" = (), looks: bool = False) -> None:
         seen = [leaf for other in others for leaf in other.leaves if isinstance(leaf, Seen)]
         self.leaves: Leaves = [
-            Seen(leaf, any(then.is_of(leaf) and not then.is_same(leaf) for then in seen))
+            Seen(leaf, any(then.is_of(leaf) and not then.is_same(leaf) for then in seen), looks)
             if isinstance(leaf, torch.Tensor)
             else leaf
             for leaf in leaves
@@ -207,15 +228,21 @@ class Conditionings:
     """The conditionings of one run, each with a number.
 
     Those are known that calls of this step and of the one before had.
+
+    Args:
+        looks: whether somebody's own code runs between the steps, and may write to tensors in ways that torch
+            does not count.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, looks: bool = False) -> None:
+        self._looks = looks
         self._before: dict[int, Conditioning] = {}
         self._now: dict[int, Conditioning] = {}
         self._next = 0
 
-    def begin_step(self) -> None:
+    def begin_step(self, looks: bool = False) -> None:
         """Hold nothing more of what only calls of earlier steps had."""
+        self._looks = looks
         self._before, self._now = self._now, {}
 
     def number_of(self, leaves: Leaves) -> int:
@@ -224,7 +251,7 @@ class Conditionings:
         if number is None:
             number, self._next = self._next, self._next + 1
             known = (*self._before.values(), *self._now.values())
-            self._now[number] = Conditioning(leaves, known)
+            self._now[number] = Conditioning(leaves, known, self._looks)
         elif number not in self._now:
             self._now[number] = self._before[number]
         return number

@@ -65,7 +65,7 @@ class Run:
         follows = last is not None and last.clock.step == clock.step - 1
         self.step = Step(clock, dict(last.lanes) if follows and last else {})
         for known in self.conditionings.values():
-            known.begin_step()
+            known.begin_step(bool(clock.own_code))
         self.settings.begin_step(clock.own_code)
         return self.step
 
@@ -78,7 +78,8 @@ class Run:
         """The number of what a call is conditioned on; of the denoiser, or of a side network of this name."""
         known = self.conditionings.get(name)
         if known is None:
-            known = self.conditionings[name] = Conditionings()
+            looks = self.step is not None and bool(self.step.clock.own_code)
+            known = self.conditionings[name] = Conditionings(looks)
         return known.number_of(leaves)
 
     def decide(self, step: Step, sample: torch.Tensor, is_full: Callable[[DenoiserChange], bool]) -> bool:
