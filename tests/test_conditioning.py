@@ -123,7 +123,13 @@ def write_one(pipe, tensors):
         deep_layer(pipe).weight.mul_(1.5)
 
 
+def write_a_bias(pipe, tensors):
+    with torch.no_grad():
+        deep_layer(pipe).bias.add_(1)
+
+
 WEIGHTS = {
+    "bias written": write_a_bias,
     "written": every_weight(lambda weight: weight.mul_(1.1)),
     "written as data": every_weight(lambda weight: weight.data.mul_(1.1)),
     "other data": every_weight(lambda weight: setattr(weight, "data", weight.data * 1.1)),

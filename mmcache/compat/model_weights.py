@@ -23,7 +23,8 @@ count_writes = attrgetter("_version")
 class ModelWeights:
     """The layers and weights of a model as they were.
 
-    Of each layer that has one, the `weight` is looked at; of other modules all parameters.
+    Of each layer that has one, the `weight` is looked at; of other modules all parameters. Whether others
+    are written, such as biases, is looked at where it is thorough.
 
     Args:
         model: the model; one whose layers are offloaded is never found changed.
@@ -43,7 +44,9 @@ class ModelWeights:
             self._tables = spread(self._tables, MANY)
             self._others, self._layers = [], []
         self._objects = self._now()
-        self._counted = [one for one in self._objects if is_counted(one)]
+        watched = self._tables if thorough else []
+        biases = [one for table in watched for name, one in table.items() if name != "weight"]
+        self._counted = [one for one in (*self._objects, *biases) if is_counted(one)]
         self._counts = list(map(count_writes, self._counted))
         self._few = spread(self._counted, FEW)
         self._places = [weight.data_ptr() for weight in self._few]
