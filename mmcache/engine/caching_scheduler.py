@@ -68,7 +68,6 @@ class CachingScheduler:
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.callbacks = Callbacks()
         self.passed = False
-        part.check_forward()
         self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
@@ -136,10 +135,8 @@ class CachingScheduler:
         seen = run.change.full_input
         if self.plan.policy.needs_change and seen is not None and seen.shape != sample.shape:
             return Ahead(run, step, None)  # such a policy compares inputs of the denoiser only
-        if self._decide(run, step, sample):
-            return Ahead(run, step, None)
-        branch = self.plan.branch_at(clock.step)
-        if not step.next_has(branch):
+        full, branch = self._decide(run, step, sample), self.plan.branch_at(clock.step)
+        if full or not step.next_has(branch):
             return Ahead(run, step, None)
         return Ahead(run, step, no_residuals if branch == NOTHING else run.views.cuts[branch].residuals)
 

@@ -31,6 +31,7 @@ class RunBeginnings:
         self._plan = plan
         self._verification = verification
         self._warning = Once()
+        part.check_forward()
 
     def begin(self, number: int, views: RunViews) -> Run:
         """A new run.

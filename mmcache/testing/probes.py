@@ -19,7 +19,7 @@ from mmcache.architectures.component import Denoiser
 from mmcache.clocks.scheduler_run import SchedulerRun
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
-from mmcache.engine.conditioning import Borrowed, Held
+from mmcache.engine.seen_tensor import Borrowed, Held
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.layouts.cut import Cut, Slot, full_view
 from mmcache.macs.count import is_store
