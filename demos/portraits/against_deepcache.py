@@ -41,7 +41,7 @@ TUNED: Mapping[str, Mapping[int, Sequence[str]]] = {
             "portraits.yaml#5x",
         ),
     },
-    "text-to-video": {2: (), 3: ("clips-2.5x.yaml",), 5: ()},
+    "text-to-video": {2: ("clips.yaml#2x",), 3: ("clips.yaml#2.5x",), 5: ("clips.yaml#5x",)},
 }
 HEADER = "| way | fewer U-Net MACs | PSNR to full, dB | above DeepCache, dB |\n|---|---|---|---|"
 

@@ -24,7 +24,7 @@ import mmcache
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.plans.forecast import Observation, lagrange_weights, weighted
 from mmcache.plans.plan import Plan
-from mmcache.plans.presets import IMAGE, find_plan
+from mmcache.plans.presets import find_plan
 from mmcache.plans.preview import full_steps
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.tuning.runs import Trials
@@ -32,7 +32,7 @@ from mmcache_demos import GUIDANCE_SCALE, SHIPPED, WHOLE
 from mmcache_demos.devices import miniature_to_measure
 from mmcache_demos.portraits.against_deepcache import captions_of
 from mmcache_demos.portraits.attribute_accuracy import fresh_captions
-from mmcache_demos.portraits.frontier import FIRST_SEED, TRANSFORMER, line
+from mmcache_demos.portraits.frontier import FAMILIES, FIRST_SEED, line
 from mmcache_demos.portraits.per_image import per_image
 
 EXPECTED_FROM, EXPECTED_SEED = 100, 6000  # captions that tell what to expect; those before it judge
@@ -198,7 +198,7 @@ def main(
     trials = Trials(pipe, image_requests(texts[:count], 1, FIRST_SEED), settings, batch)
     others = Trials(pipe, image_requests(texts[EXPECTED_FROM:], 1, EXPECTED_SEED), settings, batch)
     console, found = Console(), []
-    for name, plan, denser in plans(pipe, IMAGE if miniature == WHOLE else TRANSFORMER, settings):
+    for name, plan, denser in plans(pipe, FAMILIES[miniature], settings):
         console.print(
             f"{miniature}, {name}, guidance {guidance_scale:g}\n{HEADER}", soft_wrap=True, markup=False
         )
