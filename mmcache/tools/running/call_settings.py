@@ -62,7 +62,7 @@ def check_count(name: str, value: Any, least: int = 1, most: int = MOST) -> None
     """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         limit = " and at most 2**64 - 1" if most == MOST_SEED else ""
-        if isinstance(value, int) and value > most == MOST:
+        if isinstance(value, int) and value > most != MOST_SEED:
             limit = f" and at most {most}"
         raise ValueError(f"{name}={shown(value)}: {name} must be a whole number of at least {least}{limit}")
 
