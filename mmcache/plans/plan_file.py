@@ -9,6 +9,7 @@ evidence: where the figures come from
 import dataclasses
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from mimetypes import guess_type
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +84,19 @@ def save_plan(plan: Plan, path: str | Path) -> None:
     """Write a plan file, whole or not at all.
 
     Raises:
-        PlanFileError: the plan is larger than a file may be.
+        PlanFileError: the plan is larger than a file may be, or the file's name is that of something else.
     """
-    path = Path(path)
-    content = plan_text(plan).encode("utf-8")
+    write_contents(plan_as_dict(plan), Path(path))
+
+
+def write_contents(contents: Mapping[str, Any], path: Path) -> None:
+    """Write what a plan file holds, whole or not at all.
+
+    Raises:
+        PlanFileError: it is larger than a file may be, or the file's name is that of something else.
+    """
+    check_plan_name(path)
+    content = contents_text(contents).encode("utf-8")
     if len(content) > MOST_BYTES:
         raise PlanFileError(about(path, f"a plan of {len(content)} bytes, and at most {MOST_BYTES} are read"))
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # others may be writing it too
@@ -95,6 +105,19 @@ def save_plan(plan: Plan, path: str | Path) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def check_plan_name(path: Path) -> None:
+    """Refuse a name under which nobody would look for a plan, or find it again.
+
+    Raises:
+        PlanFileError: it has the suffix of another kind of file, or a #, behind which the cost is named.
+    """
+    kind = guess_type(path.name)[0] or "text/yaml"
+    if "#" in path.name:
+        raise PlanFileError(about(path, "a plan file's name has no #, which names one of its plans"))
+    if not kind.startswith("text/") and "yaml" not in kind:
+        raise PlanFileError(about(path, f"plans are YAML, so take a name such as {path.stem}.yaml"))
 
 
 def plan_text(plan: Plan) -> str:
