@@ -84,8 +84,10 @@ def save_plan(plan: Plan, path: str | Path) -> None:
     """Write a plan file, whole or not at all.
 
     Raises:
-        PlanFileError: the plan is larger than a file may be, or the file's name is that of something else.
+        PlanFileError: the plan is larger than a file may be, or the file cannot be that of a plan.
+        TypeError: it is no plan.
     """
+    check_is_plan(plan)
     write_contents(plan_as_dict(plan), Path(path))
 
 
@@ -93,9 +95,12 @@ def write_contents(contents: Mapping[str, Any], path: Path) -> None:
     """Write what a plan file holds, whole or not at all.
 
     Raises:
-        PlanFileError: it is larger than a file may be, or the file's name is that of something else.
+        PlanFileError: it is larger than a file may be, or the file cannot be that of a plan.
     """
     check_plan_name(path)
+    if path.is_dir() or not path.parent.is_dir():
+        why = "is a folder, and a file is to be written" if path.is_dir() else "its folder is not there"
+        raise PlanFileError(about(path, why))
     content = contents_text(contents).encode("utf-8")
     if len(content) > MOST_BYTES:
         raise PlanFileError(about(path, f"a plan of {len(content)} bytes, and at most {MOST_BYTES} are read"))
@@ -107,12 +112,24 @@ def write_contents(contents: Mapping[str, Any], path: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
+def check_is_plan(plan: object) -> None:
+    """Refuse what is no plan.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan={shown(plan)}: wanted a mmcache.Plan, such as Plan(Uniform(3))")
+
+
 def check_plan_name(path: Path) -> None:
     """Refuse a name under which nobody would look for a plan, or find it again.
 
     Raises:
-        PlanFileError: it has the suffix of another kind of file, or a #, behind which the cost is named.
+        PlanFileError: it is empty, or has a # or the suffix of another kind of file.
     """
+    if not path.name:
+        raise PlanFileError("the name of the plan file is empty: give one such as plan.yaml")
     kind = guess_type(path.name)[0] or "text/yaml"
     if "#" in path.name:
         raise PlanFileError(about(path, "a plan file's name has no #, which names one of its plans"))

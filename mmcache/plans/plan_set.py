@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmcache.errors import PlanFileError, unknown_name
+from mmcache.errors import PlanFileError, shown, unknown_name
 from mmcache.plans.plan import Plan
 from mmcache.plans.plan_file import (
+    check_is_plan,
     load_plan,
     plan_as_dict,
     plan_from_contents,
@@ -34,7 +35,12 @@ def save_plans(plans: Mapping[str, Plan], path: str | Path) -> None:
 
     Raises:
         PlanFileError: as for `save_plan`.
+        TypeError: no plans by name.
     """
+    if not isinstance(plans, Mapping) or not plans:
+        raise TypeError(f"plans={shown(plans)}: wanted plans by their cost, such as {{'2x': plan}}")
+    for plan in plans.values():
+        check_is_plan(plan)
     write_contents({COSTS: {name: plan_as_dict(plan) for name, plan in plans.items()}}, Path(path))
 
 
