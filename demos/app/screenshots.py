@@ -179,11 +179,9 @@ def open_tab(page: Any, title: str) -> None:
 def compressed(picture: bytes) -> bytes:
     """A PNG with few colours."""
     found = io.BytesIO()
-    reduced = (
-        Image.open(io.BytesIO(picture))
-        .convert("RGB")
-        .quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    )
+    whole = Image.open(io.BytesIO(picture)).convert("RGB")
+    # Without means that settle, rare colours become those of their neighbours, and orange is brown.
+    reduced = whole.quantize(COLOURS, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
     reduced.save(found, "PNG", optimize=True)
     return found.getvalue()
 
