@@ -19,7 +19,7 @@ from mmcache.errors import PlanFileError, shortened, shown, unknown_name
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.forecast import DefaultForecast
 from mmcache.plans.kinds import EARLIER_KEYS, FORECASTS, POLICIES
-from mmcache.plans.plan import Plan
+from mmcache.plans.plan import Plan, check_is_plan
 from mmcache.plans.plan_yaml import MOST_BYTES, Placed, read_plain
 
 if TYPE_CHECKING:  # the presets are read without it
@@ -110,16 +110,6 @@ def write_contents(contents: Mapping[str, Any], path: Path) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def check_is_plan(plan: object) -> None:
-    """Refuse what is no plan.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if not isinstance(plan, Plan):
-        raise TypeError(f"plan={shown(plan)}: wanted a mmcache.Plan, such as Plan(Uniform(3))")
 
 
 def check_plan_name(path: Path) -> None:

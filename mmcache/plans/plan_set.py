@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mmcache.errors import PlanFileError, shown, unknown_name
-from mmcache.plans.plan import Plan
+from mmcache.plans.plan import Plan, check_is_plan
 from mmcache.plans.plan_file import (
-    check_is_plan,
     load_plan,
     plan_as_dict,
     plan_from_contents,
