@@ -119,7 +119,7 @@ def check_plan_name(path: Path) -> None:
         PlanFileError: it is empty, or has a # or the suffix of another kind of file.
     """
     if not path.name:
-        raise PlanFileError("the name of the plan file is empty: give one such as plan.yaml")
+        raise PlanFileError("the plan file has no name, or is a folder: give one such as plan.yaml")
     kind = guess_type(path.name)[0] or "text/yaml"
     if "#" in path.name:
         raise PlanFileError(about(path, "a plan file's name has no #, which names one of its plans"))
