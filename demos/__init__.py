@@ -100,11 +100,10 @@ def miniature(name: str = WHOLE) -> Path:
     Raises:
         ValueError: no such miniature comes with this version; the message names those that do.
     """
-    folder = miniature_folder(name)
-    if name not in SHIPPED or not folder.exists():
+    if name not in SHIPPED or not miniature_folder(name).exists():
         known = sorted(name for name in SHIPPED if miniature_folder(name).exists())
         raise ValueError(unknown_name("miniature", name, known))
-    return folder
+    return miniature_folder(name)
 
 
 def load_miniature(name: str = WHOLE, **options: Any) -> Any:

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from mmcache.tools.inspecting.canvas import SMALL
 from mmcache_demos.app.browser import why_no_browser
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.film import SECONDS
@@ -114,7 +115,7 @@ def test_the_image_is_large_and_whole_and_above_the_fold(page):
     go = box(page, "#go-text-to-image")
     assert go["y"] + go["height"] <= 800
     assert not page.locator(".mm-to-controls").locator("visible=true").count(), "it is for phones"
-    for width, height in ((320, 568), (360, 640), (390, 844), (768, 1024)):
+    for width, height in ((320, 568), (360, 640), (390, 844), (768, 1024), (844, 390), (667, 375)):
         resize(page, width, height)
         image, go, way = (box(page, name) for name in (".mm-frame", "#go-text-to-image", ".mm-to-controls"))
         assert image["y"] + image["height"] <= go["y"], (width, "nothing covers the image")
@@ -349,7 +350,9 @@ def test_explore_can_be_read_and_is_there_at_once(visit):
     page.wait_for_selector(".mm-explored")
     image = page.locator(".mm-u img").first
     assert image.evaluate("one => one.decode().then(() => one.naturalWidth)") > 500
-    smallest = image.evaluate("one => 8 * 130 / 72 * one.getBoundingClientRect().width / one.naturalWidth")
+    smallest = image.evaluate(
+        "(one, points) => points * 130 / 72 * one.getBoundingClientRect().width / one.naturalWidth", SMALL
+    )
     assert smallest >= 12
     headings = page.locator("[role=tabpanel] h2").locator("visible=true")
     assert headings.count() >= 2

@@ -231,7 +231,7 @@ def test_a_changed_plan_file_is_another_setting(folder, elsewhere):
         mmcache.generate(["a"], "out", load=folder, plan="plan.yaml", **SHORT)
 
 
-@pytest.mark.parametrize("workers", [0, True, -1])
+@pytest.mark.parametrize("workers", [0, True, -1, 100_000])
 def test_a_number_of_workers_that_cannot_be(workers):
     with pytest.raises(ValueError, match="workers="):
         mmcache.generate(["a"], "out", load=tiny_loads.load, workers=workers, **SHORT)

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from mmcache import Adapter, register
-from mmcache.architectures import registry
+from mmcache.architectures import ENTRY_POINT_GROUP, registry
 from mmcache.architectures.adapter import SideAdapter
 from mmcache.layouts.controlnet import SideUNet
 from mmcache.layouts.skip_unet import SkipUNet
@@ -45,7 +45,7 @@ def package(fresh, tmp_path):
     def write(module, text):
         head = "from mmcache.extend import Adapter, SkipUNet, register\n"
         (tmp_path / f"{module}.py").write_text(head + text)
-        entries.append(EntryPoint(module, module, registry.ENTRY_POINT_GROUP))
+        entries.append(EntryPoint(module, module, ENTRY_POINT_GROUP))
 
     yield write
     for entry in entries:

@@ -95,7 +95,7 @@ def test_a_roll_back_needs_no_restart(client):
 def test_a_request_that_takes_too_long_is_stopped_between_two_steps(client):
     response = client.post("/images", json={**PROMPT, "steps": 200, "seconds": 0.05})
     assert response.status_code == 504
-    assert "stopped behind step" in response.text
+    assert "stopped after step" in response.text
     assert counter(client, "mmcache_requests_total", outcome="timeout") == 1
     assert image_of(client.post("/images", json=PROMPT)).tobytes() == alone("balanced").tobytes()
 
@@ -154,7 +154,10 @@ def test_a_roll_back_reaches_a_request_that_is_just_beginning():
     service.close()
 
 
-@pytest.mark.parametrize("wrong", [{"plan": "fastest"}, {"steps": 0}, {"prompt": ""}, {"seconds": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"plan": "fastest"}, {"steps": 0}, {"prompt": ""}, {"seconds": -1}, {"prompt": "  "}, {"stpes": 3}],
+)
 def test_what_is_wrong_is_refused(client, wrong):
     assert client.post("/images", json={**PROMPT, **wrong}).status_code == 422
 

@@ -30,7 +30,7 @@ def test_the_page_runs(monkeypatch, capsys):
     assert session.totals().runs == 1
 
     names |= {"time": time, "prompt": PROMPT, "deadline": time.monotonic() - 1}
-    with pytest.raises(TimeoutError, match="stopped behind step 1"):
+    with pytest.raises(TimeoutError, match="stopped after step 1"):
         code_blocks.run(stop, names=names)
     assert session.totals().stopped_runs == 1
     done = code_blocks.run(stop, names=names | {"deadline": time.monotonic() + 600})

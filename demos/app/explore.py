@@ -13,6 +13,7 @@ from torch import nn
 from mmcache.api.figures import format_macs
 from mmcache.api.resolved_pipeline import find_denoisers
 from mmcache.errors import shown
+from mmcache.tools.inspecting.canvas import SMALL, heading
 from mmcache.tools.inspecting.drawing import draw
 from mmcache.tools.inspecting.from_config import denoisers_from_config
 from mmcache.tools.inspecting.inspection import Branch, Inspection, inspect
@@ -25,7 +26,7 @@ from mmcache_demos.app.settings import SHIPPED_AS
 KEPT_MODELS = 4
 KEPT_PAGES = 60
 USUAL_DPI = 100  # of a drawing that does not say
-POINTS, SMALLEST = 8, 12.5  # of the drawing's smallest letters, and how many pixels of the screen they get
+SMALLEST = 12.5  # pixels of the screen, of the drawing's smallest letters
 MARKED = ' aria-current="true"'
 WHAT_STAYS = (
     "What stays on a cached step is in colour. The deep part in gray does not run; what it would have given "
@@ -115,7 +116,7 @@ def section(one: Explored, branch: int) -> str:
     if not 0 <= branch < len(found.branches):
         raise ValueError(f"{found.kind} has branches 0 to {len(found.branches) - 1}, and no branch {branch}")
     try:
-        drawing = draw(one.model, found, branch)
+        drawing = draw(one.model, found, branch, titled=False)
         picture = b64encode(drawing).decode()
         stay = found.branches[branch].layers
         label = f"The layers of {found.kind}: on a cached step at branch {branch} {stay} stay"
@@ -124,7 +125,8 @@ def section(one: Explored, branch: int) -> str:
     except ValueError as reason:
         drawn = f"<p>{text(reason)}</p>"
     return (
-        f'<section class="mm-explored"><h2>The model</h2><figure class="mm-u">{drawn}'
+        f'<section class="mm-explored"><h2>The model</h2>'
+        f'<p class="mm-says">{text(heading(found, branch))}</p><figure class="mm-u">{drawn}'
         f"<figcaption>{WHAT_STAYS}</figcaption>"
         f"</figure>{table(found, branch)}"
         f'<ul class="mm-notes">{join(f"<li>{text(note)}</li>" for note in notes(found))}</ul></section>'
@@ -135,7 +137,7 @@ def shown_width(drawing: bytes) -> int:
     """How wide a drawing is shown, in pixels, so that its smallest letters can be read."""
     with Image.open(io.BytesIO(drawing)) as image:
         inches = image.width / image.info.get("dpi", (USUAL_DPI, USUAL_DPI))[0]
-    return round(inches * 72 * SMALLEST / POINTS)
+    return round(inches * 72 * SMALLEST / SMALL)
 
 
 def table(found: Inspection, chosen: int) -> str:
@@ -144,7 +146,7 @@ def table(found: Inspection, chosen: int) -> str:
     full = f"; a full step takes {format_macs(found.full_macs)}" if found.full_macs else ""
     heads = join(
         f"<th scope='col'>{head}</th>"
-        for head in ("branch", "layers that stay", "multiply-adds", "of a full step", "cache")
+        for head in ("branch", "multiply-adds", "of a full step", "cache", "layers that stay")
     )
     return (
         f'<div class="mm-scroll" tabindex="0" role="region" aria-label="Branches of {text(found.name)}">'
@@ -155,4 +157,4 @@ def table(found: Inspection, chosen: int) -> str:
 
 def row(one: Branch, marked: str) -> str:
     cells = join(f"<td>{text(figure)}</td>" for figure in figures(one))
-    return f"<tr{marked}><th scope='row'>{one.branch}</th><td>{text(one.layers)}</td>{cells}</tr>"
+    return f"<tr{marked}><th scope='row'>{one.branch}</th>{cells}<td>{text(one.layers)}</td></tr>"

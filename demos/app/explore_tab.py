@@ -38,7 +38,7 @@ def build_explore_tab(tab: gr.Tab, service: Service) -> None:
             0,
             step=1,
             label="Branch",
-            info="How many outer layers stay; 0 are the fewest.",
+            info="How many outer layers stay on a cached step; 0 is the fewest.",
         )
     shape = gr.HTML(WAITS, elem_id="explore-shape", apply_default_css=False)
     gr.HTML("<h2>The steps of a run</h2>", elem_classes="mm-heading", apply_default_css=False)

@@ -111,7 +111,7 @@ def plan_controls(
             usual.branch,
             step=1,
             label="Branch",
-            info="How many of the outer layers still run on a cached step; 0 are the fewest.",
+            info="How many of the outer layers still run on a cached step; 0 is the fewest.",
         )
     made["plan"].change(
         lambda name: gr.Column(visible=name == OWN),

@@ -17,7 +17,7 @@ from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.server import Server, serving
 
 PATIENCE = 300_000  # ms: a clip takes a while on a busy machine
-COLOURS = 128  # of a file: screenshots of flat colours lose nothing that is seen
+COLOURS = 256  # of a file: screenshots of flat colours lose nothing that is seen
 AT_REST = 500  # ms until fonts, images and the editor's canvas are there
 ONCE = 5_000  # ms until the line has wiped
 SCHEMES = ("light", "dark")
@@ -179,7 +179,9 @@ def open_tab(page: Any, title: str) -> None:
 def compressed(picture: bytes) -> bytes:
     """A PNG with few colours."""
     found = io.BytesIO()
-    reduced = Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    whole = Image.open(io.BytesIO(picture)).convert("RGB")
+    # Without means that settle, rare colours become those of their neighbours, and orange is brown.
+    reduced = whole.quantize(COLOURS, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
     reduced.save(found, "PNG", optimize=True)
     return found.getvalue()
 

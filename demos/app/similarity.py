@@ -14,11 +14,11 @@ from mmcache_demos.app.settings import MINIATURE, SHIPPED_AS
 
 STEPS = 50
 NOT_MEASURED = (
-    "How alike the deep features of any two steps are has not been measured for this model yet. It takes one "
-    "run in full."
+    "Not measured for this model yet: how alike the deep features of any two steps are. It takes one full "
+    "run."
 )
 NEEDS_A_PICTURE = (
-    "This model is given a picture, so its map is measured on the command line: mmcache inspect {name} "
+    "This model needs an image, so its map is measured on the command line: mmcache inspect {name} "
     "--similarity features.png"
 )
 

@@ -11,14 +11,20 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 import mmcache
 from mmcache.errors import unknown_name
 from mmcache_demos.serving.service import ImageRequest, ImageService, RequestTimeoutError
 
 
-class Wanted(BaseModel):
+class Body(BaseModel):
+    """The body of a request, in which a misspelt name is refused rather than left out."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class Wanted(Body):
     """The body of a request for an image."""
 
     prompt: str = Field(min_length=1, max_length=1000)
@@ -28,14 +34,14 @@ class Wanted(BaseModel):
     seconds: float = Field(60.0, gt=0, le=600)
 
 
-class Lora(BaseModel):
+class Lora(Body):
     """The body of a switch to another LoRA; none without a name."""
 
     name: str | None = None
     scale: float = Field(1.0, ge=-10, le=10)
 
 
-class Caching(BaseModel):
+class Caching(Body):
     """The body of a roll-back (`enabled` false), or of its end."""
 
     enabled: bool

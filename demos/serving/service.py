@@ -95,13 +95,17 @@ class ImageService:
             self.metrics.answered(request.plan, outcome)
 
     def _generate(self, request: ImageRequest, deadline: float) -> Answer:
+        late = f"not done in {request.seconds:g} s"
+
         def stop_in_time(pipe: Any, step: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
             if time.monotonic() > deadline:
-                raise RequestTimeoutError(f"stopped behind step {step + 1} of {request.steps}")
+                raise RequestTimeoutError(f"{late}: stopped after step {step + 1} of {request.steps}")
             return kwargs
 
         if time.monotonic() > deadline:  # it has waited too long for its turn
-            raise RequestTimeoutError(f"stopped behind step 0 of {request.steps}")
+            raise RequestTimeoutError(
+                f"{late}: stopped after step 0 of {request.steps}, since it waited for its turn"
+            )
         mine = self._pipeline()
         session = mmcache.accelerate(mine, request.plan)
         session.on_run(self.metrics.recorder(request.plan))

@@ -28,6 +28,7 @@ from mmcache.api.session import Session, session_of
 from mmcache.clocks.clock import Clock
 from mmcache.clocks.pipeline_clock import PipelineClock
 from mmcache.clocks.timestep_clock import TimestepClock
+from mmcache.errors import shown
 from mmcache.plans.forecast import Forecast
 from mmcache.plans.policy import Policy
 
@@ -81,6 +82,8 @@ def accelerate(
             Whatever is raised, the pipe is untouched.
     """
     changes = PlanChanges(interval, policy, forecast, branch)
+    if not isinstance(shared, bool):
+        raise TypeError(f"accelerate(shared={shown(shared)}): wanted True or False")
     if shared and isinstance(pipe, nn.Module):
         raise TypeError("accelerate(model, shared=True): wanted a pipeline, of whose parts others are made")
     session = begin_session(pipe, plan, changes, scheduler)

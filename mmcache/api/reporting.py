@@ -16,7 +16,7 @@ from mmcache.engine.side_run import SideRun
 from mmcache.engine.side_scheduler import SideScheduler
 from mmcache.plans.plan import Plan
 
-NOT_RECORDED = "The last run was in full, and not recorded"
+NOT_RECORDED = "The last run was a full run, and was not recorded"
 
 
 class Reporting:

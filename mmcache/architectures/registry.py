@@ -22,10 +22,9 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from mmcache.architectures import ENTRY_POINT_GROUP
 from mmcache.architectures.adapter import Adapter, SideAdapter
 from mmcache.caller import warn
-
-ENTRY_POINT_GROUP = "mmcache.adapters"
 
 AnyAdapter = TypeVar("AnyAdapter", Adapter, SideAdapter)
 

@@ -3,7 +3,7 @@
 import typer
 
 from mmcache.cli import options
-from mmcache.cli.terminal import plain_errors, quiet_libraries, show
+from mmcache.cli.terminal import plain_errors, show
 
 
 def env(as_json: options.Json = False) -> None:
@@ -11,7 +11,6 @@ def env(as_json: options.Json = False) -> None:
     with plain_errors():
         import json
 
-        quiet_libraries()
         from mmcache.tools.machine import machine
         from mmcache.tools.tables import words_table
 

@@ -126,9 +126,11 @@ def check_source(model: str | None) -> None:
         ModelNotFoundError: it is neither a miniature, nor a path, nor an id of the hub.
         MissingExtraError: it is a miniature, and they are not installed.
     """
-    from mmcache.tools.model_source import ModelNotFoundError, is_hub_id
+    from mmcache.tools.model_source import ModelNotFoundError, check_model_name, is_hub_id
     from mmcache.tools.tasks.miniatures import is_miniature, twofold_name
 
+    if model is not None:
+        check_model_name(model)
     if said := twofold_name(model or ""):
         note(said)
     if model is None or is_miniature(model):

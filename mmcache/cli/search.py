@@ -63,9 +63,11 @@ def prepared(
             work on the same file.
     """
     from mmcache.cli.parsing import check_prompts_option, find_prompts
+    from mmcache.plans.plan_file import check_plan_name
     from mmcache.tools.media.output_folder import check_output
 
     # Whatever can be wrong without the model is found before torch is imported.
+    check_plan_name(out)
     check_output(out.parent, (out.name,))
     inputs = request.read_inputs()
     check_prompts_option(prompts, count, request.miniature)

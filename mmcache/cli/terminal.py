@@ -12,7 +12,7 @@ from mmcache.caller import MmcacheWarning
 from mmcache.cli.broken_package import broken_package
 from mmcache.errors import MissingExtraError, shortened
 
-MOST = 1000  # characters of a message, whatever it repeats
+MOST = 300  # characters of a message, whatever it repeats
 OUT_OF_MEMORY, BAD_INPUT, INTERRUPTED = 1, 2, 130
 UNBOUNDED = 100_000  # letters in a line of a pipe or a file, which have no width
 

@@ -180,3 +180,13 @@ def extrapolation_for(fitted: Fitted, outputs: bool) -> Forecast:
     if fitted.memory == 1:
         return Hold()
     return Taylor(1, repaid=0.5) if outputs else Taylor(fitted.memory - 1)
+
+
+def check_is_plan(plan: object) -> None:
+    """Refuse what is no plan.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(plan, Plan):
+        raise TypeError(f"plan={shown(plan)}: wanted a mmcache.Plan, such as Plan(Uniform(3))")

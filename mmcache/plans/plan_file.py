@@ -9,6 +9,7 @@ evidence: where the figures come from
 import dataclasses
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from mimetypes import guess_type
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from mmcache.errors import PlanFileError, shortened, shown, unknown_name
 from mmcache.plans.calibrated_for import CalibratedFor
 from mmcache.plans.forecast import DefaultForecast
 from mmcache.plans.kinds import EARLIER_KEYS, FORECASTS, POLICIES
-from mmcache.plans.plan import Plan
+from mmcache.plans.plan import Plan, check_is_plan
 from mmcache.plans.plan_yaml import MOST_BYTES, Placed, read_plain
 
 if TYPE_CHECKING:  # the presets are read without it
@@ -83,10 +84,24 @@ def save_plan(plan: Plan, path: str | Path) -> None:
     """Write a plan file, whole or not at all.
 
     Raises:
-        PlanFileError: the plan is larger than a file may be.
+        PlanFileError: the plan is larger than a file may be, or the file cannot be that of a plan.
+        TypeError: it is no plan.
     """
-    path = Path(path)
-    content = plan_text(plan).encode("utf-8")
+    check_is_plan(plan)
+    write_contents(plan_as_dict(plan), Path(path))
+
+
+def write_contents(contents: Mapping[str, Any], path: Path) -> None:
+    """Write what a plan file holds, whole or not at all.
+
+    Raises:
+        PlanFileError: it is larger than a file may be, or the file cannot be that of a plan.
+    """
+    check_plan_name(path)
+    if path.is_dir() or not path.parent.is_dir():
+        why = "is a folder, and a file is to be written" if path.is_dir() else "its folder is not there"
+        raise PlanFileError(about(path, why))
+    content = contents_text(contents).encode("utf-8")
     if len(content) > MOST_BYTES:
         raise PlanFileError(about(path, f"a plan of {len(content)} bytes, and at most {MOST_BYTES} are read"))
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")  # others may be writing it too
@@ -95,6 +110,21 @@ def save_plan(plan: Plan, path: str | Path) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def check_plan_name(path: Path) -> None:
+    """Refuse a name under which nobody would look for a plan, or find it again.
+
+    Raises:
+        PlanFileError: it is empty, or has a # or the suffix of another kind of file.
+    """
+    if not path.name:
+        raise PlanFileError("the plan file has no name, or is a folder: give one such as plan.yaml")
+    kind = guess_type(path.name)[0] or "text/yaml"
+    if "#" in path.name:
+        raise PlanFileError(about(path, "a plan file's name has no #, which names one of its plans"))
+    if not kind.startswith("text/") and "yaml" not in kind:
+        raise PlanFileError(about(path, f"plans are YAML, so take a name such as {path.stem}.yaml"))
 
 
 def plan_text(plan: Plan) -> str:

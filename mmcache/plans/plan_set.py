@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mmcache.errors import PlanFileError, unknown_name
-from mmcache.plans.plan import Plan
-from mmcache.plans.plan_file import load_plan, plan_as_dict, plan_from_contents, read_contents
+from mmcache.errors import PlanFileError, shown, unknown_name
+from mmcache.plans.plan import Plan, check_is_plan
+from mmcache.plans.plan_file import (
+    load_plan,
+    plan_as_dict,
+    plan_from_contents,
+    read_contents,
+    write_contents,
+)
 
 COSTS = "costs"  # the key of a file with several plans
 
@@ -26,12 +30,17 @@ def cost_name(cost: float) -> str:
 
 
 def save_plans(plans: Mapping[str, Plan], path: str | Path) -> None:
-    """Write a file with several plans, whole or not at all."""
-    path = Path(path)
-    beside = path.with_name(path.name + ".part")
-    contents = {COSTS: {name: plan_as_dict(plan) for name, plan in plans.items()}}
-    beside.write_text(yaml.safe_dump(contents, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    beside.replace(path)
+    """Write a file with several plans, whole or not at all.
+
+    Raises:
+        PlanFileError: as for `save_plan`.
+        TypeError: no plans by name.
+    """
+    if not isinstance(plans, Mapping) or not plans:
+        raise TypeError(f"plans={shown(plans)}: wanted plans by their cost, such as {{'2x': plan}}")
+    for plan in plans.values():
+        check_is_plan(plan)
+    write_contents({COSTS: {name: plan_as_dict(plan) for name, plan in plans.items()}}, Path(path))
 
 
 def load_plans(path: str | Path) -> dict[str, Plan]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 
+from mmcache.errors import shortened, shown
 from mmcache.tools.hub import index_of, missing_text, reachable
 from mmcache.tools.model_source import (
     MODEL,
@@ -19,6 +20,7 @@ from mmcache.tools.model_source import (
 )
 
 WEIGHTS = ("*.safetensors", "*.bin")
+MOST_REASON = 100  # characters of what torch says of a device
 SHARD = re.compile(r"-\d{5}-of-\d{5}")
 
 
@@ -123,10 +125,20 @@ def find_device(device: str) -> torch.device:
         return torch.device(next(kind for kind, there in kinds.items() if there))
     try:
         place = torch.device(device)
-        torch.empty(0, device=place)
+        torch.zeros(1, device=place).item()  # "meta" has shapes without values
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"device {device!r} cannot be used: {beginning(error)}") from None
+        why = shortened(beginning(error), MOST_REASON)
+        raise ValueError(
+            f"device {shown(device)} cannot be used ({why}); here there is {', '.join(device_names())}, and "
+            f"auto takes the first of cuda, mps and cpu"
+        ) from None
     return place
+
+
+def device_names() -> list[str]:
+    """The devices that torch can use."""
+    found = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [*found, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
 
 
 def find_dtype(dtype: str, device: torch.device) -> torch.dtype:

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 import psutil
 import torch
 
-from mmcache.architectures.registry import ENTRY_POINT_GROUP
+from mmcache.architectures import ENTRY_POINT_GROUP
 
 PACKAGES = (
     *("mmcache", "mmcache-demos", "torch", "diffusers", "transformers", "accelerate", "safetensors"),

@@ -42,6 +42,7 @@ def find_source(
     Raises:
         ModelNotFoundError: neither, a folder without the index, or a folder with a revision.
     """
+    check_model_name(model)
     folder = Path(model).expanduser()
     if not os.path.lexists(folder):
         if is_hub_id(str(model)):
@@ -57,6 +58,19 @@ def find_source(
     if revision is not None:
         raise ModelNotFoundError(f"{model}: is a folder, a revision is one of the hub: leave it out")
     return folder
+
+
+def check_model_name(model: str | Path) -> None:
+    """Refuse a name that says nothing: as a path it would be the folder that one stands in.
+
+    Raises:
+        ModelNotFoundError: it is empty.
+    """
+    if not str(model).strip():
+        raise ModelNotFoundError(
+            "the name of the model is empty: give a folder, an id on the Hugging Face hub, or the name of a "
+            "shipped miniature"
+        )
 
 
 def refuse_bare(model: str | Path, config: Mapping[str, Any]) -> None:

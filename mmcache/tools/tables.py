@@ -145,11 +145,11 @@ def words_table(*headings: str) -> FigureTable:
 
 
 def shared_out(ranges: Sequence[tuple[int, int]], width: int) -> list[int]:
-    """Widths between the bounds of each column: the narrowest ones, where a letter more helps most."""
+    """Widths between the bounds of each column: letter by letter to the one with the most lines."""
     widths = [least for least, _ in ranges]
     for _ in range(min(width, sum(most for _, most in ranges)) - sum(widths)):
-        lacking = [most - given for (_, most), given in zip(ranges, widths, strict=True)]
-        widths[lacking.index(max(lacking))] += 1
+        lines = [most / max(1, given) for (_, most), given in zip(ranges, widths, strict=True)]
+        widths[lines.index(max(lines))] += 1
     return widths
 
 

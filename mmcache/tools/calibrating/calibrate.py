@@ -22,7 +22,13 @@ from mmcache.tools.calibrating.planning import best_plan, costs_of
 from mmcache.tools.calibrating.run_model import RunModel, run_model
 from mmcache.tools.calibrating.sampler_recording import SamplerRecording, recorded
 from mmcache.tools.quality.confidence import Mean
-from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
+from mmcache.tools.running.call_settings import (
+    check_count,
+    check_counts,
+    check_prompt,
+    prompt_list,
+    settings_of,
+)
 from mmcache.tools.running.journal import Journal
 from mmcache.tools.running.requests import image_requests
 from mmcache.tools.running.run_progress import CallTime, measure_call, run_progress
@@ -128,6 +134,8 @@ def calibrate(
         ValueError: too few prompts or steps, a cost that no plan has, a sampler that does not show its steps.
     """
     check_counts(steps, seed)
+    check_count("batch", batch)
+    prompts, held_out = prompt_list(prompts), prompt_list(held_out, "held_out")
     check_prompt([*prompts, *held_out])
     check_size(prompts, steps)
     counts = costs_of(costs, steps)
@@ -184,8 +192,8 @@ def check_size(prompts: Sequence[str], steps: int) -> None:
     """
     if len(prompts) < FEWEST or steps < FEWEST_STEPS:
         raise ValueError(
-            f"{len(prompts)} prompts, {steps} steps: calibration wants at least {FEWEST} prompts, better 8, "
-            f"and {FEWEST_STEPS} steps"
+            f"{len(prompts)} prompts, {steps} steps: calibration wants at least {FEWEST} prompts (better 8) "
+            f"and at least {FEWEST_STEPS} steps"
         )
 
 

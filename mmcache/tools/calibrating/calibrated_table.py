@@ -28,7 +28,7 @@ def calibrated_table(found: Calibrated, file: Path) -> Group:
         steps = ", ".join(map(str, plan.policy.full))  # type: ignore[attr-defined]
         psnr = decibels(found.measured[name]) if name in found.measured else "-"
         table.add_row(name, steps, concise(plan.forecast), f"-{found.predicted[name]:.1f} dB", psnr)
-    runs = Text(f"after what {found.runs:g} images take in full")
+    runs = Text(f"The calibration took as much as {found.runs:g} full images.")
     return Group(table, runs, Text(recommendation(found, file)))
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+from mmcache.errors import shown
 from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Forecast
 from mmcache.tools.calibrating.fitted_weights import RULES, error_model, fitted
 from mmcache.tools.calibrating.run_model import RunModel
 from mmcache.tools.tuning.schedule import Schedule, full_steps, with_full
 from mmcache.tools.tuning.search import best_spacing, improved
+from mmcache.tools.tuning.target import is_number
 
 MEMORIES = (2, 3)  # of fitted weights
 # What a third value has to gain, in dB, beside two. What is predicted of it does not come true where full
@@ -78,5 +80,13 @@ def full_count(steps: int, cost: float) -> int:
 
 
 def costs_of(costs: Sequence[float], steps: int) -> list[tuple[float, int]]:
-    """Each cost with its number of full steps."""
+    """Each cost with its number of full steps.
+
+    Raises:
+        ValueError: no costs, or one that is no number, stands twice, or that no plan has.
+    """
+    if not isinstance(costs, Sequence) or not costs or not all(map(is_number, costs)):
+        raise ValueError(f"costs={shown(costs)}: wanted numbers, such as [2, 2.5, 3.5]")
+    if len(set(costs)) < len(costs):
+        raise ValueError(f"costs={shown(costs)}: one stands there twice")
     return [(cost, full_count(steps, cost)) for cost in costs]

@@ -10,9 +10,10 @@ from mmcache.tools.generating.outcomes import Job, Pool
 from mmcache.tools.generating.process_pool import ProcessPool
 from mmcache.tools.generating.ray_pool import RayPool, connect, require_ray
 from mmcache.tools.generating.run import Workers
-from mmcache.tools.running.call_settings import check_count
+from mmcache.tools.running.call_settings import MOST, check_count
 
 OWN_DEVICES = ("auto", "cuda")  # with which every worker takes a GPU of its own
+MOST_PROCESSES = 256  # of this machine, each with a whole pipe: many more end it, not the prompts
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Engine:
     def __post_init__(self) -> None:
         check_count("threads", self.threads)
         if self.workers is not None:
-            check_count("workers", self.workers)
+            most = MOST if self.ray is not None else max(MOST_PROCESSES, os.cpu_count() or 1)
+            check_count("workers", self.workers, most=most)
         if self.ray is None and self.resource is not None:
             raise ValueError("a Ray resource needs the address of a Ray cluster too, such as --ray auto")
         if self.ray is not None:

@@ -2,19 +2,20 @@
 
 import signal
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmcache.api.plan_choice import PlanLike
+from mmcache.errors import shown
 from mmcache.tools.generating.engine import Engine, own_threads
 from mmcache.tools.generating.lines import LineSchema, arguments_of
 from mmcache.tools.generating.model import Model, described_value, model_of
 from mmcache.tools.generating.model_check import PlanCheck, described_plan
 from mmcache.tools.generating.pipeline_job import PipelineJob
 from mmcache.tools.generating.progress import Listener, ProgressLine, silent
-from mmcache.tools.generating.prompts_file import write_lines
+from mmcache.tools.generating.prompts_file import PromptsFileError, write_lines
 from mmcache.tools.generating.result import ManyResult
 from mmcache.tools.generating.run import ManyRun, run_many
 from mmcache.tools.generating.survey import ALL, Shard
@@ -85,7 +86,7 @@ def generate(
     made = model_of(load, model, device, dtype, revision, variant)
     result = generate_many(
         prompts,
-        Path(out),
+        folder_of(out),
         made,
         plan=plan,
         interval=interval,
@@ -102,6 +103,17 @@ def generate(
     if result.signal:  # the workers have ended; now it does to the caller what it would have done
         signal.raise_signal(result.signal)
     return result
+
+
+def folder_of(out: str | Path) -> Path:
+    """The folder of the images.
+
+    Raises:
+        ValueError: an empty name, which would be the folder that one stands in.
+    """
+    if not str(out).strip():
+        raise ValueError('out="": is empty, which would be this folder: give a path, or "." for this folder')
+    return Path(out)
 
 
 def generate_many(
@@ -182,6 +194,19 @@ def as_file(prompts: Any, end: ExitStack) -> tuple[Path, Path]:
     if isinstance(prompts, str | Path):
         return Path(prompts), Path(prompts).parent
     folder = end.enter_context(tempfile.TemporaryDirectory(prefix="mmcache-prompts-"))
+    if not isinstance(prompts, Iterable):
+        raise TypeError(f'prompts={shown(prompts)}: wanted a file, or texts and dicts with "prompt"')
     file = Path(folder, "prompts.jsonl")
+    end.enter_context(without_the_file(file))
     write_lines(prompts, file)
     return file, Path()
+
+
+@contextmanager
+def without_the_file(file: Path) -> Iterator[None]:
+    """Name in errors the prompts of the caller, not the file that they were written to."""
+    try:
+        yield
+    except PromptsFileError as error:
+        said = str(error).replace(f"{file}: line ", "prompt ").replace(str(file), "prompts")
+        raise PromptsFileError(said) from None

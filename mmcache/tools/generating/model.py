@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from mmcache.errors import shown
 from mmcache.tools.generating.lines import arguments_of
 from mmcache.tools.generating.model_check import pipeline_class
 
@@ -64,7 +65,13 @@ def model_of(
     Raises:
         ModelNotFoundError: there is no such folder or id.
         ValueError: a revision or variant for a function, which chooses for itself.
+        TypeError: something else than a name or a function, such as a loaded pipeline.
     """
+    if hasattr(load, "from_pretrained") or not (isinstance(load, str | Path) or callable(load)):
+        raise TypeError(
+            f"load={shown(load)}: wanted a folder, an id on the hub, or a function that makes the pipeline, "
+            f"such as lambda: pipe"
+        )
     if not callable(load):
         chosen = {"revision": revision, "variant": variant}
         named = {name: value for name, value in chosen.items() if value is not None}

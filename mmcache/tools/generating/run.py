@@ -115,6 +115,8 @@ def run_many(
             end.callback(release_folder, run.out)
         ledger.errors.unlink(missing_ok=True)  # what failed is tried again
         workers = engine()
+        left = surveyed.total - were_there
+        workers = replace(workers, count=min(workers.count, left))  # one more would load a pipe for nothing
         listener("start", total=surveyed.total, done=were_there, workers=workers.count)
         stop = drive(run, job, workers, ledger, store)
     if stop.asked:  # there is no time to go through the file

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmcache.errors import shortened
+from mmcache.errors import shortened, shown
 from mmcache.tools.generating.items import Item, ItemMaker, items_in
 from mmcache.tools.generating.prompts_file import PromptsFileError
 from mmcache.tools.generating.repeated_names import NameCollector
@@ -39,9 +39,9 @@ class Shard:
         Raises:
             ValueError: it is not of that form.
         """
-        index, slash, count = text.partition("/")
+        index, slash, count = text.partition("/") if isinstance(text, str) else ("", "", "")
         if not slash or not index.isdecimal() or not count.isdecimal():
-            raise ValueError(f"shard {text!r}: wanted I/N with I from 0 to N-1, such as 3/16")
+            raise ValueError(f"shard {shown(text)}: wanted I/N with I from 0 to N-1, such as 3/16")
         return cls(int(index), int(count))
 
     def has(self, item: Item) -> bool:

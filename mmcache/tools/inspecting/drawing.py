@@ -8,11 +8,13 @@ from mmcache.tools.inspecting.stack_drawing import draw_stack
 from mmcache.tools.inspecting.u_drawing import draw_u
 
 
-def draw(model: nn.Module, found: Inspection, branch: int) -> bytes:
-    """A PNG of it.
+def draw(model: nn.Module, found: Inspection, branch: int, titled: bool = True) -> bytes:
+    """A PNG of it, with its heading unless whoever shows it has that elsewhere.
 
     Raises:
         ValueError: the denoiser has no such branch, or its blocks form neither a U nor a stack.
     """
     check_branch(model, branch, len(found.branches))
-    return draw_stack(found, branch) if found.branches[branch].parts else draw_u(model, found, branch)
+    if found.branches[branch].parts:
+        return draw_stack(found, branch, titled)
+    return draw_u(model, found, branch, titled)

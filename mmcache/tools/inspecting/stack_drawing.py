@@ -35,7 +35,7 @@ ASIDE = 0.9  # how far from the bars the streams pass the deep part
 APART = 0.28  # between two streams
 
 
-def draw_stack(found: Inspection, branch: int) -> bytes:
+def draw_stack(found: Inspection, branch: int, titled: bool = True) -> bytes:
     """A PNG of the stack at a branch, which has parts."""
     parts = found.branches[branch].parts
     blocks = sum(count(part) for part in parts)
@@ -43,7 +43,7 @@ def draw_stack(found: Inspection, branch: int) -> bytes:
     tops = [-GAP - CELL_HEIGHT / 2 - sum(heights[:n]) - GAP * n for n in range(len(parts))]
     end = tops[-1] - heights[-1] - GAP - CELL_HEIGHT / 2
     width = BAR_WIDTH + 2 * beside(parts)
-    figure, axes = canvas(width, end - 1.5, 2.3)
+    figure, axes = canvas(width, end - 1.5, 2.3 if titled else 0.9)
 
     streams = lanes(max(len(part.streams) for part in parts))
     shown = [
@@ -69,7 +69,8 @@ def draw_stack(found: Inspection, branch: int) -> bytes:
             color=INK,
             ha="center",
         )
-    axes.text(0.3 - width / 2, 1.5, heading(found, branch), fontsize=LETTERS, color=INK, va="center")
+    if titled:
+        axes.text(0.3 - width / 2, 1.5, heading(found, branch), fontsize=LETTERS, color=INK, va="center")
     return png_bytes(figure)
 
 

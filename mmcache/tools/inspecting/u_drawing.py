@@ -87,7 +87,7 @@ def giver(model: Any, down: Sequence[Any], skip: Any) -> tuple[str, nn.Module, i
     return f"layer {skip.layers - 1}", down[skip.block].resnets[skip.layers - 1], skip.block, skip.block
 
 
-def draw_u(model: nn.Module, found: Inspection, branch: int) -> bytes:
+def draw_u(model: nn.Module, found: Inspection, branch: int, titled: bool = True) -> bytes:
     """A PNG of the U at a branch.
 
     Raises:
@@ -101,7 +101,7 @@ def draw_u(model: nn.Module, found: Inspection, branch: int) -> bytes:
     bottom = heights[-1] - 1 - LEVEL
     edge = INNER / 2 + SLOPE * max(max(row.left, row.right) for row in rows) + CELL_WIDTH
     width = 2 * (edge + OUTER)
-    figure, axes = canvas(width, bottom - 0.9, 2.5)
+    figure, axes = canvas(width, bottom - 0.9, 2.5 if titled else 0.9)
 
     places = [
         (SLOPE * row.left + CELL_WIDTH / 2 - edge, edge - CELL_WIDTH / 2 - SLOPE * row.right) for row in rows
@@ -120,7 +120,8 @@ def draw_u(model: nn.Module, found: Inspection, branch: int) -> bytes:
         cell(axes, 0, bottom, "mid block", middle[2])
     name_blocks(axes, rows, places, heights)
     mark_feature(axes, path, found, branch)
-    axes.text(0.3 - width / 2, 1.5, heading(found, branch), fontsize=LETTERS, color=INK, va="center")
+    if titled:
+        axes.text(0.3 - width / 2, 1.5, heading(found, branch), fontsize=LETTERS, color=INK, va="center")
     return png_bytes(figure)
 
 

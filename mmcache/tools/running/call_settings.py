@@ -1,13 +1,17 @@
 """The arguments of a pipeline's call that all runs have in common, checked before anything is sampled."""
 
 import inspect
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmcache.errors import shown, unknown_name
 
 MOST = 100_000  # of anything that is counted: beyond it a run would take weeks, or a list all memory
 MOST_SEED = 2**64 - 1  # of torch
+SIZES = ("height", "width", "num_frames")  # arguments of pipelines that count something
+GUIDANCE = ("guidance_scale", "true_cfg_scale")
+NUMBERS = (int, float, list, tuple, type(None))  # some pipelines have a guidance for each of several things
 # Arguments of the pipeline that the tools set themselves, and what to give instead.
 OWN = {
     "num_inference_steps": "steps",
@@ -38,9 +42,25 @@ def settings_of(
             # Pipelines with **kwargs would swallow it silently.
             free = [name for name in known if name not in OWN]
             raise ValueError(f"{type(pipe).__name__}: {unknown_name('argument', name, free)}")
+    check_values(settings)
     if takes_prompt(pipe) and prompt is None and not any("prompt" in name for name in settings):
         raise ValueError(f"{type(pipe).__name__} needs a prompt")
     return settings
+
+
+def check_values(settings: Mapping[str, Any]) -> None:
+    """Refuse numbers that a pipeline takes without a word and that mean nothing.
+
+    Raises:
+        ValueError: a size that is no whole number of at least 1, a guidance that is no number, NaN, infinity.
+    """
+    for name, value in settings.items():
+        if name in SIZES and value is not None:
+            check_count(name, value)
+        if name in GUIDANCE and not isinstance(value, NUMBERS):
+            raise ValueError(f"{name}={shown(value)}: wanted a number, such as 7.5")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name}={value!r}: is no finite number; give one such as 7.5")
 
 
 def check_counts(steps: int, seed: int, repeats: int = 1) -> None:
@@ -62,7 +82,7 @@ def check_count(name: str, value: Any, least: int = 1, most: int = MOST) -> None
     """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         limit = " and at most 2**64 - 1" if most == MOST_SEED else ""
-        if isinstance(value, int) and value > most == MOST:
+        if isinstance(value, int) and value > most != MOST_SEED:
             limit = f" and at most {most}"
         raise ValueError(f"{name}={shown(value)}: {name} must be a whole number of at least {least}{limit}")
 
@@ -71,13 +91,27 @@ def check_prompt(prompt: str | list[str] | None) -> None:
     """Refuse a prompt that says nothing.
 
     Raises:
-        ValueError: it is empty, or a list without prompts.
+        ValueError: it is empty, no text, or a list without prompts.
     """
+    texts = [prompt] if prompt is None or isinstance(prompt, str) else prompt
+    if not isinstance(texts, list) or not all(text is None or isinstance(text, str) for text in texts):
+        raise ValueError(f"prompt={shown(prompt)}: wanted a text, or a list of texts")
     if isinstance(prompt, list) and not prompt:
         raise ValueError("prompt=[]: the list of prompts is empty, at least one is needed")
-    for text in [prompt] if prompt is None or isinstance(prompt, str) else prompt:
+    for text in texts:
         if text is not None and not text.strip():
             raise ValueError(f"prompt={prompt!r}: the prompt is empty, say what the image should show")
+
+
+def prompt_list(prompts: Sequence[str], name: str = "prompts") -> list[str]:
+    """Several prompts, as a list.
+
+    Raises:
+        ValueError: a single string, which would be a prompt for each letter, or something else than texts.
+    """
+    if isinstance(prompts, str) or not isinstance(prompts, Sequence):
+        raise ValueError(f"{name}={shown(prompts)}: wanted several texts, such as ['a lighthouse', 'a cat']")
+    return list(prompts)
 
 
 def takes_prompt(pipe: Any) -> bool:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from mmcache.tools.media.side_by_side import Panel, as_images, film_strips
 from mmcache.tools.sweeping.configurations import Cached, FewerSteps, RepeatedOutput
+from mmcache.tools.sweeping.recommendation import recommended
 from mmcache.tools.sweeping.result import ConfigurationResult, Sweep
 from mmcache.tools.sweeping.table import mean_text
 
@@ -41,7 +42,7 @@ def cut(row: Image.Image, count: int) -> list[Image.Image]:
 
 
 def contact_sheet(sweep: Sweep, strip_of: Callable[[str], Image.Image]) -> Image.Image:
-    """Full run, then the series with the most intervals, then the control configurations; a row for each.
+    """Full run, the recommended configuration with its series, control configurations; a row for each.
 
     Args:
         sweep: what was measured.
@@ -58,7 +59,9 @@ def contact_sheet(sweep: Sweep, strip_of: Callable[[str], Image.Image]) -> Image
 def chosen(sweep: Sweep) -> list[ConfigurationResult]:
     """The configurations that are shown."""
     sizes = Counter(result.series for result in sweep.results if result.kind == Cached.kind)
-    series = max(sizes, key=lambda name: sizes[name])  # the first of equals
+    found = recommended(sweep)
+    best = found.result.series if found is not None and found.result.kind == Cached.kind else None
+    series = best or max(sizes, key=lambda name: sizes[name])  # the first of equals
     kinds = (RepeatedOutput.kind, FewerSteps.kind)
     rows = [
         sweep.full,
@@ -68,12 +71,13 @@ def chosen(sweep: Sweep) -> list[ConfigurationResult]:
 
 
 def subtitle(sweep: Sweep, result: ConfigurationResult) -> str:
-    """2.51x fewer MACs, PSNR to full, dB: 58.2 ± 2.3."""
+    """2.51x fewer MACs, PSNR to full 58.2 ± 2.3 dB."""
     if result is sweep.full:
         return f"{sweep.image_words} measured"
     fewer = sweep.fewer_macs(result)
     words = [] if fewer is None else [f"{fewer:.2f}x fewer MACs"]
     first = sweep.shown_figures[0]
     if first.name in result.figures:
-        words.append(f"{first.title}: {mean_text(result.figures[first.name], first.digits)}")
+        title, _, unit = first.title.partition(", ")
+        words.append(f"{title} {mean_text(result.figures[first.name], first.digits)} {unit}".rstrip())
     return ", ".join(words)

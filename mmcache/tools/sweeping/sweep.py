@@ -16,7 +16,13 @@ from mmcache.tools.media.plots import require_matplotlib
 from mmcache.tools.media.side_by_side import png
 from mmcache.tools.quality.figures import MS_SSIM, PSNR, SSIM, VMAF, Figure
 from mmcache.tools.quality.metrics import require_torchmetrics
-from mmcache.tools.running.call_settings import check_count, check_counts, check_prompt, settings_of
+from mmcache.tools.running.call_settings import (
+    check_count,
+    check_counts,
+    check_prompt,
+    prompt_list,
+    settings_of,
+)
 from mmcache.tools.running.only_one import only_one
 from mmcache.tools.running.requests import ImageRequest, image_requests
 from mmcache.tools.running.run_progress import CallTime, measure_call, run_progress
@@ -125,9 +131,7 @@ def checked_prompts(prompts: Sequence[str] | None) -> list[str] | None:
     Raises:
         ValueError: a single string, or an empty prompt.
     """
-    if isinstance(prompts, str):
-        raise ValueError(f"prompts={prompts!r}: wanted several, such as [{prompts!r}]")
-    texts = None if prompts is None else list(prompts)
+    texts = None if prompts is None else prompt_list(prompts)
     check_prompt(texts)
     return texts
 

@@ -2,6 +2,8 @@
 
 import math
 
+from mmcache.errors import shown
+
 
 def check_target(speedup: float | None, psnr: float | None) -> None:
     """Refuse targets that no plan can have.
@@ -11,7 +13,13 @@ def check_target(speedup: float | None, psnr: float | None) -> None:
     """
     if (speedup is None) == (psnr is None):
         raise ValueError("give either a speedup, such as 2.5, or a psnr, such as 40")
-    if speedup is not None and not 1 < speedup < math.inf:
-        raise ValueError(f"speedup={speedup!r}: wanted more than 1, such as 2.5 for 2.5 times fewer MACs")
-    if psnr is not None and not 0 < psnr < math.inf:
-        raise ValueError(f"psnr={psnr!r}: wanted more than 0 dB, such as 40")
+    if speedup is not None and not (is_number(speedup) and 1 < speedup < math.inf):
+        raise ValueError(
+            f"speedup={shown(speedup)}: wanted more than 1, such as 2.5 for 2.5 times fewer MACs"
+        )
+    if psnr is not None and not (is_number(psnr) and 0 < psnr < math.inf):
+        raise ValueError(f"psnr={shown(psnr)}: wanted more than 0 dB, such as 40")
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

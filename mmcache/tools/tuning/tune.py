@@ -20,7 +20,13 @@ from mmcache.plans.plan_file import plan_as_dict, save_plan
 from mmcache.plans.policy import StepMask
 from mmcache.plans.preview import plan_html
 from mmcache.tools.quality.confidence import Mean, mean_of
-from mmcache.tools.running.call_settings import check_counts, check_prompt, settings_of
+from mmcache.tools.running.call_settings import (
+    check_count,
+    check_counts,
+    check_prompt,
+    prompt_list,
+    settings_of,
+)
 from mmcache.tools.running.journal import Journal
 from mmcache.tools.running.run_progress import measure_call, run_progress
 from mmcache.tools.sweeping.settings import common_settings
@@ -139,6 +145,14 @@ def tune(
     """
     check_target(speedup, psnr)
     check_counts(steps, seed)
+    check_count("runs", runs)
+    if not branches:
+        raise ValueError("branches=[]: wanted at least one branch, such as 0")
+    for branch in branches:
+        check_count("branch", branch, least=0)
+    check_count("batch", batch)
+    prompts = prompt_list(prompts)
+    held_out = None if held_out is None else prompt_list(held_out, "held_out")
     check_prompt([*prompts, *(held_out or [])])
     name, model = only_denoiser(pipe)
     settings = settings_of(pipe, prompts[0], guidance_scale, call) | {"num_inference_steps": steps}
