@@ -20,6 +20,7 @@ _TUNED = Path(str(files("mmcache.configs"))) / "tuned"
 CALIBRATED: Mapping[tuple[str, str], Path] = {
     ("text-to-image", MINIATURE): _TUNED / "portraits.yaml",
     ("text-to-image", SHIPPED_AS + "transformer"): _TUNED / "portraits-transformer.yaml",
+    ("text-to-video", MINIATURE): _TUNED / "clips-25-steps.yaml",
 }
 UNSEEN = 45.0  # dB: from here on nobody sees a difference
 # From the full run's closeness in dB to words; the first that it reaches.
@@ -42,7 +43,7 @@ class Cost:
         psnr: to the full run in dB, mean over the prompts.
         worst: of them.
         recommended: the fastest that is at least as close as the library's default, in the mean and, if there
-            is one, in the worst image too.
+            is one, in the worst image too. Where the default's differences are seen, one whose are not.
     """
 
     name: str
@@ -168,7 +169,10 @@ def best(plans: Sequence[Mapping[str, Any]]) -> Iterator[Cost]:
         )
     ]
     kept.sort(key=lambda plan: plan["less_work"])
-    close = [plan for plan in kept if plan["psnr"] >= usual["psnr"]]
+    unseen = max(usual["psnr"], UNSEEN)
+    close = [plan for plan in kept if plan["psnr"] >= unseen] or [
+        plan for plan in kept if plan["psnr"] >= usual["psnr"]
+    ]
     safe = [plan for plan in close if plan["worst"] >= usual["worst"]]
     chosen = max(safe or close, key=lambda plan: plan["less_work"])
     costs: dict[str, Cost] = {}
