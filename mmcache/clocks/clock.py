@@ -1,10 +1,7 @@
 """Where sampling stands: what every policy, forecast and report is told about a step."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import torch
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,10 @@ class Clock(Protocol):
             sample: likewise: a tensor, or a list with one for each image (Z-Image).
         """
 
-    def is_handed_on(self, latent: Sequence[torch.Tensor]) -> bool | None:
-        """Whether the latent of the last call that was told a step goes on from the step before.
+    def is_handed_on(self) -> bool:
+        """Whether the latent of the last call that was told a step is known to go on from the step before.
 
-        Returns:
-            True where that is known without its values; False where it is not what the sampler has returned;
-            None where only the latent of the step before tells.
+        Told without its values; False where only they tell.
         """
 
     def returned(self, result: Any) -> None:

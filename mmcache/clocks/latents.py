@@ -73,31 +73,6 @@ def continues(now: Latent, then: Latent, least: float = ALIKE) -> tuple[bool, fl
     return alike >= least and other_row <= 1e-3, alike
 
 
-def is_alike(sample: Latent, latent: torch.Tensor) -> bool | None:
-    """Whether a denoiser's input is a latent, up to its scale and to small changes.
-
-    Guidance repeats its rows, and pipelines put further channels behind its own.
-
-    Returns:
-        None where they cannot be compared: a window of it, say, or one of its images.
-    """
-    if len(sample) != 1 or sample[0].dim() != latent.dim() or latent.dim() < 2:
-        return None
-    given, channels = sample[0].detach(), latent.shape[1]
-    if given.shape[2:] != latent.shape[2:] or given.shape[1] < channels or len(given) % len(latent):
-        return None
-    rows = given[:, :channels].flatten(1).float()
-    images = latent.to(given.device).flatten(1).float()
-    times = len(given) // len(latent)
-    orders = [images.repeat(times, 1)]
-    if times > 1 and len(latent) > 1:
-        orders.append(images.repeat_interleave(times, 0))
-    if torch.equal(rows, orders[0]):  # also where all is zero
-        return True
-    cosines = [torch.cosine_similarity(rows, order).min() for order in orders]
-    return bool(torch.stack(cosines).max() >= ALIKE)
-
-
 def common_rows(now: Latent, then: Latent) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     rows = [min(len(one), len(other)) if one.dim() else 1 for one, other in zip(now, then, strict=False)]
     cut = [

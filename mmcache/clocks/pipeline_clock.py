@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from mmcache.clocks.clock import StepClock
-from mmcache.clocks.latents import Latent
 from mmcache.clocks.scheduler_clock import SchedulerClock
 from mmcache.clocks.timestep_clock import LEAST, TimestepClock
 from mmcache.compat.calling_pipeline import Caller, calling_pipelines
@@ -114,8 +113,6 @@ class PipelineClock:
         holder = callers[0].pipeline if callers and is_pipeline(owner) else owner
         clock = self._driver = self._driving(holder, timestep)
         self._of_diffusers = bool(callers) and all(map(is_of_diffusers, callers))
-        if clock is not None:
-            clock.keeps_handed = not self._of_diffusers
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
         self._calls += bool(callers)
@@ -146,13 +143,13 @@ class PipelineClock:
             clocks = [clock for clock in clocks if clock.run.points_at(timestep)] or clocks
         return max(clocks, key=lambda clock: clock.moved, default=None)
 
-    def is_handed_on(self, latent: Latent) -> bool | None:
+    def is_handed_on(self) -> bool:
         driver = self._driver
         if driver is None or driver.run.wanders:
-            return None if driver is None else True
+            return driver is not None
         if self._of_diffusers:  # inpainting puts an image beside its mask back into the latent, say
             return True
-        return driver.handed.is_handed_on(latent)
+        return driver.handed is not None and driver.handed.is_with_callers()
 
     def returned(self, result: Any) -> None:
         self._own_loops.returned(result)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmcache.clocks.clock import StepClock
-from mmcache.clocks.handed_latent import HandedLatents
+from mmcache.clocks.handed_latent import HandedLatent
 from mmcache.clocks.scheduler_run import SchedulerRun
 from mmcache.errors import PipelineInUseError
 from mmcache.patching.scheduler_patch import Listener, watch
@@ -25,8 +25,7 @@ class SchedulerClock:
     Attributes:
         moved: the number of the last start of a run or end of a step.
         run: the run that has begun last.
-        handed: what its steps have returned, where somebody's own code runs between them.
-        keeps_handed: whether it does.
+        handed: what the last step has returned; None before the first.
     """
 
     def __init__(
@@ -41,8 +40,7 @@ class SchedulerClock:
         self.on_run = on_run
         self.on_end = on_end
         self.in_pipeline = in_pipeline
-        self.handed = HandedLatents()
-        self.keeps_handed = True
+        self.handed: HandedLatent | None = None
         self._turned = 0
         self._numbers = numbers
         announced = getattr(scheduler, "timesteps", None)
@@ -57,28 +55,23 @@ class SchedulerClock:
         if self._unwatch is not None:
             self._unwatch()
         self._unwatch = None
-        self.handed.forget()
 
     def _new_run(self, live: bool, announced: Any) -> SchedulerRun:
         return SchedulerRun(self.scheduler, announced, next(self._numbers), threading.get_ident(), live)
 
     def _start_run(self) -> None:
         self.run = self._new_run(True, self.scheduler.timesteps)
-        self._turned = 0
-        self.handed.forget()
+        self._turned, self.handed = 0, None
         self.moved = self.run.number
         self.on_run()
 
     def _end_step(self, timestep: Any, result: Any) -> None:
-        run = self.run
+        run, self.handed = self.run, HandedLatent(result)
         if (run.mixed or run.thread != threading.get_ident()) and self.in_pipeline():
             self._refuse(run)
         last = run.end_step(timestep)
         self.moved = next(self._numbers)
-        if self.keeps_handed:
-            self.handed.add(run.index, result)
         if last is not None:
-            self.handed.forget()
             self.on_end(run.number, last)
 
     def tick(self, timestep: Any, declared: Any = None) -> StepClock | None:

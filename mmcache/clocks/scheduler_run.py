@@ -140,11 +140,6 @@ class SchedulerRun:
             self._total -= later
 
     @property
-    def index(self) -> int:
-        """Which of the scheduler's timesteps the last call was at; -1 before the first."""
-        return self._index
-
-    @property
     def calls_before_step(self) -> int:
         """How many calls there were, as long as no step has ended and no timestep has shown one."""
         return 0 if self.has_stepped or self._pointed else self._calls

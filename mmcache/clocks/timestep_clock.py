@@ -127,7 +127,7 @@ class TimestepClock:
             found.enter(time, latent)
         return found
 
-    def is_handed_on(self, latent: Latent) -> bool | None:
+    def is_handed_on(self) -> bool:
         return True  # its runs are told by their latents
 
     def returned(self, result: Any) -> None:

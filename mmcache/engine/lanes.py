@@ -25,8 +25,6 @@ from mmcache.plans.forecast import Feature, Forecast, Observation, Total
 CHANGED = "the conditioning or the weights changed"
 UNTOLD = "it could not be told which call of the step before it goes on from"
 
-IsHandedOn = Callable[[Latent], bool | None]
-
 
 @dataclass(frozen=True)
 class Origin:
@@ -202,7 +200,7 @@ class Step:
         self._expected = len(self.before)
 
     def begin_call(
-        self, origin: Origin, latent: Latent, is_handed_on: IsHandedOn = lambda latent: None
+        self, origin: Origin, latent: Latent, is_handed_on: Callable[[], bool] = lambda: False
     ) -> tuple[Lane, str]:
         """The lane of the next call, and why it has no features, "" if it has some or never had any.
 
@@ -212,7 +210,7 @@ class Step:
         Args:
             origin: what tells the call beside its latent.
             latent: the call's.
-            is_handed_on: whether a latent is what the sampler has returned, as a clock says it.
+            is_handed_on: whether it is known, without a look at values, to be what the sampler has returned.
         """
         number = len(self.lanes)
         before, why = self._lane_before(number, origin, latent, is_handed_on)
@@ -224,7 +222,7 @@ class Step:
         return lane, why
 
     def _lane_before(
-        self, number: int, origin: Origin, latent: Latent, is_handed_on: IsHandedOn
+        self, number: int, origin: Origin, latent: Latent, is_handed_on: Callable[[], bool]
     ) -> tuple[Lane | None, str]:
         places = [place for place, lane in self.before.items() if lane.origin == origin]
         if not places:
@@ -232,8 +230,7 @@ class Step:
         if len(places) == 1:
             place = places[0]
             alone = not any(lane.origin == origin for lane in self.lanes.values())
-            handed = is_handed_on(latent) if alone else None
-            if handed is False or not (handed or self.before[place].continues_in(latent)):
+            if not (alone and is_handed_on()) and not self.before[place].continues_in(latent):
                 return replace(self.before.pop(place), observations={}, forecast_at={}), UNTOLD
         else:
             places.sort(key=lambda place: place != number)  # of two alike, the one at the same place
