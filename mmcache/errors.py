@@ -27,6 +27,12 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 4].rstrip(", ") + " ..."
 
 
+def cut_within(text: str, most: int) -> str:
+    """A text cut to a length in its middle: long paths begin a message, and the reason ends it."""
+    half = (most - 5) // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
 def shown(value: object, most: int = 60) -> str:
     """A value as code, cut to a length; of a number with more digits than can be read, how large it is."""
     if isinstance(value, int) and value.bit_length() > 200:  # Python refuses to write those of 4,300 digits

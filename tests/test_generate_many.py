@@ -214,10 +214,10 @@ def test_the_plan_is_checked_before_anything_is_loaded(folder, elsewhere):
     with pytest.raises(ValueError, match="branch"):
         mmcache.generate(["a"], "out", load=folder, branch=99, workers=2, **SHORT)
     lines = ["a", {"prompt": "b", "plan": "no.yaml"}]
-    with pytest.raises(ValueError, match=r"line 2 plan: .*no such plan file"):
+    with pytest.raises(ValueError, match=r"prompt 2 plan: .*no such plan file"):
         mmcache.generate(lines, "out", load=tiny_loads.missing, model=folder, **SHORT)
     (elsewhere / "deep.yaml").write_text("policy: {name: Uniform, interval: 3}\nbranch: 99\n")
-    with pytest.raises(ValueError, match=r"line 1 plan: .*branch"):
+    with pytest.raises(ValueError, match=r"prompt 1 plan: .*branch"):
         mmcache.generate([{"prompt": "b", "plan": "deep.yaml"}], "out", load=folder, **SHORT)
     assert not (elsewhere / "out").exists()
 

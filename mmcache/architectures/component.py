@@ -129,7 +129,7 @@ class Denoiser(Component):
         Raises:
             UnsupportedPipelineError: somebody has put a forward on its class that has other names.
         """
-        forward: Any = type(self.model).forward
+        forward: Any = getattr(type(self.model), "forward", None)  # a traced model's class has none
         names = {self.adapter.sample, *([self.adapter.timestep] if self.adapter.timestep else [])}
         if is_put_on(type(self.model), "forward") and not (
             names <= set(self.parameters) and takes(forward, names)

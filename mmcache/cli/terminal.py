@@ -10,7 +10,7 @@ import typer
 
 from mmcache.caller import MmcacheWarning
 from mmcache.cli.broken_package import broken_package
-from mmcache.errors import MissingExtraError, shortened
+from mmcache.errors import MissingExtraError, cut_within
 
 MOST = 300  # characters of a message, whatever it repeats
 OUT_OF_MEMORY, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -46,10 +46,10 @@ def plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
     except (ValueError, OSError, MissingExtraError) as error:
-        fail(shortened(" ".join(str(error).split()), MOST), BAD_INPUT)
+        fail(cut_within(" ".join(str(error).split()), MOST), BAD_INPUT)
     except (ImportError, RuntimeError) as error:
         if reason := broken_package(error):
-            fail(shortened(" ".join(reason.split()), MOST), BAD_INPUT)
+            fail(cut_within(" ".join(reason.split()), MOST), BAD_INPUT)
         if "out of memory" not in str(error):
             raise
         fail("out of memory: take a smaller --height and --width, or --dtype float16", OUT_OF_MEMORY)

@@ -43,8 +43,9 @@ def read_layers(model: nn.Module) -> list[tuple[nn.Module, str]]:
 
 def readers_of_class(kind: type[nn.Module]) -> tuple[str, ...]:
     """What somebody has put on the class of layers, such as `Attention.forward = ...`."""
-    forward = kind.forward
-    return (f"forward {name_of(forward)}",) if is_put_on(kind, "forward") and may_read(forward) else ()
+    if not is_put_on(kind, "forward") or not may_read(kind.forward):
+        return ()
+    return (f"forward {name_of(kind.forward)}",)
 
 
 def readers_of(module: nn.Module) -> Iterator[str]:

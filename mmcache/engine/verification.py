@@ -42,7 +42,7 @@ class CutVerification:
 
     def follow(self, kind: type[nn.Module]) -> None:
         """What was found out of a forward does not hold once somebody has put another one on the class."""
-        forward, before = kind.forward, self._forward
+        forward, before = getattr(kind, "forward", None), self._forward
         self._forward = forward
         if before is not None and forward is not before:
             self.needed, self.failure = True, ""
