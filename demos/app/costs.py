@@ -169,10 +169,8 @@ def best(plans: Sequence[Mapping[str, Any]]) -> Iterator[Cost]:
         )
     ]
     kept.sort(key=lambda plan: plan["less_work"])
-    unseen = max(usual["psnr"], UNSEEN)
-    close = [plan for plan in kept if plan["psnr"] >= unseen] or [
-        plan for plan in kept if plan["psnr"] >= usual["psnr"]
-    ]
+    close = [plan for plan in kept if plan["psnr"] >= usual["psnr"]]
+    close = [plan for plan in close if plan["psnr"] >= UNSEEN] or close
     safe = [plan for plan in close if plan["worst"] >= usual["worst"]]
     chosen = max(safe or close, key=lambda plan: plan["less_work"])
     costs: dict[str, Cost] = {}

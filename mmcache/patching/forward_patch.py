@@ -208,8 +208,8 @@ def buried_patch(forward: Any, model: nn.Module, depth: int = 3) -> ForwardPatch
     for found in called_by(forward):
         if isinstance(found, ForwardPatch):
             found.renew()
-        if isinstance(found, ForwardPatch) and is_own_forward(found.inner, model):
-            return found
+            if is_own_forward(found.inner, model):
+                return found
         deeper = buried_patch(found, model, depth - 1) if depth and callable(found) else None
         if deeper is not None:
             return deeper
