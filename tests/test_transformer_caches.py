@@ -1,13 +1,18 @@
 """The measurements on small transformers: what they count, and how they set the other caches."""
 
+import io
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+import typer
 from diffusers import FluxPipeline
+from PIL import Image
 
 import mmcache
-from mmcache_demos.transformers import against_caches, intervals_and_branches
+from mmcache_demos.transformers import against_caches, caches_plot, intervals_and_branches
 from mmcache_demos.transformers.bench import THRESHOLDS, Bench, bisected, nearest
 from mmcache_demos.transformers.easy_cache import EasyCache
 from mmcache_demos.transformers.left_out import CallWatch, Price
@@ -198,3 +203,39 @@ def test_all_caches_on_one_pipeline(bench):
     ours, theirs = lines["mmcache, Hold"], lines["cache-dit, mask"]
     assert theirs.fewer_macs == pytest.approx(ours.fewer_macs)
     assert theirs.error == pytest.approx(ours.error, rel=1e-3)
+
+
+def line(way, fewer, error, subject="a"):
+    return {"subject": subject, "way": way, "fewer_macs": fewer, "error": error, "failed": ""}
+
+
+def test_the_plot_has_a_line_for_each_cache_that_was_measured(tmp_path):
+    drawn = [line("mmcache, Hold", 2.0, 0.1), line("mmcache, Hold", 3.0, 0.2)]
+    measured = tmp_path / "caches.json"
+    measured.write_text(json.dumps(drawn))
+    caches_plot.main(measured, tmp_path / "caches.png")
+    image = np.asarray(Image.open(tmp_path / "caches.png").convert("RGB"))
+    alone = np.asarray(Image.open(io.BytesIO(caches_plot.plot([]))).convert("RGB"))
+    assert image.shape == alone.shape
+    assert (image != alone).any()
+
+
+def test_every_cache_that_is_compared_is_in_the_plot_or_left_out_by_name():
+    drawn = {way for series in caches_plot.SERIES for way in series.ways}
+    left_out = {method.name for method in METHODS} - drawn
+    assert drawn <= set(BY_NAME)
+    assert left_out == {
+        "mmcache, Taylor(1)",  # cache-dit's mask with TaylorSeer, and the same to the digit
+        "cache-dit, mask",  # the same as Hold
+        "cache-dit, its own mask, TaylorSeer",  # not at these costs
+        "cache-dit, threshold",
+        "diffusers Pyramid Attention Broadcast",  # not at these costs
+    }
+
+
+def test_a_plot_is_of_one_pipeline(tmp_path):
+    measured = tmp_path / "caches.json"
+    measured.write_text(json.dumps([line("mmcache, Hold", 2.0, 0.1), line("mmcache, Hold", 2.0, 0.1, "b")]))
+    with pytest.raises(typer.BadParameter):
+        caches_plot.main(measured, tmp_path / "caches.png")
+    assert not (tmp_path / "caches.png").exists()
