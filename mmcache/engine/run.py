@@ -11,10 +11,11 @@ from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.change import DenoiserChange
 from mmcache.engine.conditioning import Conditionings, Leaves
-from mmcache.engine.lanes import Lane, Step
+from mmcache.engine.lanes import Lane
 from mmcache.engine.processes import Processes
 from mmcache.engine.record import CallRecord
 from mmcache.engine.run_views import RunViews
+from mmcache.engine.step import Step
 from mmcache.layouts.cut import Given
 
 
