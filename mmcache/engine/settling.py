@@ -40,4 +40,5 @@ def moves_on_a_line(past: Sequence[Observation], time: float, feature: Feature) 
 
 def distance(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """L2 norm of the difference of each sample, (B,), float32."""
-    return (one.float() - other.float()).flatten(1).norm(dim=1)
+    norms: torch.Tensor = (one.float() - other.float()).flatten(1).norm(dim=1)
+    return norms
