@@ -75,13 +75,16 @@ class Lane:
         """The branch, if there are features that a step may be forecast from."""
         return branch if branch in self.observations and self.unsettled_until < step else None
 
-    def continues_in(self, latent: Latent) -> bool:
+    def continues_in(self, latent: Latent, least: float | None = None) -> bool:
         """Whether a further latent goes on from that of the last call, in every image.
 
         A latent that is another one (a callback has exchanged it, particles were resampled, another image of
         the loop is called) needs features of its own. On a GPU it waits for the device.
+
+        Args:
+            least: the cosine, at least; None: as the lane's latents have gone on so far.
         """
-        least = min(ALIKE, max(AT_LEAST, self.alike - SLACK))
+        least = min(ALIKE, max(AT_LEAST, self.alike - SLACK)) if least is None else least
         told, self.alike = (True, 1.0) if self.latent is None else continues(latent, self.latent, least)
         return told
 

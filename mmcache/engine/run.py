@@ -64,7 +64,7 @@ class Run:
         if last is not None and last.clock.step == clock.step:
             return last
         follows = last is not None and last.clock.step == clock.step - 1
-        self.step = Step(clock, dict(last.lanes) if follows and last else {})
+        self.step = Step(clock, dict(last.lanes), last.returned) if follows and last else Step(clock)
         for known in self.conditionings.values():
             known.begin_step(bool(clock.own_code))
         self.settings.begin_step(clock.own_code)
@@ -121,6 +121,8 @@ class Run:
         lanes = () if self.step is None else (*self.step.before.values(), *self.step.lanes.values())
         for lane in lanes:
             yield from lane.tensors()
+        if self.step is not None:
+            yield from (*self.step.handed.tensors(), *self.step.returned.tensors())
         yield from self.change.tensors()
         for known in self.conditionings.values():
             yield from known.tensors()
