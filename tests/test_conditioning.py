@@ -155,13 +155,14 @@ def test_the_step_at_which_a_callback_changes_weights_is_full(name):
     assert tiny.steps_of(session) == "F00FFFF00F"
 
 
-def test_weights_that_change_in_a_loop_make_the_step_full():
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_that_change_in_a_loop_make_the_step_full(name):
     unet = tiny.small_unet()
     text = tiny.embeddings()["prompt_embeds"]
 
     def text_at(step):
         if step == 4:
-            every_weight(lambda weight: weight.data.mul_(1.1))(SimpleNamespace(unet=unet), None)
+            WEIGHTS[name](SimpleNamespace(unet=unet), None)
         return text
 
     assert tiny.steps_of(own_loop(unet, text_at)) == "F00FFFF00F"

@@ -40,12 +40,9 @@ def is_of_diffusers(caller: Caller) -> bool:
 
 
 def with_own_code(step: StepClock, callers: Sequence[Caller]) -> StepClock:
-    """A step, and what somebody's own code may have done before it."""
-    if not callers:
-        return replace(step, own_code="loop")
-    if not any(caller.callback for caller in callers):
-        return step
-    return replace(step, own_code="callback")
+    """A step, and whether somebody's own code may have done something before it."""
+    own_code = not callers or any(caller.callback for caller in callers)
+    return replace(step, own_code=True) if own_code else step
 
 
 class PipelineClock:

@@ -66,7 +66,7 @@ class Run:
         follows = last is not None and last.clock.step == clock.step - 1
         self.step = Step(clock, dict(last.lanes), last.returned) if follows and last else Step(clock)
         for known in self.conditionings.values():
-            known.begin_step(bool(clock.own_code))
+            known.begin_step(clock.own_code)
         self.settings.begin_step(clock.own_code)
         return self.step
 
@@ -79,7 +79,7 @@ class Run:
         """The number of what a call is conditioned on; of the denoiser, or of a side network of this name."""
         known = self.conditionings.get(name)
         if known is None:
-            looks = self.step is not None and bool(self.step.clock.own_code)
+            looks = self.step is not None and self.step.clock.own_code
             known = self.conditionings[name] = Conditionings(looks)
         return known.number_of(leaves)
 
