@@ -136,11 +136,11 @@ class Bindings:
         return side
 
     def end_step(self, number: int, result: Any) -> None:
-        """Behind a step of a run: keep what the scheduler has returned, to compare with the next latent."""
+        """Behind a step of a run: its denoisers hear what the scheduler has returned."""
         for scheduler in self.denoisers.values():
             for run in scheduler.runs:
-                if run.number == number and run.step is not None and not run.step.clock.is_last:
-                    run.step.returned.add(result)
+                if run.number == number:
+                    run.end_step(result)
 
     def end_run(self, number: int, last_step: int) -> None:
         """At the end of a run: denoisers that were not called in its last step hold nothing more either."""

@@ -1,7 +1,7 @@
 """One sampling run of one denoiser. New for every run; nothing is reset."""
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from mmcache.engine.conditioning import Conditionings, Leaves
 from mmcache.engine.lanes import Lane
 from mmcache.engine.processes import Processes
 from mmcache.engine.record import CallRecord
+from mmcache.engine.returned_latents import ReturnedLatents
 from mmcache.engine.run_views import RunViews
 from mmcache.engine.step import Step
 from mmcache.layouts.cut import Given
@@ -107,12 +108,19 @@ class Run:
         self.step, self.change, self.conditionings = None, DenoiserChange(), {}
         self.settings.forget_weights()
 
+    def end_step(self, result: Any) -> None:
+        """Keep what the scheduler has returned, to compare with the next latent."""
+        if self.step is not None and self.calls and not self.step.clock.is_last:
+            self.step.returned.add(result)
+            self.calls[-1] = replace(self.calls[-1], bytes_held=self.bytes_held())
+
     def end_call(self, step: Step, lane: Lane) -> None:
         """Behind the last step's call in a lane: nothing is held for it any more."""
         if step.clock.is_last:
             lane.forget()
             self.change = DenoiserChange()
             if not step.before:
+                step.handed = ReturnedLatents()
                 self.conditionings = {}
                 self.settings.forget_weights()
 
