@@ -4,6 +4,12 @@ import contextlib
 
 import pytest
 import torch
+from diffusers import (
+    DDIMScheduler,
+    EulerAncestralDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    StableDiffusionInpaintPipeline,
+)
 
 from mmcache import Hold, accelerate
 from tests import tiny
@@ -153,8 +159,21 @@ def equal(tensors):
     return {"latents": tensors["latents"].clone()}
 
 
+def exchanged_as_data(tensors):
+    tensors["latents"].data = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(9))
+    return tensors
+
+
+def mirrored_by_numpy(tensors):
+    tensors["latents"].numpy()[:] = tensors["latents"].numpy()[..., ::-1].copy()
+    return tensors
+
+
+CHANGES = (exchanged, exchanged_in_place, exchanged_as_data, mirrored_by_numpy, resampled, in_turns)
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-@pytest.mark.parametrize("change", [exchanged, exchanged_in_place, resampled, in_turns, nudged, equal])
+@pytest.mark.parametrize("change", [*CHANGES, nudged, equal])
 def test_a_latent_that_a_callback_exchanges_needs_features_of_its_own(change, mode):
     def callback(pipe, step, timestep, tensors):
         return change(tensors) if step == 3 else tensors
@@ -166,6 +185,80 @@ def test_a_latent_that_a_callback_exchanges_needs_features_of_its_own(change, mo
     goes_on = change in (nudged, equal)
     assert tiny.steps_of(session) == ("F00F00F00F" if goes_on else "F00FF0F00F")
     assert ("untold_lanes" in [note.kind for note in session.report().notes]) != goes_on
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize(
+    "sampler", [DDIMScheduler, EulerAncestralDiscreteScheduler, FlowMatchEulerDiscreteScheduler]
+)
+def test_a_latent_that_is_rolled_at_every_step_is_not_what_the_sampler_has_returned(sampler, mode):
+    """However much noise a sampler adds, and however little a roll of smooth latents changes them."""
+
+    def run(turned):
+        unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), sampler()
+        scale = getattr(scheduler, "scale_model_input", lambda image, time: image)
+        session = accelerate(unet, interval=3, scheduler=scheduler)
+        scheduler.set_timesteps(10)
+        smooth = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+        image = torch.nn.functional.interpolate(smooth, (8, 8), mode="bilinear")
+        with mode():
+            for time in scheduler.timesteps:
+                seen = scale(image, time)
+                image = turned(scheduler.step(unet(seen, time).sample, time, image).prev_sample)
+        return tiny.steps_of(session)
+
+    assert run(lambda image: image.roll(1, -1)) == "F" * 10
+    assert run(lambda image: image.flip(-2)) == "F" * 10
+    assert run(torch.clone) == "F00F00F00F"
+    assert run(lambda image: image * 1.01) == "F00F00F00F"
+
+
+@pytest.mark.parametrize("sampler", [DDIMScheduler, EulerAncestralDiscreteScheduler])
+def test_a_latent_that_a_callback_rolls_at_every_step_needs_features_of_its_own(sampler):
+    pipe = tiny.small(scheduler=sampler.from_config(tiny.ddim().config))
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe, callback_on_step_end=lambda *call: {"latents": call[-1]["latents"].roll(1, -1)})
+    assert tiny.steps_of(session) == "F" * tiny.STEPS
+    tiny.sample(pipe, callback_on_step_end=lambda *call: {"latents": call[-1]["latents"].clone()})
+    assert tiny.steps_of(session) == "F00F00F00F"
+
+
+@pytest.mark.parametrize("sampler", [DDIMScheduler, EulerAncestralDiscreteScheduler])
+def test_an_image_that_the_pipeline_puts_back_around_a_mask_is_cached_beside_a_callback_too(sampler):
+    pipe = tiny.small(StableDiffusionInpaintPipeline, scheduler=sampler.from_config(tiny.ddim().config))
+    session = accelerate(pipe, interval=3)
+    image, mask = torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
+    mask[..., :16] = 1
+    given = {"image": image, "mask_image": mask, "strength": 1.0, "height": 32, "width": 32}
+    tiny.sample(pipe, **given)
+    alone = tiny.steps_of(session)
+    tiny.sample(pipe, callback_on_step_end=lambda pipe, step, timestep, tensors: tensors, **given)
+    assert tiny.steps_of(session)[2:] == alone[2:]  # how much a sampler's noise changes is learnt first
+    assert "0" in alone[2:]
+
+
+def test_a_loop_that_turns_the_latent_at_every_other_step_is_full():
+    unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim()
+    session = accelerate(unet, interval=3, scheduler=scheduler)
+    scheduler.set_timesteps(10)
+    image = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    for step, time in enumerate(scheduler.timesteps):
+        seen = image.flip(-1) if step % 2 else image
+        with torch.no_grad():
+            seen = scheduler.step(unet(seen, time).sample, time, seen).prev_sample
+        image = seen.flip(-1) if step % 2 else seen
+    assert tiny.steps_of(session) == "F" * 10
+
+
+def test_a_loop_whose_input_stands_still_is_cached():
+    unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim()
+    session = accelerate(unet, interval=3, scheduler=scheduler)
+    scheduler.set_timesteps(10)
+    still, image = torch.ones(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    for time in scheduler.timesteps:
+        with torch.no_grad():
+            image = scheduler.step(unet(still, time).sample, time, image).prev_sample
+    assert tiny.steps_of(session) == "F00F00F00F"
 
 
 @pytest.mark.parametrize("batch", [2, 32])

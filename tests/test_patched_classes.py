@@ -13,7 +13,7 @@ from tests import tiny
 PATCHED = {
     "layers": (ResnetBlock2D, "forward", "F00FFFFFFF"),
     "processors": (AttnProcessor2_0, "__call__", "F00FFFFFFF"),
-    "denoiser": (UNet2DConditionModel, "forward", "F00FF0F00F"),
+    "denoiser": (UNet2DConditionModel, "forward", "F00FFFF00F"),
 }
 
 
@@ -84,4 +84,4 @@ def test_layers_of_another_class_or_attention_make_the_step_full(change, monkeyp
     pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     tiny.sample(pipe, callback_on_step_end=halfway(change))
-    assert tiny.steps_of(session) == "F00FF0F00F"
+    assert tiny.steps_of(session) == "F00FFFF00F"

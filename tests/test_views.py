@@ -70,7 +70,7 @@ def test_what_a_callback_changes_is_seen_at_the_next_cached_step(change):
         pipe.unet.up_blocks[-1].resnets[-1].register_forward_hook(lambda *_: ran.append(1))
 
     tiny.sample(pipe, callback_on_step_end=at_step(3, changed))
-    assert tiny.steps_of(session) == "F11FF1F11F"
+    assert tiny.steps_of(session) == "F11FFFF11F"
     assert len(ran) == 6  # steps 4 to 9
 
 

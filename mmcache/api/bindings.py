@@ -96,6 +96,7 @@ class Bindings:
             raise
         if isinstance(self._clock, PipelineClock):
             self._clock.on_run, self._clock.on_end = self.follow, self.end_run
+            self._clock.on_step = self.end_step
 
     def follow(self) -> None:
         """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""
@@ -133,6 +134,13 @@ class Bindings:
         side.deputy = lambda model: self.deputy(model)
         self._undo[part.name] = patch_forward(part.module, side, owner=self._session)
         return side
+
+    def end_step(self, number: int, result: Any) -> None:
+        """Behind a step of a run: its denoisers hear what the scheduler has returned."""
+        for scheduler in self.denoisers.values():
+            for run in scheduler.runs:
+                if run.number == number:
+                    run.end_step(result)
 
     def end_run(self, number: int, last_step: int) -> None:
         """At the end of a run: denoisers that were not called in its last step hold nothing more either."""

@@ -10,10 +10,10 @@ from mmcache.api.steps import Residuals, steps_of
 from mmcache.api.totals import FinishedPart
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.few_steps import few_steps
-from mmcache.engine.lanes import CHANGED, UNTOLD
 from mmcache.engine.run import Run
 from mmcache.engine.side_run import SideRun
 from mmcache.engine.side_scheduler import SideScheduler
+from mmcache.engine.step import CHANGED, UNSETTLED, UNTOLD
 from mmcache.plans.plan import Plan
 
 NOT_RECORDED = "The last run was a full run, and was not recorded"
@@ -104,6 +104,9 @@ class Reporting:
         changed = sorted({call.clock.step for call in run.calls if call.missing == CHANGED})
         if changed:
             text = f"{name}: full at steps {', '.join(map(str, changed))}, since {CHANGED} there"
+            behind = {call.clock.step for call in run.calls if call.missing == UNSETTLED and call.cache_miss}
+            if behind:
+                text += f", and at {len(behind)} steps behind, until features moved steadily again"
             notes.append(Note("conditioning_changed", text))
         if any(call.missing == UNTOLD for call in run.calls):
             notes.append(Note("untold_lanes", f"{name}: some calls were full, since {UNTOLD}"))

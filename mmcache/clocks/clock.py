@@ -15,8 +15,8 @@ class StepClock:
         total: how many steps this run has; None if nobody can know (a bare model in someone's own loop).
         time: the sampler's timestep, the time over which features are extrapolated.
         sure: False as long as nothing shows that this is a sampling run: then the step is full.
-        own_code: "loop" or "callback": whose code runs between the steps, and may change the model; "" if
-            nobody's does.
+        own_code: whether somebody's own code, a loop or a callback, runs between the steps and may change the
+            model.
     """
 
     run: int
@@ -24,7 +24,7 @@ class StepClock:
     total: int | None
     time: float
     sure: bool = True
-    own_code: str = ""
+    own_code: bool = False
 
     @property
     def is_last(self) -> bool:

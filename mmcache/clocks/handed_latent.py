@@ -22,13 +22,11 @@ class HandedLatent:
     def is_with_callers(self) -> bool:
         """Whether it is a variable of those who call the denoiser now.
 
-        A callback that returns another latent, or a loop that picks rows of it, leaves no such variable. Of
-        tensors made in `torch.inference_mode` nobody counts how often they are written: on a CPU, where a
-        look at their values waits for nothing, they are never taken for the same.
+        A callback that returns another latent, or a loop that picks rows of it, leaves no such variable. But
+        a loop may turn it over only for the call. So on a CPU, where a look at values waits for nothing, they
+        tell instead.
         """
         latent = self._latent()
-        if latent is None or version_of(latent) != self._version:
-            return False
-        if latent.is_inference() and latent.device.type == "cpu":
+        if latent is None or latent.is_cpu or version_of(latent) != self._version:
             return False
         return is_variable_of_callers(latent)

@@ -11,6 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 ALIKE = 0.9  # the cosine of a latent and the one that it continues, at least
+STILL = 0.999  # that of latents that nothing has changed
 AT_LEAST = 0.5  # where a sampler adds noise, or a pipeline changes latents between its steps
 SLACK = 0.1  # by which the cosine may fall from one step to the next
 # What is left of a latent beside a sampler's step, at most; rounding of half precision included.

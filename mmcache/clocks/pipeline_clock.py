@@ -40,12 +40,9 @@ def is_of_diffusers(caller: Caller) -> bool:
 
 
 def with_own_code(step: StepClock, callers: Sequence[Caller]) -> StepClock:
-    """A step, and what somebody's own code may have done before it."""
-    if not callers:
-        return replace(step, own_code="loop")
-    if not any(caller.callback for caller in callers):
-        return step
-    return replace(step, own_code="callback")
+    """A step, and whether somebody's own code may have done something before it."""
+    own_code = not callers or any(caller.callback for caller in callers)
+    return replace(step, own_code=True) if own_code else step
 
 
 class PipelineClock:
@@ -58,6 +55,8 @@ class PipelineClock:
     Attributes:
         on_run: called when a run starts.
         on_end: called when the last step of a run has ended, with the run's number and that step.
+        on_step: called when a step has ended behind which somebody's own code alone may change the latent,
+            with the run's number and what the scheduler has returned.
         on_stranger: called at every call of a denoiser that another pipeline makes, with that pipeline.
     """
 
@@ -66,10 +65,12 @@ class PipelineClock:
         self.on_stranger: Callable[[Any], None] = lambda pipeline: None
         self.on_run: Callable[[], None] = lambda: None
         self.on_end: Callable[[int, int], None] = lambda run, step: None
+        self.on_step: Callable[[int, Any], None] = lambda run, result: None
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._driver: SchedulerClock | None = None  # of the last call
         self._of_diffusers = False  # whether nobody's own code has run before the last call
+        self._blends = False  # whether the pipeline itself may have changed the latent before it
         self._own_loops = TimestepClock(self._numbers)
         self._calls = self._steps = 0  # calls by the owner, and those that a scheduler has told a step
         self._watch()
@@ -96,6 +97,7 @@ class PipelineClock:
                 self._numbers,
                 on_run=lambda: self.on_run(),
                 on_end=lambda run, step: self.on_end(run, step),
+                on_step=self._end_step,
                 in_pipeline=self._in_pipeline,
             )
 
@@ -113,6 +115,7 @@ class PipelineClock:
         holder = callers[0].pipeline if callers and is_pipeline(owner) else owner
         clock = self._driver = self._driving(holder, timestep)
         self._of_diffusers = bool(callers) and all(map(is_of_diffusers, callers))
+        self._blends = any(caller.blends for caller in callers)
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
         self._calls += bool(callers)
@@ -143,6 +146,10 @@ class PipelineClock:
             clocks = [clock for clock in clocks if clock.run.points_at(timestep)] or clocks
         return max(clocks, key=lambda clock: clock.moved, default=None)
 
+    def _end_step(self, run: int, result: Any) -> None:
+        if not (self._of_diffusers or self._blends):
+            self.on_step(run, result)
+
     def is_handed_on(self) -> bool:
         driver = self._driver
         if driver is None or driver.run.wanders:
@@ -171,4 +178,5 @@ class PipelineClock:
         self._driver = None
         self._own_loops.release()
         self.on_run, self.on_end = lambda: None, lambda run, step: None  # nothing keeps the pipeline alive
+        self.on_step = lambda run, result: None
         self.on_stranger = lambda pipeline: None

@@ -20,6 +20,7 @@ class SchedulerClock:
             what happened last at which scheduler is compared by them.
         on_run: called when a run starts.
         on_end: called when the last step of a run has ended, with the run's number and that step.
+        on_step: called when a step has ended, with the run's number and what the scheduler has returned.
         in_pipeline: whether a pipeline of this clock is on the call stack.
 
     Attributes:
@@ -34,11 +35,13 @@ class SchedulerClock:
         numbers: Iterator[int],
         on_run: Callable[[], None],
         on_end: Callable[[int, int], None],
+        on_step: Callable[[int, Any], None] = lambda run, result: None,
         in_pipeline: Callable[[], bool] = lambda: False,
     ) -> None:
         self.scheduler = scheduler
         self.on_run = on_run
         self.on_end = on_end
+        self.on_step = on_step
         self.in_pipeline = in_pipeline
         self.handed: HandedLatent | None = None
         self._turned = 0
@@ -71,6 +74,7 @@ class SchedulerClock:
             self._refuse(run)
         last = run.end_step(timestep)
         self.moved = next(self._numbers)
+        self.on_step(run.number, result)
         if last is not None:
             self.on_end(run.number, last)
 

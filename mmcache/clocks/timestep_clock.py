@@ -39,7 +39,7 @@ class TimestepRun:
 
     @property
     def clock(self) -> StepClock:
-        return StepClock(self.number, len(self.times) - 1, None, self.times[-1], self.sure, own_code="loop")
+        return StepClock(self.number, len(self.times) - 1, None, self.times[-1], self.sure, own_code=True)
 
     def has(self, time: float, latent: Latent) -> bool:
         """Whether a call is one more of the step that is going on."""

@@ -5,6 +5,8 @@ from collections.abc import Sized
 from types import FrameType
 from typing import Any, NamedTuple
 
+import torch
+
 from mmcache.patching.pipeline_kinds import is_block, is_pipeline
 
 # Frames that lie between a pipeline and its denoiser; their locals need not be looked at.
@@ -22,11 +24,13 @@ class Caller(NamedTuple):
         pipeline: classic or modular.
         steps: how many steps its run has, if it says so; it may stop before its scheduler's last one.
         callback: whether its user's function is called behind each step.
+        blends: whether it does so, and may put an image of its own back into the latent before.
     """
 
     pipeline: Any
     steps: int | None
     callback: bool = False
+    blends: bool = False
 
 
 def calling_pipelines() -> list[Caller]:
@@ -75,7 +79,8 @@ def caller_of(frame: FrameType) -> Caller | None:
     method_of = frame.f_locals.get("self")
     if is_pipeline(method_of):
         steps = getattr(method_of, "_num_timesteps", None)
-        return Caller(method_of, steps, calls_back(frame))
+        callback = calls_back(frame)
+        return Caller(method_of, steps, callback, callback and has_mask(frame))
     if not is_block(method_of):
         return None
     arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
@@ -90,3 +95,11 @@ def calls_back(frame: FrameType) -> bool:
     """Whether a pipeline's method calls its user's function behind each step; read from diffusers, 0.42."""
     names = frame.f_code.co_varnames
     return any(name in names and frame.f_locals.get(name) is not None for name in CALLBACKS)
+
+
+def has_mask(frame: FrameType) -> bool:
+    """Whether a pipeline's method has a mask of what it draws: inpainting, frames that are given."""
+    return any(
+        "mask" in name and "attention" not in name and isinstance(value, torch.Tensor)
+        for name, value in frame.f_locals.items()
+    )

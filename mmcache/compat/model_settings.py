@@ -84,17 +84,13 @@ class ModelSettings:
         """How often forwards were put on layers, or taken off, as far as steps have begun."""
         return 0 if self._layers is None else self._layers.patches
 
-    def begin_step(self, own_code: str) -> None:
-        """Notice other weights and layers; looked at where somebody's code runs between the steps.
-
-        Args:
-            own_code: as a `StepClock` has it.
-        """
+    def begin_step(self, own_code: bool) -> None:
+        """Notice other weights and layers; looked at where somebody's own code runs between the steps."""
         if not own_code:
             return
         if self._weights is None or not self._weights.is_same():
             self._number += self._weights is not None
-            self._weights = ModelWeights(self._model, thorough=own_code == "callback")
+            self._weights = ModelWeights(self._model)
         if self._layers is None:
             self._layers = LayerChanges(self._model)
         elif self._layers.changed():

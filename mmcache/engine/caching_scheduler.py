@@ -7,7 +7,7 @@ taps, or its skip branch with the forecast feature in the slot.
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,12 +24,13 @@ from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.denoiser_calls import DenoiserCalls
 from mmcache.engine.few_steps import FewSteps, Once
 from mmcache.engine.kept_output import is_answered_by_output
-from mmcache.engine.lanes import Origin, Step
+from mmcache.engine.lanes import Origin
 from mmcache.engine.lazy_tensor import materialized_call
 from mmcache.engine.recording import recorded
 from mmcache.engine.run import Ahead, Call, Run, no_residuals
 from mmcache.engine.run_beginnings import RunBeginnings
 from mmcache.engine.run_views import Forward, RunViews
+from mmcache.engine.step import Step
 from mmcache.engine.verification import CutVerification
 from mmcache.layouts.cut import Cut
 from mmcache.macs.count import shapes_of
@@ -140,10 +141,6 @@ class CachingScheduler:
             return Ahead(run, step, None)
         return Ahead(run, step, no_residuals if branch == NOTHING else run.views.cuts[branch].residuals)
 
-    def macs(self, form: Hashable, branch: int | None) -> int | None:
-        """Multiply-adds of a call of the last run, by its form; None if they cannot be counted."""
-        return self.macs_of(self.run)(form, branch)
-
     def macs_of(self, run: Run) -> MacsOf:
         """Gives the multiply-adds of a run's calls, by their forms; None if they cannot be counted."""
         return lambda form, branch: self._macs.of(form, run.shapes[form], branch)
@@ -226,7 +223,7 @@ class CachingScheduler:
         planned = None if step.full else self.plan.branch_at(step.clock.step)
         if self.plan.keeps_outputs and not is_answered_by_output(arguments):
             lane.observations.pop(NOTHING, None)
-        branch = run.processes.agree(planned if planned in lane.observations else None, lane, sample.device)
+        branch = run.processes.agree(lane.usable(planned, step.clock.step), lane, sample.device)
         call = Call(step, lane, form, planned, branch, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)

@@ -1,6 +1,6 @@
-"""The steps of a run, and the lanes of each: which call of a step goes on from which of the step before."""
+"""A lane: what is kept of a denoiser call, and how a call of a later step is told to go on from it."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,15 +15,11 @@ from mmcache.clocks.latents import (
     StillPart,
     continues,
     find_still_part,
-    most_alike,
 )
 from mmcache.engine.kept_output import OutputForm, take_apart
+from mmcache.engine.settling import moves_on_a_line
 from mmcache.plans.branch import NOTHING
 from mmcache.plans.forecast import Feature, Forecast, Observation, Total
-
-# Why a call has no features although there was one like it in the step before.
-CHANGED = "the conditioning or the weights changed"
-UNTOLD = "it could not be told which call of the step before it goes on from"
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,7 @@ class Lane:
         still: the part of its latents that stands still, such as a mask; None if there is none.
         still_is_known: whether there is any was looked at.
         place: that of the lane of the step before which it goes on from.
+        unsettled_until: the last step at which, behind a change, its features may not be used yet.
     """
 
     origin: Origin
@@ -68,18 +65,26 @@ class Lane:
     still: StillPart | None = None
     still_is_known: bool = False
     place: int = 0
+    unsettled_until: int = -1
 
     def goes_on_as(self, origin: Origin) -> "Lane":
         """The lane in the next step."""
         return replace(self, origin=origin, latent=None)
 
-    def continues_in(self, latent: Latent) -> bool:
+    def usable(self, branch: int | None, step: int) -> int | None:
+        """The branch, if there are features that a step may be forecast from."""
+        return branch if branch in self.observations and self.unsettled_until < step else None
+
+    def continues_in(self, latent: Latent, least: float | None = None) -> bool:
         """Whether a further latent goes on from that of the last call, in every image.
 
         A latent that is another one (a callback has exchanged it, particles were resampled, another image of
         the loop is called) needs features of its own. On a GPU it waits for the device.
+
+        Args:
+            least: the cosine, at least; None: as the lane's latents have gone on so far.
         """
-        least = min(ALIKE, max(AT_LEAST, self.alike - SLACK))
+        least = min(ALIKE, max(AT_LEAST, self.alike - SLACK)) if least is None else least
         told, self.alike = (True, 1.0) if self.latent is None else continues(latent, self.latent, least)
         return told
 
@@ -118,7 +123,13 @@ class Lane:
             if seen.time != time and looks_like(seen.feature, feature)
         ]
         missed = tuple(self.forecast_at.pop(branch, ()))
-        past = [*others, Observation(time, feature, missed)][-forecast.memory :]
+        memory = forecast.memory
+        if self.unsettled_until >= 0:
+            if moves_on_a_line(others, time, feature):
+                self.unsettled_until = -1
+            else:
+                memory = max(2, memory)
+        past = [*others, Observation(time, feature, missed)][-memory:]
         more = () if total is None else (total,)
         past[-1] = past[-1]._replace(believed=forecast.check(past, sample, *more))
         self.observations[branch] = past
@@ -173,82 +184,3 @@ class Lane:
 
 def looks_like(one: Feature, other: Feature) -> bool:
     return [(part.shape, part.dtype) for part in one] == [(part.shape, part.dtype) for part in other]
-
-
-@dataclass
-class Step:
-    """One step of a run.
-
-    Attributes:
-        clock: where it is.
-        full: whether the denoiser runs whole, as the policy has decided; None until it has.
-        before: the lanes of the step directly before, until their next calls come, by the place of a call.
-        lanes: those of this step so far, in the order of their calls.
-        conditions: what else a feature of this step depends on: which side networks are switched on.
-        side_conditionings: and the numbers of what they are conditioned on and of how they are set, by name
-            and place of the call.
-    """
-
-    clock: StepClock
-    before: dict[int, Lane] = field(default_factory=dict)
-    full: bool | None = None
-    lanes: dict[int, Lane] = field(default_factory=dict)
-    conditions: dict[tuple[str, int], tuple[bool, ...]] = field(default_factory=dict)
-    side_conditionings: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._expected = len(self.before)
-
-    def begin_call(
-        self, origin: Origin, latent: Latent, is_handed_on: Callable[[], bool] = lambda: False
-    ) -> tuple[Lane, str]:
-        """The lane of the next call, and why it has no features, "" if it has some or never had any.
-
-        A call goes on with a lane of the step before that has the same origin, if its latent goes on from
-        that lane's. Of several, with the one whose latent it continues best.
-
-        Args:
-            origin: what tells the call beside its latent.
-            latent: the call's.
-            is_handed_on: whether it is known, without a look at values, to be what the sampler has returned.
-        """
-        number = len(self.lanes)
-        before, why = self._lane_before(number, origin, latent, is_handed_on)
-        lane = self.lanes[number] = Lane(origin) if before is None else before.goes_on_as(origin)
-        if not self.clock.is_last:  # nothing goes on from the last step
-            lane.remember(latent)
-        if len(self.lanes) >= self._expected:
-            self.before.clear()  # of as many calls as before, none goes on from what is left
-        return lane, why
-
-    def _lane_before(
-        self, number: int, origin: Origin, latent: Latent, is_handed_on: Callable[[], bool]
-    ) -> tuple[Lane | None, str]:
-        places = [place for place, lane in self.before.items() if lane.origin == origin]
-        if not places:
-            return None, self._what_changed(number, origin)
-        if len(places) == 1:
-            place = places[0]
-            alone = not any(lane.origin == origin for lane in self.lanes.values())
-            if not (alone and is_handed_on()) and not self.before[place].continues_in(latent):
-                return replace(self.before.pop(place), observations={}, forecast_at={}), UNTOLD
-        else:
-            places.sort(key=lambda place: place != number)  # of two alike, the one at the same place
-            best, alike = most_alike(latent, [self.before[place].latent for place in places])
-            if alike < ALIKE:
-                return None, UNTOLD
-            place = places[best]
-        lane = self.before.pop(place)
-        lane.place = place
-        return (lane, "") if lane.has_still_part_of(latent) else (None, CHANGED)
-
-    def _what_changed(self, number: int, origin: Origin) -> str:
-        expected = self.before.get(number)
-        if expected is None or expected.origin.form != origin.form:
-            return ""
-        return CHANGED
-
-    def next_has(self, branch: int) -> bool:
-        """Whether the lane of the next call has a feature for a branch, if the call looks as expected."""
-        before = self.before.get(len(self.lanes)) or next(iter(self.before.values()), None)
-        return before is not None and branch in before.observations

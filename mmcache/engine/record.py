@@ -49,9 +49,10 @@ class CallRecord:
         branch: the skip branch that ran; None for a full call.
         cache_miss: full although the step was to be cached, since no feature fitted.
         missing: why a call had no features of the step before, although that had a call like it; ""
-        elsewhere. signature: what the call's tensors looked like.
+            elsewhere.
+        signature: what the call's tensors looked like.
         measured: returns the seconds.
-        bytes_held: bytes of all kept features after the call.
+        bytes_held: bytes of all that is kept after the call, and after the scheduler's step behind it.
         again: it was made a second time, since less than was needed had been computed.
     """
 

@@ -1,7 +1,7 @@
 """One sampling run of one denoiser. New for every run; nothing is reset."""
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -11,10 +11,12 @@ from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.change import DenoiserChange
 from mmcache.engine.conditioning import Conditionings, Leaves
-from mmcache.engine.lanes import Lane, Step
+from mmcache.engine.lanes import Lane
 from mmcache.engine.processes import Processes
 from mmcache.engine.record import CallRecord
+from mmcache.engine.returned_latents import ReturnedLatents
 from mmcache.engine.run_views import RunViews
+from mmcache.engine.step import Step
 from mmcache.layouts.cut import Given
 
 
@@ -63,9 +65,9 @@ class Run:
         if last is not None and last.clock.step == clock.step:
             return last
         follows = last is not None and last.clock.step == clock.step - 1
-        self.step = Step(clock, dict(last.lanes) if follows and last else {})
+        self.step = Step(clock, dict(last.lanes), last.returned) if follows and last else Step(clock)
         for known in self.conditionings.values():
-            known.begin_step(bool(clock.own_code))
+            known.begin_step(clock.own_code)
         self.settings.begin_step(clock.own_code)
         return self.step
 
@@ -78,7 +80,7 @@ class Run:
         """The number of what a call is conditioned on; of the denoiser, or of a side network of this name."""
         known = self.conditionings.get(name)
         if known is None:
-            looks = self.step is not None and bool(self.step.clock.own_code)
+            looks = self.step is not None and self.step.clock.own_code
             known = self.conditionings[name] = Conditionings(looks)
         return known.number_of(leaves)
 
@@ -106,12 +108,19 @@ class Run:
         self.step, self.change, self.conditionings = None, DenoiserChange(), {}
         self.settings.forget_weights()
 
+    def end_step(self, result: Any) -> None:
+        """Keep what the scheduler has returned, to compare with the next latent."""
+        if self.step is not None and self.calls and not self.step.clock.is_last:
+            self.step.returned.add(result)
+            self.calls[-1] = replace(self.calls[-1], bytes_held=self.bytes_held())
+
     def end_call(self, step: Step, lane: Lane) -> None:
         """Behind the last step's call in a lane: nothing is held for it any more."""
         if step.clock.is_last:
             lane.forget()
             self.change = DenoiserChange()
             if not step.before:
+                step.handed = ReturnedLatents()
                 self.conditionings = {}
                 self.settings.forget_weights()
 
@@ -120,6 +129,8 @@ class Run:
         lanes = () if self.step is None else (*self.step.before.values(), *self.step.lanes.values())
         for lane in lanes:
             yield from lane.tensors()
+        if self.step is not None:
+            yield from (*self.step.handed.tensors(), *self.step.returned.tensors())
         yield from self.change.tensors()
         for known in self.conditionings.values():
             yield from known.tensors()

@@ -24,11 +24,11 @@ from mmcache.engine.call_macs import ByBranch, MacsLater, weights_of
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.callbacks import nobody
 from mmcache.engine.conditioning import conditioning_of
-from mmcache.engine.lanes import Step
 from mmcache.engine.lazy_tensor import LazyTensor, on_meta
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.run import Ahead, no_residuals
 from mmcache.engine.side_run import Returned, SideRun
+from mmcache.engine.step import Step
 from mmcache.macs.count import Smaller, count_macs, shapes_of
 from mmcache.patching.forward_patch import Around, below
 from mmcache.patching.view import View

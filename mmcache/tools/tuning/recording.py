@@ -60,9 +60,10 @@ def _recorded(trials: Trials, name: str, branches: Sequence[int], steps: int) ->
 def _step_costs(scheduler: CachingScheduler, branches: Sequence[int]) -> StepCosts:
     """The multiply-adds of a step of the last run, all its calls together."""
     forms = [call.signature for call in scheduler.run.calls if call.clock.step == 0]
+    macs_of = scheduler.macs_of(scheduler.run)
 
     def macs(branch: int | None) -> int:
-        counts = [scheduler.macs(form, branch) for form in forms]
+        counts = [macs_of(form, branch) for form in forms]
         if None in counts:
             raise ValueError(
                 f"the multiply-adds of this {type(scheduler.model).__name__} cannot be counted, so no plan "
