@@ -4,6 +4,9 @@ Tiny models are slower on several threads, much slower if other programs run.
 """
 
 import gc
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the programs that tests start; before torch reads it
 
 import pytest
 import torch
@@ -76,8 +79,11 @@ def pytest_collection_finish(session):
 
 @pytest.fixture(scope="module")
 def context(chromium):
-    """A browser's profile: what a page loads is loaded once, and each tab is a visitor of its own."""
-    opened = chromium.new_context()
+    """A browser's profile: what a page loads is loaded once, and each tab is a visitor of its own.
+
+    Nothing moves by itself: without a GPU the wipe of each new page takes a second of the processor.
+    """
+    opened = chromium.new_context(reduced_motion="reduce")
     opened.add_init_script(FEWER_FRAMES)
     yield opened
     opened.close()

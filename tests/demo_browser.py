@@ -15,11 +15,16 @@ PATIENCE = 240_000  # ms; a busy machine is slow, and a test that waits fails fo
 
 @contextmanager
 def opened_pages(context) -> Iterator:
-    """Open pages in a context, each for a new visitor; the context keeps what they have in common to load."""
+    """Open pages in a context, each for a new visitor; the context keeps what they have in common to load.
+
+    With `moving` the page may move by itself, as it does for most people.
+    """
     pages = []
 
-    def open_page(address, width=1280, height=900):
+    def open_page(address, width=1280, height=900, moving=False):
         pages.append(context.new_page())
+        if moving:
+            pages[-1].emulate_media(reduced_motion="no-preference")
         pages[-1].set_default_timeout(PATIENCE)
         pages[-1].set_viewport_size({"width": width, "height": height})
         pages[-1].goto(address)

@@ -78,7 +78,7 @@ def test_responses_say_how_errors_of_outputs_change_what_is_sampled(sampler):
 
 @pytest.mark.parametrize("forecast", [Taylor(1), Taylor(1, repaid=1.0), Taylor(2, repaid=0.5)])
 def test_weights_are_those_of_a_run(forecast):
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     accelerate(pipe, Plan(StepMask(FULL), forecast, "none"))
     with recorded(pipe.scheduler) as recording:
         tiny.sample(pipe)

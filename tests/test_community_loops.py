@@ -14,19 +14,19 @@ from tests import tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:every step is full", "ignore:.*leave little to reuse")
 
-WINDOW = 16  # wide
+WINDOW = 8  # wide
 
 
 class Loop(StableDiffusionPipeline):
     """Guidance in one call of the denoiser; what follows changes one thing or another of it."""
 
-    width = 16
+    width = 8
 
     @torch.no_grad()
     def __call__(self, prompt_embeds, negative_prompt_embeds, num_inference_steps, generator, **unused):
         self.random, self.both = generator, torch.cat([negative_prompt_embeds, prompt_embeds])
         self.scheduler.set_timesteps(num_inference_steps)
-        x = torch.randn(1, 4, 16, self.width, generator=generator)
+        x = torch.randn(1, 4, 8, self.width, generator=generator)
         for number, time in enumerate(self.scheduler.timesteps):
             x = self.step(x, number, time)
         return types.SimpleNamespace(images=self.end(x))
@@ -48,10 +48,10 @@ class Loop(StableDiffusionPipeline):
 class Panorama(Loop):
     """MultiDiffusion: windows that overlap, each a call; their mean is the result."""
 
-    width = 32
+    width = 16
 
     def starts(self, number):
-        return 0, 8, 16
+        return 0, 4, 8
 
     def noise(self, x, time):
         total, count = torch.zeros_like(x), torch.zeros_like(x)
@@ -64,14 +64,14 @@ class Panorama(Loop):
 
 class WindowsBackAndForth(Panorama):
     def starts(self, number):
-        return (0, 8, 16) if number % 2 else (16, 8, 0)
+        return (0, 4, 8) if number % 2 else (8, 4, 0)
 
 
 class WindowsThatMove(Panorama):
     """As the contexts of long videos, and DemoFusion's."""
 
     def starts(self, number):
-        return 0, *range(5 * number % 8, 16, 8), 16
+        return 0, *range(3 * number % 4, 8, 4), 8
 
 
 class RolledLatents(Panorama):
@@ -84,17 +84,17 @@ class RolledLatents(Panorama):
 class SchedulerForEachTile(Loop):
     """Mixture of Diffusers."""
 
-    width = 24
+    width = 12
 
     def step(self, x, number, time):
         if number == 0:
             self.own = [copy.deepcopy(self.scheduler) for _ in range(2)]
-        tiles = x[..., :WINDOW], x[..., 8:]
+        tiles = x[..., :WINDOW], x[..., 4:]
         left, right = (
             scheduler.step(self.noise(tile, time), time, tile).prev_sample
             for scheduler, tile in zip(self.own, tiles, strict=True)
         )
-        return torch.cat([left[..., :12], right[..., 4:]], -1)
+        return torch.cat([left[..., :6], right[..., 2:]], -1)
 
 
 class TimeTravel(Loop):
@@ -196,7 +196,7 @@ class KDiffusion(Loop):
         kept = self.scheduler.alphas_cumprod
         known = ((1 - kept) / kept).sqrt()
         sigmas = [*torch.linspace(14, 0.1, num_inference_steps), torch.zeros(())]
-        x = 14 * torch.randn(1, 4, 16, 16, generator=generator)
+        x = 14 * torch.randn(1, 4, 8, 8, generator=generator)
         for now, after in itertools.pairwise(sigmas):
             time = (known - now).abs().argmin()[None]
             x = x + (after - now) * self.unet(x / (now**2 + 1) ** 0.5, time, prompt_embeds).sample

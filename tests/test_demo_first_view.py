@@ -84,6 +84,7 @@ def test_the_result_is_there_without_a_click(page):
     over = frame.locator(".mm-over")
     assert over.evaluate("one => one.decode().then(() => one.naturalWidth)") == one.width
     assert over.evaluate("one => getComputedStyle(one).imageRendering") == "pixelated"
+    page.emulate_media(reduced_motion="no-preference")
     moments = frame.evaluate(
         """one => {
             one.classList.remove("once");
@@ -101,7 +102,15 @@ def test_the_result_is_there_without_a_click(page):
             return [times.iterations, ...found.map(Math.round), at(times.delay + times.duration)];
         }"""
     )
+    page.emulate_media(reduced_motion="reduce")
     assert moments == [1, 50, 92, 8, 50, 50]
+    again = """one => {
+        one.classList.remove("once");
+        one.getBoundingClientRect();
+        one.classList.add("once");
+        return one.getAnimations().length;
+    }"""
+    assert frame.evaluate(again) == 0, "nothing moves for who has asked for that"
 
 
 def test_the_image_is_large_and_whole_and_above_the_fold(page):

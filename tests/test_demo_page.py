@@ -65,10 +65,10 @@ def address():
             yield address
 
 
-def visited(opened, address, tab="text-to-image", width=1280, **settings):
+def visited(opened, address, tab="text-to-image", width=1280, moving=False, **settings):
     """The page at the settings of a link."""
     query = "&".join(f"{name}={value}" for name, value in {"steps": STEPS, **settings}.items())
-    page = opened(f"{address}?tab={tab}&{query}", width)
+    page = opened(f"{address}?tab={tab}&{query}", width, moving=moving)
     page.wait_for_selector(f"#go-{tab}", state="visible")
     settled(page, settings.get("steps", STEPS))
     return page
@@ -135,7 +135,7 @@ def test_a_tab_shows_both_pictures_and_their_difference(same_visit):
 
 
 def test_two_clips_play_by_themselves_in_step(visit):
-    page = visit("text-to-video", frames=4)
+    page = visit("text-to-video", frames=4, moving=True)
     places = "all => all.map(one => [one.paused, one.muted, one.loop, one.currentTime])"
     wait_until(page, "() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
     assert page.locator(".mm-stored video").count() == 2, "the stored clips play without a click"
@@ -192,7 +192,7 @@ WATCH_GROWTH = """() => {
 
 
 def test_both_images_grow_at_once_and_stay(visit, slowly):
-    page = visit(steps=16, width=390)
+    page = visit(steps=16, width=390, moving=True)
     page.evaluate(WATCH_GROWTH)
     page.click("#go-text-to-image")
     page.wait_for_selector("#result-text-to-image .mm-result:not(.mm-stored)")

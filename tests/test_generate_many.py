@@ -21,7 +21,7 @@ from tests.tiny_prompted import prompted
 
 SHORT = {"steps": 9, "guidance_scale": 3.0, "progress": False}
 PROMPTS = ["a cat", {"prompt": "a dog", "id": "dog", "seed": 7}, "a bird"]
-MANY = [*PROMPTS, *(f"prompt {n}" for n in range(9))]
+MANY = [*PROMPTS, *(f"prompt {n}" for n in range(3))]
 
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -59,7 +59,8 @@ def test_shards_give_the_same_bytes(elsewhere):
 def test_the_callers_pipeline_and_threads_are_left_as_they_were(elsewhere):
     pipe = prompted()
     before, threads = dict(pipe.unet.__dict__), torch.get_num_threads()
-    mmcache.generate(["a"], "out", load=lambda: pipe, threads=threads + 1, **SHORT)
+    few = {**SHORT, "steps": 2}  # two threads on a busy machine wait for each other
+    mmcache.generate(["a"], "out", load=lambda: pipe, threads=threads + 1, **few)
     assert torch.get_num_threads() == threads
     assert {name: pipe.unet.__dict__.get(name) for name in before} == before
     mmcache.accelerate(pipe).restore()

@@ -39,7 +39,7 @@ def made_from(pipe, cls=None):
 
 
 def image_to_image(pipe, **changes):
-    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(5))
     return tiny.sample(pipe, image=picture, strength=0.8, **changes)
 
 
@@ -57,8 +57,8 @@ def own_result(make, sample, **plan):
     ("cls", "sample"), [(None, tiny.sample), (StableDiffusionImg2ImgPipeline, image_to_image)]
 )
 def test_a_shared_session_gives_what_a_session_of_its_own_gives(cls, sample):
-    wanted = own_result(lambda: made_from(tiny.stable_diffusion(), cls), sample, interval=3)
-    base = tiny.stable_diffusion()
+    wanted = own_result(lambda: made_from(tiny.small(), cls), sample, interval=3)
+    base = tiny.small()
     session = accelerate(base, interval=3, shared=True)
     mine = made_from(base, cls)
     assert torch.equal(sample(mine), wanted)
@@ -69,8 +69,8 @@ def test_a_shared_session_gives_what_a_session_of_its_own_gives(cls, sample):
 
 def test_a_shared_session_follows_samplers_with_two_steps_for_each_sigma():
     heun = HeunDiscreteScheduler.from_config(tiny.ddim().config)
-    wanted = own_result(lambda: tiny.stable_diffusion(scheduler=copy.deepcopy(heun)), tiny.sample, interval=3)
-    base = tiny.stable_diffusion(scheduler=heun)
+    wanted = own_result(lambda: tiny.small(scheduler=copy.deepcopy(heun)), tiny.sample, interval=3)
+    base = tiny.small(scheduler=heun)
     accelerate(base, interval=3, shared=True)
     assert torch.equal(tiny.sample(made_from(base)), wanted)
 
@@ -90,12 +90,12 @@ def test_a_shared_session_serves_a_controlnet_of_its_pipeline():
 
 
 def test_a_shared_session_in_threads_is_that_of_each_pipeline_alone():
-    wanted = own_result(tiny.stable_diffusion, tiny.sample, interval=3)
+    wanted = own_result(tiny.small, tiny.sample, interval=3)
     others = own_result(
-        lambda: made_from(tiny.stable_diffusion(), StableDiffusionImg2ImgPipeline), image_to_image, interval=3
+        lambda: made_from(tiny.small(), StableDiffusionImg2ImgPipeline), image_to_image, interval=3
     )
-    plain = tiny.sample(tiny.stable_diffusion())
-    base = tiny.stable_diffusion()
+    plain = tiny.sample(tiny.small())
+    base = tiny.small()
     session = accelerate(base, interval=3, shared=True)
     reports = []
     session.on_run(reports.append)
@@ -120,8 +120,8 @@ def test_a_shared_session_in_threads_is_that_of_each_pipeline_alone():
 
 
 def test_a_shared_session_is_paused_and_restored_for_all():
-    plain = tiny.sample(tiny.stable_diffusion())
-    base = tiny.stable_diffusion()
+    plain = tiny.sample(tiny.small())
+    base = tiny.small()
     session = accelerate(base, interval=3, shared=True)
     early, late = made_from(base), made_from(base)
     cached = tiny.sample(early)
@@ -137,7 +137,7 @@ def test_a_shared_session_is_paused_and_restored_for_all():
 
 
 def test_a_pipeline_of_a_shared_session_is_freed_with_what_served_it():
-    base = tiny.stable_diffusion()
+    base = tiny.small()
     session = accelerate(base, interval=3, shared=True)
     gc.collect()
     gc.disable()
@@ -156,8 +156,8 @@ def test_a_pipeline_of_a_shared_session_is_freed_with_what_served_it():
 
 
 def test_a_pipeline_may_be_dropped_while_another_one_samples(monkeypatch):
-    wanted = own_result(tiny.stable_diffusion, tiny.sample, interval=3)
-    base = tiny.stable_diffusion()
+    wanted = own_result(tiny.small, tiny.sample, interval=3)
+    base = tiny.small()
     mine, others = made_from(base), [made_from(base)]
     accelerate(others[0], interval=5)
     accelerate(mine, interval=3)
@@ -176,7 +176,7 @@ def test_a_pipeline_may_be_dropped_while_another_one_samples(monkeypatch):
 
 def test_what_cannot_be_shared_is_refused():
     with pytest.raises(TypeError, match="shared"):
-        accelerate(tiny.unet(), interval=3, shared=True)
+        accelerate(tiny.small_unet(), interval=3, shared=True)
 
 
 def test_a_pipeline_that_the_plan_does_not_fit_is_told_that_it_runs_in_full(monkeypatch):
@@ -184,7 +184,7 @@ def test_a_pipeline_that_the_plan_does_not_fit_is_told_that_it_runs_in_full(monk
         def __call__(self, *args, num_inference_steps=1, **kwargs):
             return super().__call__(*args, num_inference_steps=num_inference_steps, **kwargs)
 
-    base = tiny.stable_diffusion()
+    base = tiny.small()
     session = accelerate(base, shared=True)
     mine = made_from(base, OneStep)
     with pytest.warns(UserWarning, match="run in full") as caught:
@@ -198,7 +198,7 @@ def test_a_pipeline_that_the_plan_does_not_fit_is_told_that_it_runs_in_full(monk
 
 def test_a_session_for_each_request_costs_little_once_the_model_is_known():
     """A tenth of what it was when every module was looked at again; the figure is in docs/serving.md."""
-    base = tiny.stable_diffusion()
+    base = tiny.small()
     keep = accelerate(base)
     assert keep.active
     pipes = [copy.copy(base) for _ in range(21)]
@@ -220,7 +220,7 @@ def test_a_session_for_each_request_costs_little_once_the_model_is_known():
 
 
 def test_what_is_known_of_a_model_is_forgotten_when_it_changes():
-    unet = tiny.unet()
+    unet = tiny.small_unet()
     known = plain_model(unet)
     assert plain_model(unet) is known
     unet.mid_block.resnets[0] = copy.deepcopy(unet.mid_block.resnets[0])
@@ -235,7 +235,7 @@ def test_what_is_known_of_a_model_is_forgotten_when_it_changes():
 
 
 def test_sessions_made_and_dropped_in_threads_leave_nothing_on_the_model():
-    base = tiny.stable_diffusion()
+    base = tiny.small()
     pipes = [[copy.copy(base) for _ in range(15)] for _ in range(4)]
     for pipe in (pipe for some in pipes for pipe in some):
         pipe.scheduler = copy.deepcopy(base.scheduler)
@@ -252,7 +252,7 @@ def test_sessions_made_and_dropped_in_threads_leave_nothing_on_the_model():
 
 
 def test_another_pipeline_runs_in_full_and_is_told_so_once():
-    base = tiny.stable_diffusion()
+    base = tiny.small()
     session = accelerate(base, interval=3)
     mine = made_from(base)
     with pytest.warns(UserWarning, match="accelerate that pipeline too") as caught:
@@ -271,7 +271,7 @@ def test_another_pipeline_runs_in_full_and_is_told_so_once():
 
 
 def test_on_run_hands_each_run_in_the_thread_that_samples():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     seen = []
     off = session.on_run(lambda report: seen.append((report, threading.get_ident())))
@@ -287,7 +287,7 @@ def test_on_run_hands_each_run_in_the_thread_that_samples():
 
 
 def test_what_a_callback_raises_does_not_reach_the_image(caplog):
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     wanted = tiny.sample(pipe)
 
@@ -304,7 +304,7 @@ def test_what_a_callback_raises_does_not_reach_the_image(caplog):
 
 
 def test_totals_are_the_sums_of_the_reports():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     reports = []
     session.on_run(reports.append)
@@ -320,7 +320,7 @@ def test_totals_are_the_sums_of_the_reports():
 
 
 def test_a_run_that_was_stopped_is_counted_and_not_handed_on():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     reports = []
     session.on_run(reports.append)
@@ -337,14 +337,14 @@ def test_a_run_that_was_stopped_is_counted_and_not_handed_on():
 
 
 def test_totals_of_a_loop_whose_length_nobody_tells():
-    unet, scheduler = tiny.unet(), tiny.ddim()
+    unet, scheduler = tiny.small_unet(), tiny.ddim()
     session = accelerate(unet, interval=3)
     reports = []
     session.on_run(reports.append)
     text = tiny.embeddings()["prompt_embeds"]
     scheduler.set_timesteps(6)
     for seed in range(2):
-        latent = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(seed))
+        latent = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
             for timestep in scheduler.timesteps:
                 latent = scheduler.step(unet(latent, timestep, text).sample, timestep, latent).prev_sample
@@ -354,7 +354,7 @@ def test_totals_of_a_loop_whose_length_nobody_tells():
 
 
 def test_a_report_has_its_sums_on_top_and_holds_nothing():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     tiny.sample(pipe)
     report = session.report()
@@ -380,7 +380,7 @@ def reachable(root, kinds):
 
 
 def test_a_report_never_tells_of_an_older_run_than_the_last():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     tiny.sample(pipe)
     session.enabled = False
@@ -396,7 +396,7 @@ def test_a_report_never_tells_of_an_older_run_than_the_last():
 
 
 def test_a_warning_points_at_the_callers_line_and_stands_in_the_report():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, Plan(Uniform(2)))
     call = {**tiny.embeddings(), "num_inference_steps": 6, "output_type": "latent"}
     with pytest.warns(UserWarning, match="6 steps leave little to reuse") as caught:
@@ -408,11 +408,9 @@ def test_a_warning_points_at_the_callers_line_and_stands_in_the_report():
 
 def test_requests_are_served_at_any_time_of_others(monkeypatch):
     """A service under load: threads make, run and drop pipelines while one is paused now and then."""
-    plain = tiny.sample(tiny.stable_diffusion(), num_inference_steps=4)
-    cached = own_result(
-        tiny.stable_diffusion, lambda pipe: tiny.sample(pipe, num_inference_steps=4), interval=2
-    )
-    base = tiny.stable_diffusion()
+    plain = tiny.sample(tiny.small(), num_inference_steps=4)
+    cached = own_result(tiny.small, lambda pipe: tiny.sample(pipe, num_inference_steps=4), interval=2)
+    base = tiny.small()
     session = accelerate(base, interval=2, shared=True)
 
     def requests():
@@ -433,14 +431,16 @@ def test_requests_are_served_at_any_time_of_others(monkeypatch):
 
 
 def test_a_plan_without_a_forecast_takes_the_one_that_the_short_form_takes():
-    for make in (tiny.stable_diffusion, lambda: tiny.stable_diffusion(scheduler=None), tiny.ddpm):
+    for make in (tiny.small, lambda: tiny.small(scheduler=None), tiny.ddpm):
         short = accelerate(make(), interval=3).plan
         assert accelerate(make(), Plan(Uniform(3))).plan == short
-    assert accelerate(tiny.unet(), Plan(Uniform(3))).plan == accelerate(tiny.unet(), interval=3).plan
+    assert (
+        accelerate(tiny.small_unet(), Plan(Uniform(3))).plan == accelerate(tiny.small_unet(), interval=3).plan
+    )
 
 
 def test_what_is_returned_is_one_readable_line():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, interval=3)
     tiny.sample(pipe)
     for one in (session, session.plan, session.report(), session.report().denoisers[0], Plan(Uniform(3))):
@@ -450,7 +450,7 @@ def test_what_is_returned_is_one_readable_line():
 
 
 def test_what_a_notebook_shows_is_whole_and_escaped():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     session = accelerate(pipe, Plan(Uniform(3), evidence="<b>none</b>"))
     assert "No run yet" in session._repr_html_()
     tiny.sample(pipe)

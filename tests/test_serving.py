@@ -1,4 +1,4 @@
-"""The example of a service (demos/serving) on the miniature, over HTTP."""
+"""The example of a service (demos/serving) over HTTP: once on the miniature, else on a tiny pipeline."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +10,7 @@ from PIL import Image
 
 import mmcache
 from mmcache_demos import load_miniature
+from tests.tiny_prompted import prompted
 
 testclient = pytest.importorskip("fastapi.testclient")
 pytestmark = pytest.mark.filterwarnings("ignore:.*leave little to reuse")
@@ -26,7 +27,7 @@ def loras(tmp_path_factory):
     from peft.utils import get_peft_model_state_dict
 
     folder = tmp_path_factory.mktemp("loras")
-    unet = load_miniature().unet
+    unet = prompted().unet
     torch.manual_seed(0)
     config = LoraConfig(r=4, init_lora_weights=False, target_modules=["to_q", "to_k", "to_v"])
     unet.add_adapter(config)
@@ -35,12 +36,22 @@ def loras(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def client(loras):
+def client_of(pipe, **options):
     from mmcache_demos.serving.app import make_app
     from mmcache_demos.serving.service import ImageService
 
-    with testclient.TestClient(make_app(ImageService(load_miniature(), loras=loras))) as client:
+    return testclient.TestClient(make_app(ImageService(pipe, **options)))
+
+
+@pytest.fixture
+def client(loras):
+    with client_of(prompted(), loras=loras) as client:
+        yield client
+
+
+@pytest.fixture
+def client_of_the_miniature():
+    with client_of(load_miniature()) as client:
         yield client
 
 
@@ -56,9 +67,9 @@ def counter(client, name, **labels):
     return sum(float(line.split()[-1]) for line in lines if all(one in line for one in wanted))
 
 
-def alone(plan=None, **more):
+def alone(plan=None, make=prompted, **more):
     """What a pipeline gives by itself."""
-    pipe = load_miniature()
+    pipe = make()
     pipe.set_progress_bar_config(disable=True)
     if plan:
         mmcache.accelerate(pipe, plan)
@@ -67,11 +78,12 @@ def alone(plan=None, **more):
     ).images[0]
 
 
-def test_requests_at_once_have_their_own_plans(client):
+def test_requests_at_once_have_their_own_plans(client_of_the_miniature):
+    client = client_of_the_miniature
     plans = ["quality", "fast", "quality", "fast"]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda plan: client.post("/images", json={**PROMPT, "plan": plan}), plans))
-    wanted = {plan: alone(plan) for plan in set(plans)}
+    wanted = {plan: alone(plan, load_miniature) for plan in set(plans)}
     for plan, response in zip(plans, found, strict=True):
         assert image_of(response).tobytes() == wanted[plan].tobytes()
         assert "cached calls" in response.headers["X-Mmcache"]
@@ -112,7 +124,7 @@ def test_loras_are_switched_between_requests(client):
 def test_a_lora_is_switched_and_time_runs_out_while_others_are_served(loras):
     from mmcache_demos.serving.service import ImageRequest, ImageService, RequestTimeoutError
 
-    service = ImageService(load_miniature(), workers=4, loras=loras)
+    service = ImageService(prompted(), workers=4, loras=loras)
     request = ImageRequest(PROMPT["prompt"], "fast", PROMPT["steps"])
     wanted = [service.submit(request).result().image.tobytes()]
     service.switch_lora("random")
@@ -138,7 +150,7 @@ def test_a_roll_back_reaches_a_request_that_is_just_beginning():
 
     from mmcache_demos.serving.service import ImageRequest, ImageService
 
-    service = ImageService(load_miniature(), workers=1)
+    service = ImageService(prompted(), workers=1)
     rollback = Thread(target=lambda: setattr(service, "enabled", False))
 
     class Sessions(list):

@@ -360,7 +360,7 @@ def test_batches_give_the_same_pictures(done, tmp_path):
 
 
 def test_the_last_output_is_repeated_and_the_pipe_left_as_it_was():
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     calls: list[int] = []
     pipe.unet.conv_in.register_forward_hook(lambda *_: calls.append(1))
     tiny.sample(pipe)  # a call leaves attributes of its own
@@ -413,7 +413,7 @@ def test_the_pareto_front():
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers(name):
-    pipe = tiny.stable_diffusion()
+    pipe = tiny.small()
     use_sampler(pipe, name)
     assert tiny.sample(pipe).isfinite().all()
 

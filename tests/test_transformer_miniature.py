@@ -102,10 +102,10 @@ def test_it_draws_what_captions_name(pipeline):
 
 
 def test_cached_it_draws_nearly_the_same_with_half_the_work(pipeline):
-    full = sample(pipeline, steps=24)
+    full = sample(pipeline, steps=18)
     with mmcache.accelerate(pipeline, interval=3) as session:
-        cached = sample(pipeline, steps=24)
+        cached = sample(pipeline, steps=18)
         report = session.report()
     assert report.denoisers[0].macs < 0.5 * report.denoisers[0].full_macs
     assert -10 * np.log10(np.square(full - cached).mean()) > 30
-    assert np.array_equal(sample(pipeline, steps=24), full)
+    assert np.array_equal(sample(pipeline, steps=18), full)
