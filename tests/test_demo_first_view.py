@@ -1,7 +1,7 @@
 """What a visitor of the demo sees before anything is run, in a real browser, on screens of all sizes."""
 
 import re
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 
@@ -12,7 +12,8 @@ from mmcache_demos.app.film import SECONDS
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.screenshots import open_tab
 from mmcache_demos.app.server import Server, serving
-from mmcache_demos.app.stored import stored
+from mmcache_demos.app.stops import RECOMMENDED
+from mmcache_demos.app.stored import stored, thumbnails
 from tests.demo_browser import choose, expert, opened_pages, wait_until
 
 pytest.importorskip("gradio")
@@ -210,7 +211,7 @@ def test_the_slider_has_costs_and_says_what_they_hold(used_page):
     assert all(re.match(r"[\d.]+x", name) for name in names)
     assert "closest" in names[0]
     assert "fastest" in names[-1]
-    chosen = next(place for place, name in enumerate(names) if "recommended" in name)
+    chosen = next(place for place, name in enumerate(names) if RECOMMENDED in name)
     assert stops.nth(chosen).is_checked()
     said = page.locator(".mm-said").locator("visible=true").first
     assert f" of {STEPS} steps run the whole model" in said.inner_text()
@@ -232,8 +233,9 @@ def test_the_slider_has_costs_and_says_what_they_hold(used_page):
     assert "StepMask" not in open_words
 
 
-def test_the_words_of_stops_do_not_meet(page):
-    for width in (320, 390, 1280):
+def test_the_words_of_stops_can_be_read_and_do_not_meet(page):
+    for title, width in product((tab.title for tab in DRAWING_TABS), (320, 390, 1280)):
+        open_tab(page, title)
         resize(page, width)
         stops = page.locator(".mm-stops").locator("visible=true").first.locator("label > span")
         ends = stops.evaluate_all(
@@ -245,7 +247,37 @@ def test_the_words_of_stops_do_not_meet(page):
             })"""
         )
         assert len(ends) > 2
-        assert all(right < left for (_, right), (left, _) in pairwise(ends)), (width, ends)
+        assert all(right < left for (_, right), (left, _) in pairwise(ends)), (title, width, ends)
+        sizes = stops.evaluate_all("all => all.map(one => parseFloat(getComputedStyle(one).fontSize))")
+        assert min(sizes) >= 12, (title, width)
+
+
+def test_each_tab_has_three_examples_with_their_images(page):
+    for tab in DRAWING_TABS:
+        open_tab(page, tab.title)
+        examples = page.locator(".mm-example").locator("visible=true")
+        assert examples.count() == len(tab.examples) == len(thumbnails(tab.task.name)) == 3
+        images = examples.evaluate_all(
+            "all => all.map(one => getComputedStyle(one, '::before').backgroundImage)"
+        )
+        for image in images:
+            answer = httpx.get(re.fullmatch(r'url\("(.+)"\)', image)[1])
+            assert answer.headers["content-type"] == "image/webp", image
+
+
+def test_clips_are_large_and_whole_and_above_the_fold(page):
+    open_tab(page, "Video")
+    assert page.locator(".mm-stored h2").locator("visible=true").inner_text().startswith("Same clip. ")
+    for width, height in ((768, 1024), (1280, 800), (1440, 900), (1920, 1080)):
+        resize(page, width, height)
+        one = box(page, ".mm-pair video")
+        assert one["width"] >= 256, width
+        assert one["width"] % stored("text-to-video").width == 0, "each pixel is as large as the others"
+        assert one["y"] + one["height"] <= height, width
+    for width, height in ((320, 568), (390, 844), (667, 375), (844, 390)):
+        resize(page, width, height)
+        one, go = box(page, ".mm-pair video"), box(page, "#go-text-to-video")
+        assert one["y"] + one["height"] <= go["y"], (width, "nothing covers the clip")
 
 
 def test_a_mistake_is_said_beside_its_field(page, capfd):

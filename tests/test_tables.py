@@ -112,19 +112,36 @@ def test_names_of_classes_are_whole_in_a_pipe_and_at_40_columns(tables):
         assert set(classes) <= words, width
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_help_cuts_no_name_and_no_default(width):
+    """In a process of its own, which asks for its width once."""
+    code = """
+import click, typer
+from typer.testing import CliRunner
+from mmcache.cli import app
+for name, command in typer.main.get_command(app).commands.items():
+    said = CliRunner().invoke(app, [name, "--help"]).output
+    assert "\N{HORIZONTAL ELLIPSIS}" not in said, said
+    names = [one for parameter in command.params for one in parameter.opts if one.startswith("--")]
+    assert names and all(one in said.split() for one in names), (name, names, said)
+"""
+    environment = {**os.environ, "COLUMNS": str(width)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
 def test_a_table_refuses_rows_of_another_length():
     with pytest.raises(ValueError, match="2 cells"):
         FigureTable([Column("one")]).add_row("a", "b")
 
 
-@pytest.mark.parametrize("width", [40, 80])
-def test_a_terminal_has_a_width_and_a_pipe_has_none(width):
-    """In a process of its own, since what is a terminal is the system's to say."""
-    command = [sys.executable, "-m", "mmcache", "presets"]
+WITHOUT_WIDTH = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+
+
+def in_terminal(command: list[str], width: int) -> list[str]:
+    """The lines of a process of its own, since what is a terminal is the system's to say."""
     inner, outer = pty.openpty()
     ioctl(outer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    process = subprocess.Popen(command, stdout=outer, stderr=outer, stdin=outer, env=environment)
+    process = subprocess.Popen(command, stdout=outer, stderr=outer, stdin=outer, env=WITHOUT_WIDTH)
     os.close(outer)
     said = b""
     try:
@@ -134,10 +151,21 @@ def test_a_terminal_has_a_width_and_a_pipe_has_none(width):
         pass
     assert process.wait() == 0
     os.close(inner)
-    lines = re.sub(r"\x1b\[[\d;]*m", "", said.decode()).splitlines()
-    assert max(map(len, lines)) <= width
-    piped = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    return re.sub(r"\x1b\[[\d;]*m", "", said.decode()).splitlines()
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_terminal_has_a_width_and_a_pipe_has_none(width):
+    command = [sys.executable, "-m", "mmcache", "presets"]
+    assert max(map(len, in_terminal(command, width))) <= width
+    piped = subprocess.run(command, capture_output=True, text=True, check=True, env=WITHOUT_WIDTH).stdout
     evidence = load_preset(presets()["fast"]).evidence
     assert " ".join(evidence.split()) in " ".join(piped.split())
     assert any(evidence.strip() in line for line in piped.splitlines())
     assert len(re.findall(r"^balanced ", piped, re.MULTILINE)) == len(families())
+
+
+def test_the_command_that_follows_a_check_can_be_copied():
+    lines = in_terminal([sys.executable, "-m", "mmcache", "check", "text-to-image"], 40)
+    assert lines[-1] == "Next: mmcache compare --model text-to-image"
+    assert max(map(len, lines[:-1])) <= 40

@@ -7,19 +7,21 @@ from typing import Any
 from mmcache.tools.comparison.video_comparison import CACHED, FPS, FULL, SHEET, VideoComparison
 from mmcache_demos.app.curve import curve
 from mmcache_demos.app.markup import address, join, text
+from mmcache_demos.app.stills import LARGE
 
 FRAMES = "Frames from left to right: full run, cached run, and their amplified difference."
 CURVE = "How close each frame is to the full run's: PSNR, higher is closer"
 SIDES = (("full", "Full run", FULL), ("cached", "Cached run", CACHED))
 
 
-def players_markup(found: VideoComparison | None, files: Mapping[str, Any], prompt: str) -> str:
+def players_markup(found: VideoComparison | None, files: Mapping[str, Any], prompt: str, width: int) -> str:
     """Both clips as HTML; page.js plays them in step.
 
     Args:
         found: what was measured; None for a stored clip.
         files: written, by name; of a stored clip the addresses of "full" and "cached".
         prompt: what they show, for who cannot see them.
+        width: of each in pixels; small ones are enlarged by whole factors.
     """
     players = join(
         f'<figure><video src="{address(files[file]) if found else files[side]}" muted loop playsinline '
@@ -29,7 +31,7 @@ def players_markup(found: VideoComparison | None, files: Mapping[str, Any], prom
     )
     return (
         f'<div class="mm-players" data-fps="{found.fps if found else FPS:g}">'
-        f'<div class="mm-pair">{players}</div>'
+        f'<div class="mm-pair{" pixels" if width < LARGE else ""}" style="--w:{width}px">{players}</div>'
         f'<div class="mm-bar"><button type="button" class="mm-play">Play both</button>'
         f'<input type="range" min="0" max="1000" value="0" step="1" aria-label="Place in both clips">'
         f"</div></div>"

@@ -12,6 +12,7 @@ from mmcache.plans.plan import Plan
 from mmcache.plans.plan_set import load_plan_of
 from mmcache.plans.presets import IMAGE, USUAL, find_plan
 from mmcache.plans.preview import full_steps
+from mmcache.tools.tasks.tasks import find_task
 from mmcache_demos.app.settings import MINIATURE, OWN_SAMPLER, SHIPPED_AS, Settings
 
 FILE = Path(__file__).parent / "stored" / "costs.json"
@@ -150,7 +151,8 @@ def record_of(task: str, model: str, family: str) -> tuple[dict[str, Any], bool]
 
 def words_of(one: Mapping[str, Any], own: bool) -> str:
     """On what closeness was measured."""
-    where = f"{one['prompts']} images at {one['steps']} steps, guidance {one['guidance']:g}"
+    kind = "clips" if find_task(one["task"]).generates_video else "images"
+    where = f"{one['prompts']} {kind} at {one['steps']} steps, guidance {one['guidance']:g}"
     return where if own else f"{where}, of a shipped miniature"
 
 

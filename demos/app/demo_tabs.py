@@ -94,6 +94,11 @@ DRAWING_TABS = (
                 "a person with a green turban, a blue hoodie and no glasses, smiling, on a yellow background",
                 1,
             ),
+            Example(
+                "hat and sunglasses",
+                "a person with a black hat, a blue hoodie and sunglasses, smiling, on a yellow background",
+                3,
+            ),
         ),
     ),
     DrawingTab(
@@ -113,6 +118,12 @@ DRAWING_TABS = (
                 "on a blue background",
                 2,
             ),
+            Example(
+                "red curls",
+                "a person with curly red hair, round glasses, a blazer and a white shirt, smiling, "
+                "on a blue background",
+                3,
+            ),
         ),
     ),
     DrawingTab(
@@ -130,6 +141,11 @@ DRAWING_TABS = (
                 "zooming in",
                 "a person with a black afro and a red hoodie, on a blue background, zooming in",
                 1,
+            ),
+            Example(
+                "moving up",
+                "a person with a blonde bob and a blue hoodie, on a green background, moving up",
+                3,
             ),
         ),
     ),

@@ -86,7 +86,10 @@ def result_markup(ran: Ran, files: Mapping[str, Path], full_was_kept: bool) -> s
     found = ran.found
     prompt = str(found.settings.get("prompt", "no prompt"))
     if isinstance(found, VideoComparison):
-        shown, more = players_markup(found, files, prompt), clip_details(found, files)
+        shown, more = (
+            players_markup(found, files, prompt, found.full.images.shape[-2]),
+            clip_details(found, files),
+        )
     else:
         shown = wipe(address(files[still.FULL]), address(files[still.CACHED]), prompt, *size_of(found))
         more = panels_markup(found, files)
@@ -107,8 +110,8 @@ def result_markup(ran: Ran, files: Mapping[str, Path], full_was_kept: bool) -> s
 def stored_markup(one: Stored) -> str:
     """A stored comparison, as it stands there before anybody has pressed anything."""
     full, cached = (stored_address(one.files[side]) for side in ("full", "cached"))
-    if one.files["full"].endswith(".mp4"):
-        shown = players_markup(None, {"full": full, "cached": cached}, one.prompt)
+    if one.is_clip:
+        shown = players_markup(None, {"full": full, "cached": cached}, one.prompt, one.width)
     else:
         shown = wipe(full, cached, one.prompt, one.width, one.height, once=True)
     bars = [bar(branch) for branch in one.branches]

@@ -8,6 +8,9 @@ from gradio.component_meta import ComponentMeta
 
 from mmcache_demos.app.costs import Slider
 
+# On a phone it is wider than its stop, so it may be written in two lines.
+RECOMMENDED = "recom\N{SOFT HYPHEN}mended"
+
 
 class WithoutStub(ComponentMeta):  # type: ignore[misc]  # gradio has no types here
     """Leaves out the stub that gradio writes beside a module that defines a component."""
@@ -36,7 +39,7 @@ def stops(slider: Slider) -> list[tuple[str, str]]:
         (
             f"{cost.name}\n"
             + (f"{cost.psnr:.0f} dB\n" if slider.holds else "")
-            + ("recommended" if cost.recommended else ends.get(cost.name, "")),
+            + (RECOMMENDED if cost.recommended else ends.get(cost.name, "")),
             cost.name,
         )
         for cost in slider.costs

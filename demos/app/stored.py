@@ -54,10 +54,15 @@ class Stored:
     films: Mapping[str, Any]
 
     @property
+    def is_clip(self) -> bool:
+        """Whether it is a video."""
+        return self.files["full"].endswith(".mp4")
+
+    @property
     def headline(self) -> str:
         """The point of the page."""
         nearly = "Same" if self.psnr >= UNSEEN else "Nearly the same"
-        return f"{nearly} picture. {times(self.less_work)} less work."
+        return f"{nearly} {'clip' if self.is_clip else 'picture'}. {times(self.less_work)} less work."
 
     @property
     def says(self) -> str:

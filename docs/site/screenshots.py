@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmcache_demos.app.browser import browser
 
-WIDTHS = {"desktop": 1400, "phone": 390}
+WIDTHS = {"desktop": 1280, "phone": 390}
 BROKEN = "() => [...document.images].filter(one => one.src && !one.naturalWidth).map(one => one.src)"
 
 

@@ -3,6 +3,7 @@
 What a command needs is imported when it runs, so that `--help` is quick.
 """
 
+import shutil
 from typing import Annotated
 
 import typer
@@ -19,7 +20,10 @@ from mmcache.cli.paper import paper
 from mmcache.cli.sweep import sweep
 from mmcache.cli.tune import tune
 
+NARROW = 80  # columns; in fewer, the panels of --help cut options' names, which plain help does not
+
 app = typer.Typer(
+    rich_markup_mode=None if shutil.get_terminal_size().columns < NARROW else "rich",
     help="Faster diffusion pipelines without training: deep features are kept between sampling steps.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -53,7 +53,7 @@ def check(
         from dataclasses import replace
 
         from mmcache.architectures.example_call import Size
-        from mmcache.tools.inspecting.check_table import check_table
+        from mmcache.tools.inspecting.check_table import check_table, next_command
         from mmcache.tools.inspecting.checking import check_model
         from mmcache.tools.inspecting.model_parts import parts_of_config, parts_of_pipeline
         from mmcache.tools.inspecting.sizes import sizes_without_effect
@@ -74,5 +74,7 @@ def check(
             typer.echo(json.dumps(found.as_dict(), indent=2))
         else:
             show(check_table(found))
+            if following := next_command(found):
+                show(following)
         if not found.fits:
             raise typer.Exit(NOTHING_TO_CACHE)

@@ -39,8 +39,8 @@ def sweep(
     branches: Annotated[str, typer.Option(help="Skip branches of cached steps; 0 is the cheapest.")] = "0,1",
     forecasts: Annotated[
         str, typer.Option(help="hold, and taylor with an order: taylor1, taylor2, ...")
-    ] = "hold,taylor1,taylor2",
-    policies: Annotated[str, typer.Option(help="uniform, nonuniform.")] = "uniform,nonuniform",
+    ] = "hold, taylor1, taylor2",
+    policies: Annotated[str, typer.Option(help="uniform, nonuniform.")] = "uniform, nonuniform",
     plan: Annotated[
         list[str] | None,
         typer.Option(

@@ -53,7 +53,7 @@ def gain_text(plan: PlanCheck) -> str:
 
 
 def recommendation(found: ModelCheck) -> str:
-    """One line: what to begin with, and what is not known yet."""
+    """What to begin with, and what is not known yet."""
     chosen = found.recommended
     if chosen is None or found.refused:
         return "Nothing can be cached here."
@@ -61,10 +61,14 @@ def recommendation(found: ModelCheck) -> str:
     name = "" if plan.name in (USUAL, "(default)") else f', "{plan.name}"'
     gain = "" if plan.fewer_macs is None else f", {plan.fewer_macs:.2f}x fewer MACs"
     why = "the plan that was given" if plan.evidence == OWN else f"the default, {plan.evidence}"
-    return (
-        f"Recommended: mmcache.accelerate(pipe{name}): {why}{gain}. {CONFIG_ONLY} "
-        f"Next: mmcache compare{task_option(found)} --model {found.model}"
-    )
+    return f"Recommended: mmcache.accelerate(pipe{name}): {why}{gain}. {CONFIG_ONLY}"
+
+
+def next_command(found: ModelCheck) -> str:
+    """The command that measures what was recommended, in one line to be copied; "" where there is none."""
+    if found.recommended is None or found.refused:
+        return ""
+    return f"Next: mmcache compare{task_option(found)} --model {found.model}"
 
 
 def task_option(found: ModelCheck) -> str:
