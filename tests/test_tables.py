@@ -96,6 +96,15 @@ def test_no_figure_is_cut_and_no_line_is_too_long(width, tables):
                 assert set(figure.split()) <= words or figure in narrow.replace("\n", ""), (name, figure)
 
 
+def test_costs_that_a_short_run_answers_by_one_plan_are_one_row_of_calibrate(tmp_path):
+    more, few = (mmcache.Plan(mmcache.StepMask(steps), branch="none") for steps in ([0, 3, 6], [0, 5]))
+    plans = {"2.5x": more, "3.5x": few, "5x": few}
+    found = Calibrated(plans, {"2.5x": 2.5, "3.5x": 4.0, "5x": 4.0}, dict.fromkeys(plans, 30.0), {}, 3.0)
+    lines = printed(calibrated_table(found, tmp_path), 200).splitlines()
+    firsts = [line.strip().split("  ")[0] for line in lines]
+    assert [first for first in firsts if re.match(r"\d.*x$", first)] == ["2.5x", "3.5x, 5x"]
+
+
 def test_a_narrow_sweep_leaves_out_margins_and_keeps_every_figure(tables):
     rows = [line for line in printed(tables["sweep"], 10_000).splitlines() if "x " in line][:8]
     narrow = printed(tables["sweep"], 60)

@@ -22,12 +22,20 @@ USUAL = 2.5  # times: about what default plans cost
 
 
 def calibrated_table(found: Calibrated, file: Path) -> Group:
-    """A row for each cost, and what to take."""
+    """A row for each plan, and what to take; in a short run several costs have one plan."""
     table = FigureTable(COLUMNS)
+    costs: dict[tuple[int, ...], list[str]] = {}
     for name, plan in found.plans.items():
-        steps = ", ".join(map(str, plan.policy.full))  # type: ignore[attr-defined]
+        costs.setdefault(plan.policy.full, []).append(name)  # type: ignore[attr-defined]
+    for steps, (name, *others) in costs.items():
         psnr = decibels(found.measured[name]) if name in found.measured else "-"
-        table.add_row(name, steps, concise(plan.forecast), f"-{found.predicted[name]:.1f} dB", psnr)
+        table.add_row(
+            ", ".join([name, *others]),
+            ", ".join(map(str, steps)),
+            concise(found.plans[name].forecast),
+            f"-{found.predicted[name]:.1f} dB",
+            psnr,
+        )
     runs = Text(f"The calibration took as much as {found.runs:g} full images.")
     return Group(table, runs, Text(recommendation(found, file)))
 
