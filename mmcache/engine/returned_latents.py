@@ -24,12 +24,19 @@ class ReturnedLatents:
         self._shapes: list[torch.Size] = []
 
     @torch.no_grad()
-    def add(self, result: Any) -> None:
-        """Keep what `step` has returned: a latent alone, in a tuple or in an output of diffusers."""
-        for latent in tensors_in(getattr(result, "prev_sample", result))[:1]:
-            if latent.dim() > 1:
-                self._samples.append(sample_of(latent).clone())
-                self._shapes.append(latent.shape)
+    def add(self, result: Any) -> int:
+        """Keep what `step` has returned: a latent alone, in a tuple or in an output of diffusers.
+
+        Returns:
+            The bytes that it takes.
+        """
+        latent = next(iter(tensors_in(getattr(result, "prev_sample", result))), None)
+        if latent is None or latent.dim() < 2:
+            return 0
+        sample = sample_of(latent).clone()
+        self._samples.append(sample)
+        self._shapes.append(latent.shape)
+        return sample.nbytes
 
     @torch.no_grad()
     def has(self, latent: Latent) -> bool | None:
@@ -71,5 +78,13 @@ def likeness(given: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
     """The cosine of an input's rows and those of a latent's sample, of the row that is least alike, 0-d."""
     rows, images = sample_of(given), sample.to(given.device)
     times = len(rows) // len(images)
+    if times == 1 or len(images) == 1:
+        return cosines(rows, images).min()
     orders = [images.repeat(times, 1), images.repeat_interleave(times, 0)]
-    return torch.stack([torch.cosine_similarity(rows, order).min() for order in orders]).max()
+    return torch.stack([cosines(rows, order).min() for order in orders]).max()
+
+
+def cosines(rows: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Of each row and its image, (B,); 0 where one of them is nothing."""
+    lengths = rows.norm(dim=1) * images.norm(dim=1)
+    return torch.linalg.vecdot(rows, images) / lengths.clamp_min(1e-30)

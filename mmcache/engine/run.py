@@ -111,8 +111,8 @@ class Run:
     def end_step(self, result: Any) -> None:
         """Keep what the scheduler has returned, to compare with the next latent."""
         if self.step is not None and self.calls and not self.step.clock.is_last:
-            self.step.returned.add(result)
-            self.calls[-1] = replace(self.calls[-1], bytes_held=self.bytes_held())
+            call = self.calls[-1]
+            self.calls[-1] = replace(call, bytes_held=call.bytes_held + self.step.returned.add(result))
 
     def end_call(self, step: Step, lane: Lane) -> None:
         """Behind the last step's call in a lane: nothing is held for it any more."""
