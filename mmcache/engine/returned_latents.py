@@ -87,4 +87,5 @@ def likeness(given: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
 def cosines(rows: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Of each row and its image, (B,); 0 where one of them is nothing."""
     lengths = rows.norm(dim=1) * images.norm(dim=1)
-    return torch.linalg.vecdot(rows, images) / lengths.clamp_min(1e-30)
+    found: torch.Tensor = torch.linalg.vecdot(rows, images) / lengths.clamp_min(1e-30)
+    return found
