@@ -1,5 +1,8 @@
 """Tiny random pipelines that take a prompt in words, as at the command line: one for each task."""
 
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -28,11 +31,14 @@ SMALL = {
 
 
 def tokenizer() -> CLIPTokenizer:
-    """Every byte is a token."""
+    """Every byte is a token. From files, as every version of transformers reads them."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = [*alphabet, *(letter + "</w>" for letter in alphabet), "<|startoftext|>", "<|endoftext|>"]
     vocab = {word: index for index, word in enumerate(words)}
-    return CLIPTokenizer(vocab=vocab, merges=[], model_max_length=TOKENS)
+    with TemporaryDirectory() as folder:
+        Path(folder, "vocab.json").write_text(json.dumps(vocab))
+        Path(folder, "merges.txt").write_text("#version: 0.2\n")
+        return CLIPTokenizer.from_pretrained(folder, model_max_length=TOKENS)
 
 
 def text_encoder(words: CLIPTokenizer) -> CLIPTextModel:
