@@ -54,6 +54,10 @@ def written_by_numpy(pipe, tensors):
     tensors["prompt_embeds"].numpy()[:] *= 1.5
 
 
+def longer(pipe, tensors):
+    tensors["prompt_embeds"] = torch.cat([tensors["prompt_embeds"]] * 2, 1)
+
+
 def equal(pipe, tensors):
     tensors["prompt_embeds"] = tensors["prompt_embeds"].clone()
 
@@ -70,6 +74,7 @@ def nothing(pipe, tensors):
     ("change", "steps"),
     [
         (another, "F00FFFF00F"),
+        (longer, "F00FFFF00F"),
         (written, "F00FFFF00F"),
         (written_as_data, "F00FFFF00F"),
         (other_data, "F00FFFF00F"),

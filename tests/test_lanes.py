@@ -261,6 +261,96 @@ def test_a_loop_whose_input_stands_still_is_cached():
     assert tiny.steps_of(session) == "F00F00F00F"
 
 
+def stepped(
+    unet, scheduler, image, seen=lambda step, image: image, changed=lambda step, image: image, steps=12
+):
+    """A loop of one's own that may change what the denoiser sees, and what the sampler has returned."""
+    scheduler.set_timesteps(steps)
+    with torch.no_grad():
+        for step, time in enumerate(scheduler.timesteps):
+            noise = unet(seen(step, image), time).sample
+            image = changed(step, scheduler.step(noise, time, image).prev_sample)
+    return image
+
+
+def redrawn(columns):
+    """Redraws some columns of each latent."""
+
+    def change(step, image):
+        image, part = image.clone(), image[..., columns]
+        fresh = torch.randn(part.shape, generator=torch.Generator().manual_seed(step))
+        image[..., columns] = fresh * image.pow(2).mean().sqrt()
+        return image
+
+    return change
+
+
+@pytest.mark.parametrize("columns", [slice(1, 16), slice(17, 32)])
+def test_a_latent_of_which_a_part_is_redrawn_at_every_step_is_full(columns):
+    """Of a large latent only some numbers are compared: they lie in all of its columns."""
+    unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim()
+    session = accelerate(unet, interval=3, scheduler=scheduler)
+    image = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    stepped(unet, scheduler, image, changed=redrawn(columns))
+    assert tiny.steps_of(session) == "F" * 12
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_latent_that_is_turned_for_some_calls_only_goes_on_with_no_features_of_the_other_way(every):
+    def turned(step, image):
+        return image.roll(3, -1) if step % every == 0 else image
+
+    image = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    wanted = stepped(tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim(), image, turned)
+    unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim()
+    accelerate(unet, interval=3, scheduler=scheduler)
+    found = stepped(unet, scheduler, image, turned)
+    assert (found - wanted).norm() < 0.02 * wanted.norm()
+
+
+def test_rows_of_a_batch_that_are_stepped_alone_are_cached():
+    unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim()
+    session = accelerate(unet, interval=3, scheduler=scheduler)
+    scheduler.set_timesteps(10)
+    images = torch.randn(3, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for time in scheduler.timesteps:
+            noise = unet(images, time).sample
+            rows = [scheduler.step(noise[[n]], time, images[[n]]).prev_sample for n in range(3)]
+            images = torch.cat(rows)
+    assert tiny.steps_of(session) == "F00F00F00F"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_image_beside_the_latent_may_come_before_it_or_behind_it(first):
+    unet, scheduler = tiny.unconditional_unet(in_channels=8, out_channels=4), tiny.ddim()
+    session = accelerate(unet, interval=3, scheduler=scheduler)
+    given = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+    image = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    stepped(
+        unet,
+        scheduler,
+        image,
+        lambda step, image: torch.cat([given, image] if first else [image, given], 1),
+        steps=10,
+    )
+    assert tiny.steps_of(session) == "F00F00F00F"
+
+
+def test_what_a_sampler_returns_while_the_denoiser_rests_is_not_heaped_up():
+    unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim()
+    session = accelerate(unet, interval=3, scheduler=scheduler)
+    scheduler.set_timesteps(60)
+    image, noise, held = torch.randn(1, 4, 16, 16), None, []
+    with torch.no_grad():
+        for step, time in enumerate(scheduler.timesteps[:-1]):
+            noise = unet(image, time).sample if step < 4 else noise
+            image = scheduler.step(noise, time, image).prev_sample
+            held.append(session.denoisers["denoiser"].run.bytes_held())
+    assert max(held[20:]) <= held[3]
+    assert session.report().denoisers[0].steps[-1].bytes_held == held[-1]
+
+
 @pytest.mark.parametrize("batch", [2, 32])
 @pytest.mark.parametrize("with_scheduler", [True, False])
 def test_rows_that_change_places_are_told_in_a_batch_of_any_size(with_scheduler, batch):

@@ -135,12 +135,12 @@ class Bindings:
         self._undo[part.name] = patch_forward(part.module, side, owner=self._session)
         return side
 
-    def end_step(self, number: int, result: Any) -> None:
+    def end_step(self, number: int, sample: Any, result: Any) -> None:
         """Behind a step of a run: its denoisers hear what the scheduler has returned."""
         for scheduler in self.denoisers.values():
             for run in scheduler.runs:
                 if run.number == number:
-                    run.end_step(result)
+                    run.end_step(sample, result)
 
     def end_run(self, number: int, last_step: int) -> None:
         """At the end of a run: denoisers that were not called in its last step hold nothing more either."""

@@ -13,7 +13,7 @@ from typing import Any
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.scheduler_clock import SchedulerClock
 from mmcache.clocks.timestep_clock import LEAST, TimestepClock
-from mmcache.compat.calling_pipeline import Caller, calling_pipelines
+from mmcache.compat.calling_pipeline import Caller, calling_pipelines, is_of_diffusers
 from mmcache.patching.held import held
 from mmcache.patching.pipeline_kinds import is_pipeline
 from mmcache.patching.scheduler_patch import is_scheduler
@@ -34,9 +34,9 @@ def pipelines_of(owner: Any) -> Iterator[Any]:
                 yield from pipelines_of(part)
 
 
-def is_of_diffusers(caller: Caller) -> bool:
+def is_alone(caller: Caller) -> bool:
     """Whether it is a pipeline that diffusers brings along, and that calls nobody behind its steps."""
-    return not caller.callback and type(caller.pipeline).__module__.startswith("diffusers.")
+    return not caller.callback and is_of_diffusers(caller.pipeline)
 
 
 def with_own_code(step: StepClock, callers: Sequence[Caller]) -> StepClock:
@@ -56,7 +56,7 @@ class PipelineClock:
         on_run: called when a run starts.
         on_end: called when the last step of a run has ended, with the run's number and that step.
         on_step: called when a step has ended behind which somebody's own code alone may change the latent,
-            with the run's number and what the scheduler has returned.
+            with the run's number, the latent that it went on from and what the scheduler has returned.
         on_stranger: called at every call of a denoiser that another pipeline makes, with that pipeline.
     """
 
@@ -65,7 +65,7 @@ class PipelineClock:
         self.on_stranger: Callable[[Any], None] = lambda pipeline: None
         self.on_run: Callable[[], None] = lambda: None
         self.on_end: Callable[[int, int], None] = lambda run, step: None
-        self.on_step: Callable[[int, Any], None] = lambda run, result: None
+        self.on_step: Callable[[int, Any, Any], None] = lambda run, sample, result: None
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._driver: SchedulerClock | None = None  # of the last call
@@ -114,7 +114,7 @@ class PipelineClock:
             return None  # another pipeline shares the denoiser
         holder = callers[0].pipeline if callers and is_pipeline(owner) else owner
         clock = self._driver = self._driving(holder, timestep)
-        self._of_diffusers = bool(callers) and all(map(is_of_diffusers, callers))
+        self._of_diffusers = bool(callers) and all(map(is_alone, callers))
         self._blends = any(caller.blends for caller in callers)
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
@@ -146,9 +146,9 @@ class PipelineClock:
             clocks = [clock for clock in clocks if clock.run.points_at(timestep)] or clocks
         return max(clocks, key=lambda clock: clock.moved, default=None)
 
-    def _end_step(self, run: int, result: Any) -> None:
+    def _end_step(self, run: int, sample: Any, result: Any) -> None:
         if not (self._of_diffusers or self._blends):
-            self.on_step(run, result)
+            self.on_step(run, sample, result)
 
     def is_handed_on(self) -> bool:
         driver = self._driver
@@ -178,5 +178,5 @@ class PipelineClock:
         self._driver = None
         self._own_loops.release()
         self.on_run, self.on_end = lambda: None, lambda run, step: None  # nothing keeps the pipeline alive
-        self.on_step = lambda run, result: None
+        self.on_step = lambda run, sample, result: None
         self.on_stranger = lambda pipeline: None

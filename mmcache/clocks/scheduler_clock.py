@@ -20,7 +20,8 @@ class SchedulerClock:
             what happened last at which scheduler is compared by them.
         on_run: called when a run starts.
         on_end: called when the last step of a run has ended, with the run's number and that step.
-        on_step: called when a step has ended, with the run's number and what the scheduler has returned.
+        on_step: called when a step has ended, with the run's number, the latent that it went on from and what
+            the scheduler has returned.
         in_pipeline: whether a pipeline of this clock is on the call stack.
 
     Attributes:
@@ -35,7 +36,7 @@ class SchedulerClock:
         numbers: Iterator[int],
         on_run: Callable[[], None],
         on_end: Callable[[int, int], None],
-        on_step: Callable[[int, Any], None] = lambda run, result: None,
+        on_step: Callable[[int, Any, Any], None] = lambda run, sample, result: None,
         in_pipeline: Callable[[], bool] = lambda: False,
     ) -> None:
         self.scheduler = scheduler
@@ -68,13 +69,13 @@ class SchedulerClock:
         self.moved = self.run.number
         self.on_run()
 
-    def _end_step(self, timestep: Any, result: Any) -> None:
+    def _end_step(self, timestep: Any, sample: Any, result: Any) -> None:
         run, self.handed = self.run, HandedLatent(result)
         if (run.mixed or run.thread != threading.get_ident()) and self.in_pipeline():
             self._refuse(run)
         last = run.end_step(timestep)
         self.moved = next(self._numbers)
-        self.on_step(run.number, result)
+        self.on_step(run.number, sample, result)
         if last is not None:
             self.on_end(run.number, last)
 

@@ -24,7 +24,8 @@ class Caller(NamedTuple):
         pipeline: classic or modular.
         steps: how many steps its run has, if it says so; it may stop before its scheduler's last one.
         callback: whether its user's function is called behind each step.
-        blends: whether it does so, and may put an image of its own back into the latent before.
+        blends: whether somebody's own code may change the latent, and so may the pipeline: it has a mask, by
+            which it may put an image of its own back.
     """
 
     pipeline: Any
@@ -80,7 +81,8 @@ def caller_of(frame: FrameType) -> Caller | None:
     if is_pipeline(method_of):
         steps = getattr(method_of, "_num_timesteps", None)
         callback = calls_back(frame)
-        return Caller(method_of, steps, callback, callback and has_mask(frame))
+        own_code = callback or not is_of_diffusers(method_of)
+        return Caller(method_of, steps, callback, own_code and has_mask(frame))
     if not is_block(method_of):
         return None
     arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
@@ -97,9 +99,17 @@ def calls_back(frame: FrameType) -> bool:
     return any(name in names and frame.f_locals.get(name) is not None for name in CALLBACKS)
 
 
+def is_of_diffusers(pipeline: Any) -> bool:
+    """Whether it is one that diffusers brings along."""
+    return type(pipeline).__module__.startswith("diffusers.")
+
+
 def has_mask(frame: FrameType) -> bool:
-    """Whether a pipeline's method has a mask of what it draws: inpainting, frames that are given."""
+    """Whether a pipeline's method has a mask of what it draws: inpainting, frames that are given.
+
+    Masks of words have two dimensions, or are those of attention.
+    """
     return any(
-        "mask" in name and "attention" not in name and isinstance(value, torch.Tensor)
+        "mask" in name and "attention" not in name and isinstance(value, torch.Tensor) and value.dim() > 2
         for name, value in frame.f_locals.items()
     )

@@ -14,7 +14,6 @@ from mmcache.engine.conditioning import Conditionings, Leaves
 from mmcache.engine.lanes import Lane
 from mmcache.engine.processes import Processes
 from mmcache.engine.record import CallRecord
-from mmcache.engine.returned_latents import ReturnedLatents
 from mmcache.engine.run_views import RunViews
 from mmcache.engine.step import Step
 from mmcache.layouts.cut import Given
@@ -108,11 +107,13 @@ class Run:
         self.step, self.change, self.conditionings = None, DenoiserChange(), {}
         self.settings.forget_weights()
 
-    def end_step(self, result: Any) -> None:
-        """Keep what the scheduler has returned, to compare with the next latent."""
+    def end_step(self, sample: Any, result: Any) -> None:
+        """Keep which latent the scheduler went on from and what it has returned, to tell the next one by."""
         if self.step is not None and self.calls and not self.step.clock.is_last:
             call = self.calls[-1]
-            self.calls[-1] = replace(call, bytes_held=call.bytes_held + self.step.returned.add(result))
+            self.calls[-1] = replace(
+                call, bytes_held=call.bytes_held + self.step.returned.add(sample, result)
+            )
 
     def end_call(self, step: Step, lane: Lane) -> None:
         """Behind the last step's call in a lane: nothing is held for it any more."""
@@ -120,7 +121,6 @@ class Run:
             lane.forget()
             self.change = DenoiserChange()
             if not step.before:
-                step.handed = ReturnedLatents()
                 self.conditionings = {}
                 self.settings.forget_weights()
 

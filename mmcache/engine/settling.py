@@ -40,5 +40,6 @@ def moves_on_a_line(past: Sequence[Observation], time: float, feature: Feature) 
 
 def distance(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """L2 norm of the difference of each sample, (B,), float32."""
-    norms: torch.Tensor = (one.float() - other.float()).flatten(1).norm(dim=1)
+    apart = one.float() - other.float()
+    norms: torch.Tensor = apart.reshape(len(apart) if apart.dim() else 1, -1).norm(dim=1)
     return norms

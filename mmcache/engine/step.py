@@ -64,10 +64,13 @@ class Step:
             lane.unsettled_until = self.clock.step + MOST_STEPS
         elif lane.unsettled_until >= self.clock.step:
             why = UNSETTLED
+        else:
+            lane.unsettled_until = -1
         if not self.clock.is_last:  # nothing goes on from the last step
             lane.remember(latent)
         if len(self.lanes) >= self._expected:
             self.before.clear()  # of as many calls as before, none goes on from what is left
+            self.handed = ReturnedLatents()
         return lane, why
 
     def _lane_before(
@@ -75,7 +78,7 @@ class Step:
     ) -> tuple[Lane | None, str]:
         places = [place for place, lane in self.before.items() if lane.origin == origin]
         if not places:
-            return None, self._what_changed(number, origin)
+            return None, self._what_changed(number, latent)
         if len(places) == 1:
             place = places[0]
             alone = not any(lane.origin == origin for lane in self.lanes.values())
@@ -84,9 +87,9 @@ class Step:
         else:
             places.sort(key=lambda place: place != number)  # of two alike, the one at the same place
             best, alike = most_alike(latent, [self.before[place].latent for place in places])
-            if alike < (STILL if self.handed.has(latent) is False else ALIKE):
-                return None, UNTOLD
             place = places[best]
+            if alike < (STILL if self.handed.tell(latent, self.before[place].latent) is False else ALIKE):
+                return None, UNTOLD
         lane = self.before.pop(place)
         lane.place = place
         return (lane, "") if lane.has_still_part_of(latent) else (None, CHANGED)
@@ -97,16 +100,18 @@ class Step:
         Args:
             alone: whether the step has no other call so far that may go on from this lane.
         """
-        handed = self.handed.has(latent)
-        if handed is False:  # somebody has changed it, or a loop's input stands still
+        told = self.handed.tell(latent, lane.latent)
+        if told is False:  # somebody has changed it, or a loop's input stands still
             return lane.continues_in(latent, STILL)
-        return (bool(handed) and alone) or lane.continues_in(latent)
+        return (bool(told) and alone) or lane.continues_in(latent)
 
-    def _what_changed(self, number: int, origin: Origin) -> str:
+    def _what_changed(self, number: int, latent: Latent) -> str:
+        """Why a call has no lane; "" for one of other sizes, such as where guidance begins or ends."""
         expected = self.before.get(number)
-        if expected is None or expected.origin.form != origin.form:
+        if expected is None or expected.latent is None:
             return ""
-        return CHANGED
+        same_sizes = [part.shape for part in expected.latent] == [part.shape for part in latent]
+        return CHANGED if same_sizes else ""
 
     def next_has(self, branch: int) -> bool:
         """Whether the lane of the next call has a feature for a branch, if the call looks as expected."""

@@ -21,7 +21,7 @@ class Listener(NamedTuple):
     """Who is told when a run of a scheduler starts and when a step ends."""
 
     on_run: Callable[[], None]
-    on_step: Callable[[Any, Any], None]  # with the timestep that the step was made with, and its result
+    on_step: Callable[[Any, Any, Any], None]  # with the timestep and sample of the step, and its result
 
 
 def watch(scheduler: Any, listener: Listener) -> Callable[[], None]:
@@ -75,9 +75,9 @@ def watched_class(plain: Any) -> Any:
     @functools.wraps(plain_step)
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = plain_step(self, *args, **kwargs)
-        _, timestep, *_ = (*args, None, None)
+        _, timestep, sample, *_ = (*args, None, None, None)
         for listener in list(self.mmcache_listeners):
-            listener.on_step(kwargs.get("timestep", timestep), result)
+            listener.on_step(kwargs.get("timestep", timestep), kwargs.get("sample", sample), result)
         return result
 
     @functools.wraps(plain.__init__)
