@@ -32,11 +32,13 @@ class Origin:
             set.
         settings: the number of how its model was set: LoRA and IP-Adapter scales, attention processors,
             FreeU.
+        switches: which side networks are switched on. The form has them, too.
     """
 
     form: Hashable
     conditioning: tuple[Hashable, ...] = ()
     settings: int = 0
+    switches: Hashable = ()
 
 
 @dataclass

@@ -14,7 +14,9 @@ from mmcache.clocks.latents import Latent, tensors_in
 
 MOST_LATENTS = 8  # that a step may return, one for each image of a loop; of more, nothing is told
 SAMPLED = 1024  # numbers of each image that are kept, about; the whole latent would be a tensor more
-AS_RETURNED = 0.985  # the cosine, at least: callbacks correct latents a little, noise of 0.15 of them included
+AS_RETURNED = (
+    0.985  # the cosine, at least: callbacks correct latents a little, noise of 0.15 of them included
+)
 
 
 class SamplerStep(NamedTuple):

@@ -78,7 +78,7 @@ class Step:
     ) -> tuple[Lane | None, str]:
         places = [place for place, lane in self.before.items() if lane.origin == origin]
         if not places:
-            return None, self._what_changed(number, latent)
+            return None, self._what_changed(number, origin, latent)
         if len(places) == 1:
             place = places[0]
             alone = not any(lane.origin == origin for lane in self.lanes.values())
@@ -105,10 +105,15 @@ class Step:
             return lane.continues_in(latent, STILL)
         return (bool(told) and alone) or lane.continues_in(latent)
 
-    def _what_changed(self, number: int, latent: Latent) -> str:
-        """Why a call has no lane; "" for one of other sizes, such as where guidance begins or ends."""
+    def _what_changed(self, number: int, origin: Origin, latent: Latent) -> str:
+        """Why a call has no lane.
+
+        Returns:
+            "" for one of other sizes, such as where guidance begins or ends, and where a side network is
+            switched on or off: behind that, features move on as before.
+        """
         expected = self.before.get(number)
-        if expected is None or expected.latent is None:
+        if expected is None or expected.latent is None or expected.origin.switches != origin.switches:
             return ""
         same_sizes = [part.shape for part in expected.latent] == [part.shape for part in latent]
         return CHANGED if same_sizes else ""
