@@ -6,8 +6,8 @@ more than one full step behind the change, and under it up to the change and in 
 last has lost was lost before the change.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 from unittest.mock import patch
@@ -69,13 +69,6 @@ def image(pipe: Any, change: int, seed: int, at_change: Callable[[], None] = lam
     return images[0]
 
 
-@contextmanager
-def unsettled() -> Iterator[None]:
-    """Features are used from the step behind that of a change on."""
-    with patch.object(engine_step, "MOST_STEPS", -1):
-        yield
-
-
 def compared(pipe: Any, changes: Sequence[int], seeds: Sequence[int]) -> dict[str, Way]:
     """All ways, over all changes and seeds."""
     ways = {name: Way([], []) for name in (CACHED, ONE_FULL_STEP, FULL_BEHIND)}
@@ -83,8 +76,11 @@ def compared(pipe: Any, changes: Sequence[int], seeds: Sequence[int]) -> dict[st
         for seed in seeds:
             reference = image(pipe, change, seed)
             for name, (psnr, full_steps) in ways.items():
-                how = unsettled() if name == ONE_FULL_STEP else nullcontext()
-                with how, mmcache.accelerate(pipe) as session:
+                unsettled = patch.object(engine_step, "MOST_STEPS", -1)
+                with (
+                    unsettled if name == ONE_FULL_STEP else nullcontext(),
+                    mmcache.accelerate(pipe) as session,
+                ):
                     switch_off = partial(setattr, session, "enabled", False)
                     found = image(pipe, change, seed, switch_off if name == FULL_BEHIND else lambda: None)
                     steps = session.report().denoisers[0].steps

@@ -79,8 +79,7 @@ def plot(lines: Sequence[Mapping[str, Any]]) -> bytes:
                 [one["fewer_macs"] for one in own],
                 [one["error"] for one in own],
                 label=series.name if number == 0 else None,
-                linewidth=series.look.get("linewidth", 1.3),
-                **{key: value for key, value in series.look.items() if key != "linewidth"},
+                **{"linewidth": 1.3, **series.look},
             )
     axis.set_yscale("log")
     axis.grid(visible=True, which="both", color="#e9ecef", linewidth=0.6)

@@ -3,7 +3,7 @@
 import weakref
 from typing import Any
 
-from mmcache.clocks.latents import tensors_in, version_of
+from mmcache.clocks.latents import returned_latent, version_of
 from mmcache.compat.calling_pipeline import is_variable_of_callers
 
 
@@ -15,9 +15,9 @@ class HandedLatent:
     """
 
     def __init__(self, result: Any) -> None:
-        found = tensors_in(getattr(result, "prev_sample", result))
-        self._latent = weakref.ref(found[0]) if found else lambda: None
-        self._version = version_of(found[0]) if found else None
+        latent = returned_latent(result)
+        self._latent = (lambda: None) if latent is None else weakref.ref(latent)
+        self._version = None if latent is None else version_of(latent)
 
     def is_with_callers(self) -> bool:
         """Whether it is a variable of those who call the denoiser now.

@@ -31,6 +31,11 @@ def tensors_in(value: Any) -> list[torch.Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
+def returned_latent(result: Any) -> torch.Tensor | None:
+    """The latent that a sampler's `step` has returned: alone, in a tuple or in an output of diffusers."""
+    return next(iter(tensors_in(getattr(result, "prev_sample", result))), None)
+
+
 def version_of(tensor: torch.Tensor) -> int | None:
     """How often a tensor was written to; of those made in `torch.inference_mode` nobody counts it."""
     return None if tensor.is_inference() else tensor._version

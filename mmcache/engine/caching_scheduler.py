@@ -214,12 +214,11 @@ class CachingScheduler:
         self, run: Run, step: Step, forward: Forward, arguments: dict[str, Any], plain: Callable[[], Any]
     ) -> Any:
         """Run a call and note it; `plain` is the call as it came, where the model need not be cut."""
-        switches = tuple(step.conditions.items())
-        form = call_signature(arguments), switches
+        form = signature, switches = call_signature(arguments), tuple(step.conditions.items())
         sample = self._sample(arguments)
         numbers = run.conditioning(conditioning_of(arguments, self.part.not_conditioning))
         conditioning = numbers, *step.side_conditionings.values()
-        origin = Origin(form, conditioning, run.settings.number(), switches)
+        origin = Origin(signature, conditioning, run.settings.number(), switches)
         latent = tensors_in(self.part.sample_of(arguments))
         lane, missing = step.begin_call(origin, latent, self.clock.is_handed_on)
         planned = None if step.full else self.plan.branch_at(step.clock.step)

@@ -27,12 +27,12 @@ class Origin:
     """What tells a call: of which lane it may be, and what a feature of it depends on beside the latent.
 
     Attributes:
-        form: its signature, and the conditions of the step.
+        form: its signature.
         conditioning: the number of what it is conditioned on, and of its side networks that and how they are
             set.
         settings: the number of how its model was set: LoRA and IP-Adapter scales, attention processors,
             FreeU.
-        switches: which side networks are switched on. The form has them, too.
+        switches: the conditions of the step: which side networks are switched on.
     """
 
     form: Hashable
