@@ -6,14 +6,13 @@ from mmcache.api.bindings import Bindings
 from mmcache.api.notes import Note
 from mmcache.api.report import DenoiserReport, Report
 from mmcache.api.resolved_pipeline import part_of
+from mmcache.api.run_notes import Subject, run_notes
 from mmcache.api.steps import Residuals, steps_of
 from mmcache.api.totals import FinishedPart
 from mmcache.engine.caching_scheduler import CachingScheduler
-from mmcache.engine.few_steps import few_steps
 from mmcache.engine.run import Run
 from mmcache.engine.side_run import SideRun
 from mmcache.engine.side_scheduler import SideScheduler
-from mmcache.engine.step import CHANGED, UNSETTLED, UNTOLD
 from mmcache.plans.plan import Plan
 
 NOT_RECORDED = "The last run was a full run, and was not recorded"
@@ -63,7 +62,7 @@ class Reporting:
         denoisers = tuple(self._denoiser(name, scheduler_of[name], run) for name, run in runs.items())
         notes = [Note("runs_in_full", remark)] if (remark := self._bindings.remark) else []
         for name, run in runs.items():
-            notes += self._notes_of(name, scheduler_of[name], run)
+            notes += run_notes(self._subject(name, scheduler_of[name], run))
         notes += [
             Note("side_network_whole", f"{name}: ran whole at every step: {side.why_whole}")
             for name, side in sides.items()
@@ -86,48 +85,9 @@ class Reporting:
         steps = steps_of(past.calls, side.macs_later(past), Residuals) if past else ()
         return DenoiserReport(name, adapter, f"only the residuals that {side.denoiser_name} uses", steps)
 
-    def _notes_of(self, name: str, scheduler: CachingScheduler, run: Run) -> list[Note]:
-        """What there is to say of a run of one denoiser."""
-        notes = []
+    def _subject(self, name: str, scheduler: CachingScheduler, run: Run) -> Subject:
         owner, active = self._bindings.owner, self._bindings.active
-        if active and part_of(owner, name) not in (None, scheduler.part.module):
-            text = "was replaced, and the new one is not accelerated yet: the next run may do it"
-            notes.append(Note("replaced_model", f"{name} {text}, accelerate(pipe) does it now"))
-        if scheduler.passed:
-            return [*notes, Note("disabled", f"{name}: the last run was in full: the session was disabled")]
-        if run.readers:
-            names = ", ".join(run.readers)
-            text = "every step was full: features or maps of its deep layers may be read"
-            notes.append(Note("every_step_full", f"{name}: {text} ({names})"))
-        if run.aside:
-            notes.append(Note("every_step_full", f"{name}: every step was full: {run.aside}"))
-        changed = sorted({call.clock.step for call in run.calls if call.missing == CHANGED})
-        if changed:
-            text = f"{name}: full at steps {', '.join(map(str, changed))}, since {CHANGED} there"
-            behind = {call.clock.step for call in run.calls if call.missing == UNSETTLED and call.cache_miss}
-            if behind:
-                text += f", and at {len(behind)} steps behind, until features moved steadily again"
-            notes.append(Note("conditioning_changed", text))
-        if any(call.missing == UNTOLD for call in run.calls):
-            notes.append(Note("untold_lanes", f"{name}: some calls were full, since {UNTOLD}"))
-        cached = next((call for call in run.calls if call.branch is not None), None)
-        if cached is not None and (text := few_steps(cached.clock.total)):
-            notes.append(Note("few_steps", f"{name}: {text}"))
-        if scheduler.verification.failure:
-            text = f"{name}: every step was full: {scheduler.verification.failure}"
-            notes.append(Note("every_step_full", text))
-        elif count := len(scheduler.verification.verified):
-            notes.append(Note("verified", f"{name}: the cut was verified on {count} kinds of calls"))
-        if cached is None and any(call.cache_miss for call in run.calls) and not why_full(notes):
-            text = "every step was full: no call was like one of the step before, in its sizes and arguments"
-            notes.append(Note("every_step_full", f"{name}: {text}"))
-        return notes
-
-
-def why_full(notes: Sequence[Note]) -> list[Note]:
-    """Those that say why steps were full."""
-    kinds = ("every_step_full", "conditioning_changed", "untold_lanes")
-    return [note for note in notes if note.kind in kinds]
+        return Subject(name, scheduler, run, part_of(owner, name) if active else None)
 
 
 def uncounted(denoisers: Sequence[DenoiserReport]) -> list[Note]:

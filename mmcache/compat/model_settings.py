@@ -22,11 +22,23 @@ SWITCHES = ("processor", "enabled", "scale")
 
 def watched(model: nn.Module) -> Iterator[Watched]:
     """What there is to watch in a model as it is now."""
+    yield from watched_in_model(model)
+    yield from watched_in_blocks(model)
+    for module in model.modules():
+        yield from watched_in_layer(module)
+
+
+def watched_in_model(model: nn.Module) -> Iterator[Watched]:
+    """Its own settings, and peft's."""
     tables = vars(model)
     yield Watched(tables, own_settings, sized=True)
     yield Watched(tables, peft_names, sized=True)
     if isinstance(tables.get("peft_config"), dict):
         yield Watched(tables["peft_config"], list(tables["peft_config"]), sized=True)
+
+
+def watched_in_blocks(model: nn.Module) -> Iterator[Watched]:
+    """The lists of its blocks, and the settings of each block, such as FreeU's."""
     blocks = [(model, child) for child in model.children()]
     for parent, child in blocks:
         if isinstance(child, nn.ModuleList):
@@ -35,23 +47,28 @@ def watched(model: nn.Module) -> Iterator[Watched]:
                 blocks += [(child, block) for block in child.children()]
         elif not type(child).__module__.startswith("torch."):
             yield Watched(vars(child), own_settings, sized=True)
-    for module in model.modules():
-        tables, children = vars(module), module._modules
-        if "base_layer" in children:
-            yield Watched(tables, [name for name in TUNER if name in tables])
-        if type(module).__module__.startswith("torch."):
-            continue
-        switches = [
-            name for name in SWITCHES if name in tables and (name == "processor" or is_plain(tables[name]))
-        ]
-        if switches:
-            yield Watched(tables, switches)
-        if "processor" in children:
-            yield Watched(children, ["processor"])
-        processor = tables.get("processor") or children.get("processor")
-        of_processor = getattr(processor, "__dict__", {})
-        if names := own_settings(of_processor):
-            yield Watched(of_processor, names)
+
+
+def watched_in_layer(layer: nn.Module) -> Iterator[Watched]:
+    """What peft keeps on a layer that it wraps, and a layer's switches and attention processor."""
+    tables, children = vars(layer), layer._modules
+    if "base_layer" in children:
+        yield Watched(tables, [name for name in TUNER if name in tables])
+    if type(layer).__module__.startswith("torch."):
+        return
+    if switches := [name for name in SWITCHES if is_switch(name, tables)]:
+        yield Watched(tables, switches)
+    if "processor" in children:
+        yield Watched(children, ["processor"])
+    processor = tables.get("processor") or children.get("processor")
+    of_processor = getattr(processor, "__dict__", {})
+    if names := own_settings(of_processor):
+        yield Watched(of_processor, names)
+
+
+def is_switch(name: str, tables: dict[str, Any]) -> bool:
+    """Whether a layer has this setting, as an object that is exchanged or as a plain value."""
+    return name in tables and (name == "processor" or is_plain(tables[name]))
 
 
 def peft_names(tables: dict[str, Any]) -> list[str]:

@@ -20,6 +20,38 @@ get_weight = itemgetter("weight")
 count_writes = attrgetter("_version")
 
 
+class Tables:
+    """The tables in which torch keeps a model's parameters and layers; none of a model that is offloaded."""
+
+    def __init__(self, model: nn.Module) -> None:
+        # Traced and scripted modules have no tables of their own.
+        modules = [one for one in model.modules() if isinstance(one._parameters, dict)]
+        if any(name in vars(one) for one in modules if one is not model for name in ON_LAYERS):
+            modules = []
+        self._layers = [one._modules for one in modules if one._modules]
+        self._with_weight: list[dict[str, Any]] = []
+        self._others: list[dict[str, Any]] = []
+        for parameters in filter(None, (one._parameters for one in modules)):
+            group = self._others if parameters.get("weight") is None else self._with_weight
+            group.append(parameters)
+
+    def objects(self) -> list[Any]:
+        """Weights, parameters of modules without one, and layers.
+
+        Raises:
+            KeyError: a module has its weight no more: it was pruned or parametrized.
+        """
+        return [
+            *map(get_weight, self._with_weight),
+            *chain.from_iterable(map(dict.values, self._others)),
+            *chain.from_iterable(map(dict.values, self._layers)),
+        ]
+
+    def biases(self) -> list[Any]:
+        """What modules have beside their weight."""
+        return [one for table in self._with_weight for name, one in table.items() if name != "weight"]
+
+
 class ModelWeights:
     """The layers and weights of a model as they were.
 
@@ -32,36 +64,21 @@ class ModelWeights:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        # Traced and scripted modules have no tables of their own.
-        modules = [one for one in model.modules() if isinstance(one._parameters, dict)]
-        offloaded = any(name in vars(one) for one in modules if one is not model for name in ON_LAYERS)
-        tables = [] if offloaded else [one._parameters for one in modules if one._parameters]
-        self._layers = [] if offloaded else [one._modules for one in modules if one._modules]
-        self._tables = [table for table in tables if table.get("weight") is not None]
-        self._others = [table for table in tables if table.get("weight") is None]
-        self._objects = self._now()
-        biases = [one for table in self._tables for name, one in table.items() if name != "weight"]
-        self._counted = [one for one in (*self._objects, *biases) if is_counted(one)]
+        self._tables = Tables(model)
+        self._objects = self._tables.objects()
+        self._counted = [one for one in (*self._objects, *self._tables.biases()) if is_counted(one)]
         self._counts = list(map(count_writes, self._counted))
-        self._few = spread(self._counted, FEW)
-        self._places = [weight.data_ptr() for weight in self._few]
-        self._numbers = [
-            weight.detach().flatten()[0] for weight in self._few if weight.is_cpu and is_plain_tensor(weight)
-        ]
+        few = spread(self._counted, FEW)
+        self._few = few
+        self._places = [weight.data_ptr() for weight in few]
+        self._numbers = [one.detach().flatten()[0] for one in few if one.is_cpu and is_plain_tensor(one)]
         self._values = [number.item() for number in self._numbers]
-
-    def _now(self) -> list[Any]:
-        return [
-            *map(get_weight, self._tables),
-            *chain.from_iterable(map(dict.values, self._others)),
-            *chain.from_iterable(map(dict.values, self._layers)),
-        ]
 
     def is_same(self) -> bool:
         """Whether all are the same objects, and nobody has written to a weight."""
         try:
-            now = self._now()
-        except KeyError:  # pruned or parametrized
+            now = self._tables.objects()
+        except KeyError:
             return False
         same = len(now) == len(self._objects) and all(map(is_, now, self._objects))
         return (
