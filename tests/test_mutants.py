@@ -1,4 +1,4 @@
-"""Mutants of the engine, each of which a law has to find. Slow: `pytest -m slow tests/test_mutants.py`."""
+"""Mutants of the engine, each of which a law has to find."""
 
 import pytest
 import torch
@@ -56,7 +56,6 @@ def uses_one_run_for_all(monkeypatch):
         (uses_one_run_for_all, lambda: check_fresh(tiny.stable_diffusion, tiny.sample, PLAN)),
     ],
 )
-@pytest.mark.slow
 def test_a_law_finds_the_mutant(mutate, check, monkeypatch):
     check()
     mutate(monkeypatch)
@@ -78,7 +77,7 @@ def ignores_the_gap(monkeypatch):
 
 
 def ignores_the_signature(monkeypatch):
-    def begin_call(self, origin, latent):
+    def begin_call(self, origin, latent, is_handed_on):
         before = self.before.pop(len(self.lanes), None)
         lane = self.lanes[len(self.lanes)] = Lane(origin, before.observations if before else {})
         return lane, ""
@@ -123,7 +122,6 @@ def test_a_call_of_another_shape_is_full():
         (ignores_the_signature, test_a_call_of_another_shape_is_full),
     ],
 )
-@pytest.mark.slow
 def test_a_test_of_lanes_finds_the_mutant(mutate, check, monkeypatch):
     check()
     mutate(monkeypatch)
