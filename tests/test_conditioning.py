@@ -13,7 +13,7 @@ from peft import IA3Config, LoraConfig, OFTConfig
 from torch import nn
 from torch.nn.utils import parametrize, prune
 
-from mmcache import Hold, Taylor, accelerate
+from mmcache import Hold, Plan, StepMask, Taylor, Uniform, accelerate
 from mmcache.engine.conditioning import Conditionings
 from mmcache.engine.lanes import Lane, Origin
 from mmcache.engine.settling import MOST_STEPS, moves_on_a_line
@@ -24,13 +24,13 @@ from tests import tiny
 from tests.zoo import controlnet
 
 
-def sample_with(pipe, change, at=3, **more):
-    """A run in which a callback changes something behind step `at`."""
+def sample_with(pipe, change, at=3, given=(), **more):
+    """A run in which a callback changes something behind step `at`; it is given the latents, and more."""
 
     def callback(pipe, step, timestep, tensors):
         return change(pipe, tensors) or tensors if step == at else tensors
 
-    names = ["prompt_embeds"]
+    names = ["latents", *given]
     return tiny.sample(pipe, callback_on_step_end=callback, callback_on_step_end_tensor_inputs=names, **more)
 
 
@@ -71,26 +71,46 @@ def nothing(pipe, tensors):
 
 
 @pytest.mark.parametrize(
-    ("change", "steps"),
+    ("change", "given", "steps"),
     [
-        (another, "F00FFFF00F"),
-        (longer, "F00FFFF00F"),
-        (written, "F00FFFF00F"),
-        (written_as_data, "F00FFFF00F"),
-        (other_data, "F00FFFF00F"),
-        (written_by_numpy, "F00FFFF00F"),
-        (freeu, "F00FFFF00F"),
-        (equal, "F00F00F00F"),
-        (nothing, "F00F00F00F"),
+        (another, ["prompt_embeds"], "FF0FFFF00F"),
+        (longer, ["prompt_embeds"], "FF0FFFF00F"),
+        (written, ["prompt_embeds"], "FF0FFFF00F"),
+        (written_as_data, ["prompt_embeds"], "FF0FFFF00F"),
+        (other_data, ["prompt_embeds"], "FF0FFFF00F"),
+        (written_by_numpy, ["prompt_embeds"], "FF0FFFF00F"),
+        (equal, ["prompt_embeds"], "FF0F00F00F"),
+        (nothing, ["prompt_embeds"], "FF0F00F00F"),
+        (freeu, [], "F00FFFF00F"),
+        (nothing, [], "F00F00F00F"),
     ],
 )
-def test_the_step_at_which_the_conditioning_changes_is_full(change, steps):
+def test_the_step_at_which_the_conditioning_changes_is_full(change, given, steps):
     pipe = tiny.small()
     session = accelerate(pipe, interval=3)
-    sample_with(pipe, change)
+    sample_with(pipe, change, given=given)
     assert tiny.steps_of(session) == steps
-    noted = [note for note in session.report().notes if getattr(note, "kind", "") == "conditioning_changed"]
-    assert bool(noted) == (steps != "F00F00F00F")
+    noted = [note.kind for note in session.report().notes]
+    assert ("conditioning_changed" in noted) == (change not in (equal, nothing))
+    assert ("paired_steps" in noted) == bool(given)
+
+
+@pytest.mark.parametrize(
+    ("policy", "steps"),
+    [
+        (Uniform(3), "FF0FF0F00F00F00"),
+        (Uniform(2), "FFF0F0F0F0F0F0F"),
+        (Uniform(6), "FF0000F00000F00"),
+        (Uniform(1), "FFFFFFFFFFFFFFF"),
+        (StepMask([0, 1, 3, 4, 9]), "FF0FF0000F00000"),
+    ],
+    ids=str,
+)
+def test_full_steps_are_paired_early_where_a_callback_may_exchange_the_prompt(policy, steps):
+    pipe = tiny.small()
+    session = accelerate(pipe, Plan(policy, Hold()))
+    sample_with(pipe, nothing, given=["prompt_embeds"], num_inference_steps=15)
+    assert tiny.steps_of(session) == steps
 
 
 def every_weight(write):
@@ -379,13 +399,22 @@ def test_weights_of_a_controlnet_are_conditioning():
     assert tiny.steps_of(session)[:5] == "F00FF"
 
 
-@pytest.fixture(scope="module")
-def exchanged_late():
-    """Ways to generate an image whose prompt changes where the denoiser turns to the new one slowly."""
+def exchanged(step, seed):
+    """The PSNR to the full run, of ways to generate an image whose prompt changes."""
     pipe = load_miniature()
     pipe.set_progress_bar_config(disable=True)
-    ways = prompt_change.compared(pipe, [20], [5])
-    return {name: way.psnr[0] for name, way in ways.items()}
+    return {name: way.psnr[0] for name, way in prompt_change.compared(pipe, [step], [seed]).items()}
+
+
+@pytest.fixture(scope="module")
+def exchanged_late():
+    """Where the denoiser turns to the new prompt slowly."""
+    return exchanged(20, 5)
+
+
+def test_an_early_error_costs_the_image_whose_prompt_changes_and_pairs_of_full_steps_avoid_it():
+    found = exchanged(8, 0)
+    assert found[prompt_change.CACHED] > found[prompt_change.NO_PAIRS] + 10
 
 
 def test_behind_another_prompt_images_lose_no_more_than_in_runs_that_are_full_from_there(exchanged_late):

@@ -62,8 +62,8 @@ def test_denoising_end_is_the_end_of_the_run():
 @pytest.mark.parametrize(
     ("after", "steps", "cache_miss"),
     [
-        (4, "F000FF00F0", [5]),  # step 5 cannot use what a batch of two left
-        (3, "F000F000F0", []),  # step 4 is full anyway, and must not extrapolate over the change
+        (4, "FF00FF00F0", [5]),  # step 5 cannot use what a batch of two left
+        (3, "FF00F000F0", []),  # step 4 is full anyway, and must not extrapolate over the change
     ],
 )
 def test_guidance_switched_off_midway(after, steps, cache_miss):

@@ -1,13 +1,13 @@
 """python -m mmcache_demos.benchmarks.prompt_change: how close images are whose prompt changes in mid-run.
 
 The text-to-image miniature draws one prompt and, from some step on, another, which a callback puts in the
-place of the first. The same images are generated without a cache, under the default plan, under it with no
-more than one full step behind the change, and under it up to the change and in full from there on: what the
-last has lost was lost before the change.
+place of the first. The same images are generated without a cache, under the default plan, under it without
+the pairs of full steps that such runs begin with, under it with no more than one full step behind the change,
+and under it up to the change and in full from there on: what the last has lost was lost before the change.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 from unittest.mock import patch
@@ -20,6 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 import mmcache
+from mmcache.engine import paired_steps
 from mmcache.engine import step as engine_step
 from mmcache.tools.quality.figures import psnr_of_each
 from mmcache_demos import GUIDANCE_SCALE, load_miniature
@@ -27,11 +28,18 @@ from mmcache_demos import GUIDANCE_SCALE, load_miniature
 FIRST = "a person with long red hair, round glasses and a black hoodie, smiling, on a yellow background"
 SECOND = "a person with short black hair and a green dress, sad, on a blue background"
 STEPS = 30
-CHANGES = (4, 6, 11, 14, 16, 20, 24)  # the steps behind which the prompt changes
+CHANGES = (4, 6, 8, 9, 11, 14, 16, 20, 24)  # the steps behind which the prompt changes
 SEEDS = (5, 6, 7)
 CACHED = "default plan"
+NO_PAIRS = "no pairs of full steps before the change"
 ONE_FULL_STEP = "one full step behind the change"
 FULL_BEHIND = "full from the change on"
+LEAVES_OUT: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    CACHED: nullcontext,
+    NO_PAIRS: partial(patch.object, paired_steps, "PAIRED", 0),
+    ONE_FULL_STEP: partial(patch.object, engine_step, "MOST_STEPS", -1),
+    FULL_BEHIND: nullcontext,
+}
 
 
 class Way(NamedTuple):
@@ -71,16 +79,12 @@ def image(pipe: Any, change: int, seed: int, at_change: Callable[[], None] = lam
 
 def compared(pipe: Any, changes: Sequence[int], seeds: Sequence[int]) -> dict[str, Way]:
     """All ways, over all changes and seeds."""
-    ways = {name: Way([], []) for name in (CACHED, ONE_FULL_STEP, FULL_BEHIND)}
+    ways = {name: Way([], []) for name in LEAVES_OUT}
     for change in track(changes, "changes"):
         for seed in seeds:
             reference = image(pipe, change, seed)
             for name, (psnr, full_steps) in ways.items():
-                unsettled = patch.object(engine_step, "MOST_STEPS", -1)
-                with (
-                    unsettled if name == ONE_FULL_STEP else nullcontext(),
-                    mmcache.accelerate(pipe) as session,
-                ):
+                with LEAVES_OUT[name](), mmcache.accelerate(pipe) as session:
                     switch_off = partial(setattr, session, "enabled", False)
                     found = image(pipe, change, seed, switch_off if name == FULL_BEHIND else lambda: None)
                     steps = session.report().denoisers[0].steps

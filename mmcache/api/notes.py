@@ -17,8 +17,9 @@ class Note(str):
 
     Attributes:
         kind: what it is about: `runs_in_full`, `inferred_adapter`, `borrowed_preset`, `other_calibration`,
-            `replaced_plan`, `replaced_model`, `every_step_full`, `conditioning_changed`, `untold_lanes`,
-            `macs_unknown`, `verified`, `side_network_whole`, `few_steps`, `disabled` or `pipeline_gone`.
+            `replaced_plan`, `replaced_model`, `every_step_full`, `paired_steps`, `conditioning_changed`,
+            `untold_lanes`, `macs_unknown`, `verified`, `side_network_whole`, `few_steps`, `disabled` or
+            `pipeline_gone`.
     """
 
     kind: str

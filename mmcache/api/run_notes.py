@@ -36,7 +36,7 @@ def run_notes(subject: Subject) -> list[Note]:
     if subject.scheduler.passed:
         text = f"{subject.name}: the last run was in full: the session was disabled"
         return [*notes, Note("disabled", text)]
-    for find in (of_readers, of_changes, of_lanes, of_length, of_verification):
+    for find in (of_readers, of_pairs, of_changes, of_lanes, of_length, of_verification):
         notes += find(subject)
     return [*notes, *of_full_runs(subject, notes)]
 
@@ -67,6 +67,13 @@ def of_changes(subject: Subject) -> Iterator[Note]:
     if behind:
         text += f", and at {len(behind)} steps behind, until features moved steadily again"
     yield Note("conditioning_changed", text)
+
+
+def of_pairs(subject: Subject) -> Iterator[Note]:
+    if (count := subject.run.pairs.added) and subject.run.calls:
+        given = ", ".join(subject.run.calls[-1].clock.exchangeable)
+        text = f"{count} more steps were full early, since a callback is given {given} and may exchange it"
+        yield Note("paired_steps", f"{subject.name}: {text}")
 
 
 def of_lanes(subject: Subject) -> Iterator[Note]:

@@ -17,6 +17,7 @@ class StepClock:
         sure: False as long as nothing shows that this is a sampling run: then the step is full.
         own_code: whether somebody's own code, a loop or a callback, runs between the steps and may change the
             model.
+        exchangeable: what a callback is given beside the latents, such as `prompt_embeds`, and may exchange.
     """
 
     run: int
@@ -25,6 +26,7 @@ class StepClock:
     time: float
     sure: bool = True
     own_code: bool = False
+    exchangeable: tuple[str, ...] = ()
 
     @property
     def is_last(self) -> bool:

@@ -42,7 +42,10 @@ def is_alone(caller: Caller) -> bool:
 def with_own_code(step: StepClock, callers: Sequence[Caller]) -> StepClock:
     """A step, and whether somebody's own code may have done something before it."""
     own_code = not callers or any(caller.callback for caller in callers)
-    return replace(step, own_code=True) if own_code else step
+    if not own_code:
+        return step
+    names = tuple(name for caller in callers for name in caller.exchangeable)
+    return replace(step, own_code=True, exchangeable=names)
 
 
 class PipelineClock:

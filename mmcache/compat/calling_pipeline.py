@@ -24,6 +24,7 @@ class Caller(NamedTuple):
         pipeline: classic or modular.
         steps: how many steps its run has, if it says so; it may stop before its scheduler's last one.
         callback: whether its user's function is called behind each step.
+        exchangeable: what that function is given beside the latents, and may exchange.
         blends: whether somebody's own code may change the latent, and so may the pipeline: it has a mask, by
             which it may put an image of its own back.
     """
@@ -32,6 +33,7 @@ class Caller(NamedTuple):
     steps: int | None
     callback: bool = False
     blends: bool = False
+    exchangeable: tuple[str, ...] = ()
 
 
 def calling_pipelines() -> list[Caller]:
@@ -82,7 +84,8 @@ def caller_of(frame: FrameType) -> Caller | None:
         steps = getattr(method_of, "_num_timesteps", None)
         callback = calls_back(frame)
         own_code = callback or not is_of_diffusers(method_of)
-        return Caller(method_of, steps, callback, own_code and has_mask(frame))
+        exchangeable = given_to_callback(frame) if callback else ()
+        return Caller(method_of, steps, callback, own_code and has_mask(frame), exchangeable)
     if not is_block(method_of):
         return None
     arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
@@ -97,6 +100,12 @@ def calls_back(frame: FrameType) -> bool:
     """Whether a pipeline's method calls its user's function behind each step; read from diffusers, 0.42."""
     names = frame.f_code.co_varnames
     return any(name in names and frame.f_locals.get(name) is not None for name in CALLBACKS)
+
+
+def given_to_callback(frame: FrameType) -> tuple[str, ...]:
+    """The names of what a pipeline's callback is given beside the latents."""
+    names = frame.f_locals.get("callback_on_step_end_tensor_inputs") or ()
+    return tuple(name for name in names if name != "latents")
 
 
 def is_of_diffusers(pipeline: Any) -> bool:

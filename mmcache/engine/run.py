@@ -12,6 +12,7 @@ from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.change import DenoiserChange
 from mmcache.engine.conditioning import Conditionings, Leaves
 from mmcache.engine.lanes import Lane
+from mmcache.engine.paired_steps import PairedSteps
 from mmcache.engine.processes import Processes
 from mmcache.engine.record import CallRecord
 from mmcache.engine.run_views import RunViews
@@ -37,6 +38,7 @@ class Run:
         shapes: the arguments of a call on the meta device, by signature.
         processes: those that compute the model together.
         change: how far the denoiser has moved, for policies that ask.
+        pairs: which steps are full beside those that the policy chooses.
         finished: whether it is over, and was told to whoever asked for reports.
     """
 
@@ -53,6 +55,7 @@ class Run:
         self.shapes: dict[Hashable, dict[str, Any]] = {}
         self.processes = Processes()
         self.change = DenoiserChange()
+        self.pairs = PairedSteps()
         self.finished = False
 
     def begin_step(self, clock: StepClock) -> Step:
@@ -87,7 +90,7 @@ class Run:
         """Whether a step is full: asked once, with the sample of its first call."""
         if step.full is None:
             self.change.given = sample
-            step.full = is_full(self.change)
+            step.full = self.pairs.is_full(step.clock, is_full(self.change))
             self.change.given = None
             self.change.steps = 1 if step.full else self.change.steps + 1
         return step.full
