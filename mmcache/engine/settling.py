@@ -3,9 +3,8 @@
 A denoiser that is given another prompt in mid-run turns to it over several steps, at which its output moves
 by up to half of itself and in no steady direction; nothing can be forecast there. So the steps behind such a
 change are full until the features move along a line again. Measured on the text-to-image miniature, 30 DDIM
-steps, the prompt exchanged at seven places: images end 0.1 dB from those of runs that are full from the
-change on, with four more full steps; 9.8 dB without
-(python -m mmcache_demos.benchmarks.prompt_change).
+steps, the prompt exchanged at nine places: PSNR to the full run 54.3 dB with 3.6 more full steps, 41.8
+without (python -m mmcache_demos.benchmarks.prompt_change).
 """
 
 from collections.abc import Sequence
