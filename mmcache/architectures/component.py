@@ -13,6 +13,7 @@ from torch import nn
 
 from mmcache.architectures.adapter import PER_STEP, Adapter, SideAdapter
 from mmcache.compat.layer_readers import is_put_on
+from mmcache.compat.own_code import has_own_hooks
 from mmcache.errors import UnsupportedPipelineError
 from mmcache.patching.forward_patch import (
     called_by,
@@ -91,6 +92,11 @@ class Component:
         named = dict(zip(self.parameters, args, strict=False))
         unnamed = {f"argument {place}": value for place, value in enumerate(args) if place >= len(named)}
         return named | unnamed | dict(kwargs)
+
+    @property
+    def is_hooked(self) -> bool:
+        """Whether somebody's own hooks run before its calls or behind them."""
+        return has_own_hooks(self.module) or (self.model is not self.module and has_own_hooks(self.model))
 
     def is_current(self, module: nn.Module) -> bool:
         """Whether this module of the pipeline still is the same, and compiled or not as it was."""

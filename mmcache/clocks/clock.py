@@ -15,8 +15,8 @@ class StepClock:
         total: how many steps this run has; None if nobody can know (a bare model in someone's own loop).
         time: the sampler's timestep, the time over which features are extrapolated.
         sure: False as long as nothing shows that this is a sampling run: then the step is full.
-        own_code: whether somebody's own code, a loop or a callback, runs between the steps and may change the
-            model.
+        own_code: whether somebody's own code (a loop, a callback, a hook, what was put around the denoiser)
+            runs between the steps and may change the model.
         exchangeable: what a callback is given beside the latents, such as `prompt_embeds`, and may exchange.
     """
 
@@ -40,12 +40,13 @@ class Clock(Protocol):
     def runs_at_once(self) -> int:
         """How many runs of one thread may go on side by side."""
 
-    def tick(self, timestep: Any, sample: Any) -> StepClock | None:
+    def tick(self, timestep: Any, sample: Any, hooked: bool = False) -> StepClock | None:
         """The step of a denoiser call with these arguments; None if the call is not of this clock's run.
 
         Args:
             timestep: as the denoiser is given it; None for one that is not.
             sample: likewise: a tensor, or a list with one for each image (Z-Image).
+            hooked: whether somebody's own hooks are called before the denoiser or behind it.
         """
 
     def is_handed_on(self) -> bool:

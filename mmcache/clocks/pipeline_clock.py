@@ -6,14 +6,14 @@ scheduler whose timesteps it is called with; where they do not show it, to the o
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.scheduler_clock import SchedulerClock
 from mmcache.clocks.timestep_clock import LEAST, TimestepClock
-from mmcache.compat.calling_pipeline import Caller, calling_pipelines, is_of_diffusers
+from mmcache.compat.calling_pipeline import calling_pipelines
 from mmcache.patching.held import held
 from mmcache.patching.pipeline_kinds import is_pipeline
 from mmcache.patching.scheduler_patch import is_scheduler
@@ -32,20 +32,6 @@ def pipelines_of(owner: Any) -> Iterator[Any]:
         for part in vars(owner).values():
             if is_pipeline(part):
                 yield from pipelines_of(part)
-
-
-def is_alone(caller: Caller) -> bool:
-    """Whether it is a pipeline that diffusers brings along, and that calls nobody behind its steps."""
-    return not caller.callback and is_of_diffusers(caller.pipeline)
-
-
-def with_own_code(step: StepClock, callers: Sequence[Caller]) -> StepClock:
-    """A step, and whether somebody's own code may have done something before it."""
-    own_code = not callers or any(caller.callback for caller in callers)
-    if not own_code:
-        return step
-    names = tuple(name for caller in callers for name in caller.exchangeable)
-    return replace(step, own_code=True, exchangeable=names)
 
 
 class PipelineClock:
@@ -107,7 +93,7 @@ class PipelineClock:
         if any(self._clocks[key].run.live for key in new):
             self.on_run()  # it was replaced in a run
 
-    def tick(self, timestep: Any, sample: Any) -> StepClock | None:
+    def tick(self, timestep: Any, sample: Any, hooked: bool = False) -> StepClock | None:
         owner = self.owner  # held until the end: another thread may be about to drop it
         callers = calling_pipelines()
         if owner is None:
@@ -117,14 +103,18 @@ class PipelineClock:
             return None  # another pipeline shares the denoiser
         holder = callers[0].pipeline if callers and is_pipeline(owner) else owner
         clock = self._driver = self._driving(holder, timestep)
-        self._of_diffusers = bool(callers) and all(map(is_alone, callers))
-        self._blends = any(caller.blends for caller in callers)
+        own_code = not callers or hooked or any(caller.own_code for caller in callers)
+        self._of_diffusers = not (own_code or (clock is not None and clock.runs_own_code))
+        self._blends = not self._of_diffusers and any(caller.has_mask for caller in callers)
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
         self._calls += bool(callers)
         self._steps += step is not None
         if clock is None or not clock.run.wanders or callers or timestep is None:
-            return step if step is None else with_own_code(step, callers)
+            if step is None or self._of_diffusers:
+                return step
+            names = tuple(name for caller in callers for name in caller.exchangeable)
+            return replace(step, own_code=True, exchangeable=names)
         # A loop that never calls `step`, such as an inversion by hand: its timesteps tell more.
         return self._own_loops.tick(timestep, sample)
 

@@ -7,6 +7,7 @@ from typing import Any
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.handed_latent import HandedLatent
 from mmcache.clocks.scheduler_run import SchedulerRun
+from mmcache.compat.own_code import has_own_methods, has_own_step
 from mmcache.errors import PipelineInUseError
 from mmcache.patching.scheduler_patch import Listener, watch
 
@@ -20,14 +21,15 @@ class SchedulerClock:
             what happened last at which scheduler is compared by them.
         on_run: called when a run starts.
         on_end: called when the last step of a run has ended, with the run's number and that step.
-        on_step: called when a step has ended, with the run's number, the latent that it went on from and what
-            the scheduler has returned.
+        on_step: called when a step of a sampler whose steps are known has ended, with the run's number, the
+            latent that it went on from and what the scheduler has returned.
         in_pipeline: whether a pipeline of this clock is on the call stack.
 
     Attributes:
         moved: the number of the last start of a run or end of a step.
         run: the run that has begun last.
         handed: what the last step has returned; None before the first.
+        has_own_step: whether the sampler's step is somebody's own, as it was when the run began.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SchedulerClock:
         # Some do not note how many steps they were set to, but have no timesteps before.
         self.run = self._new_run(getattr(scheduler, "num_inference_steps", announced) is not None, announced)
         self.moved = self.run.number
+        self.has_own_step = has_own_step(scheduler)
         self._unwatch: Callable[[], None] | None = watch(scheduler, Listener(self._start_run, self._end_step))
 
     def release(self) -> None:
@@ -60,12 +63,18 @@ class SchedulerClock:
             self._unwatch()
         self._unwatch = None
 
+    @property
+    def runs_own_code(self) -> bool:
+        """Whether its step, or a method that was put on it, is somebody's own."""
+        return self.has_own_step or has_own_methods(self.scheduler)
+
     def _new_run(self, live: bool, announced: Any) -> SchedulerRun:
         return SchedulerRun(self.scheduler, announced, next(self._numbers), threading.get_ident(), live)
 
     def _start_run(self) -> None:
         self.run = self._new_run(True, self.scheduler.timesteps)
         self._turned, self.handed = 0, None
+        self.has_own_step = has_own_step(self.scheduler)
         self.moved = self.run.number
         self.on_run()
 
@@ -75,7 +84,8 @@ class SchedulerClock:
             self._refuse(run)
         last = run.end_step(timestep)
         self.moved = next(self._numbers)
-        self.on_step(run.number, sample, result)
+        if not self.has_own_step:
+            self.on_step(run.number, sample, result)
         if last is not None:
             self.on_end(run.number, last)
 

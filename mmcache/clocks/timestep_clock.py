@@ -99,7 +99,7 @@ class TimestepClock:
     def runs_at_once(self) -> int:
         return MOST_AT_ONCE
 
-    def tick(self, timestep: Any, sample: Any) -> StepClock:
+    def tick(self, timestep: Any, sample: Any, hooked: bool = False) -> StepClock:
         time = float(torch.as_tensor(timestep).max())
         latent = tensors_in(sample)
         runs = self._of_thread

@@ -1,12 +1,14 @@
 """Which pipeline is calling: two pipelines may share a denoiser and even a scheduler."""
 
+import functools
 import sys
 from collections.abc import Sized
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import torch
 
+from mmcache.compat.own_code import has_own_methods, is_own_frame
 from mmcache.patching.pipeline_kinds import is_block, is_pipeline
 
 # Frames that lie between a pipeline and its denoiser; their locals need not be looked at.
@@ -23,16 +25,16 @@ class Caller(NamedTuple):
     Attributes:
         pipeline: classic or modular.
         steps: how many steps its run has, if it says so; it may stop before its scheduler's last one.
-        callback: whether its user's function is called behind each step.
-        exchangeable: what that function is given beside the latents, and may exchange.
-        blends: whether somebody's own code may change the latent, and so may the pipeline: it has a mask, by
-            which it may put an image of its own back.
+        own_code: whether somebody's own code may run between its steps: a callback, a class or methods of
+            one's own, or what was put around the denoiser.
+        exchangeable: what a callback is given beside the latents, and may exchange.
+        has_mask: whether the pipeline itself may change the latent, and put an image of its own back.
     """
 
     pipeline: Any
     steps: int | None
-    callback: bool = False
-    blends: bool = False
+    own_code: bool
+    has_mask: bool = False
     exchangeable: tuple[str, ...] = ()
 
 
@@ -45,12 +47,14 @@ def calling_pipelines() -> list[Caller]:
     """
     found: dict[int, Caller] = {}
     frame: FrameType | None = sys._getframe(1)
+    own_code = False  # in the frames so far
     while frame is not None:
-        code = frame.f_code
-        if code.co_varnames[:1] == ("self",) and not frame.f_globals.get("__name__", "").startswith(_BETWEEN):
-            caller = caller_of(frame)
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(_BETWEEN):
+            own_code = own_code or is_own_frame(module)
+            caller = caller_of(frame, own_code) if frame.f_code.co_varnames[:1] == ("self",) else None
             known = None if caller is None else found.get(id(caller.pipeline))
-            if caller is not None and (known is None or known.steps is None or caller.callback):
+            if caller is not None and (known is None or known.steps is None or caller.own_code):
                 found[id(caller.pipeline)] = caller
         frame = frame.f_back
     return list(found.values())
@@ -77,15 +81,19 @@ def is_variable_of_callers(thing: Any) -> bool:
     return False
 
 
-def caller_of(frame: FrameType) -> Caller | None:
-    """The pipeline that a method is of, or that a block of a modular pipeline was called with."""
+def caller_of(frame: FrameType, own_code: bool) -> Caller | None:
+    """The pipeline that a method is of, or that a block of a modular pipeline was called with.
+
+    Args:
+        own_code: whether somebody's own code lies between it and the denoiser.
+    """
     method_of = frame.f_locals.get("self")
     if is_pipeline(method_of):
         steps = getattr(method_of, "_num_timesteps", None)
         callback = calls_back(frame)
-        own_code = callback or not is_of_diffusers(method_of)
         exchangeable = given_to_callback(frame) if callback else ()
-        return Caller(method_of, steps, callback, own_code and has_mask(frame), exchangeable)
+        own_code = own_code or callback or is_own(method_of)
+        return Caller(method_of, steps, own_code, has_mask(frame), exchangeable)
     if not is_block(method_of):
         return None
     arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
@@ -93,7 +101,8 @@ def caller_of(frame: FrameType) -> Caller | None:
     if not is_pipeline(given):
         return None
     timesteps = getattr(frame.f_locals.get("block_state"), "timesteps", None)
-    return Caller(given, len(timesteps) if isinstance(timesteps, Sized) else None)
+    steps = len(timesteps) if isinstance(timesteps, Sized) else None
+    return Caller(given, steps, own_code or is_own(given))
 
 
 def calls_back(frame: FrameType) -> bool:
@@ -108,9 +117,9 @@ def given_to_callback(frame: FrameType) -> tuple[str, ...]:
     return tuple(name for name in names if name != "latents")
 
 
-def is_of_diffusers(pipeline: Any) -> bool:
-    """Whether it is one that diffusers brings along."""
-    return type(pipeline).__module__.startswith("diffusers.")
+def is_own(pipeline: Any) -> bool:
+    """Whether it is not one that diffusers brings along, or somebody has put methods on it."""
+    return not type(pipeline).__module__.startswith("diffusers.") or has_own_methods(pipeline)
 
 
 def has_mask(frame: FrameType) -> bool:
@@ -118,7 +127,12 @@ def has_mask(frame: FrameType) -> bool:
 
     Masks of words have two dimensions, or are those of attention.
     """
-    return any(
-        "mask" in name and "attention" not in name and isinstance(value, torch.Tensor) and value.dim() > 2
-        for name, value in frame.f_locals.items()
-    )
+    names = mask_names(frame.f_code)
+    masks = [frame.f_locals.get(name) for name in names] if names else []
+    return any(isinstance(mask, torch.Tensor) and mask.dim() > 2 for mask in masks)
+
+
+@functools.lru_cache(maxsize=1024)
+def mask_names(code: CodeType) -> tuple[str, ...]:
+    names = (*code.co_varnames, *code.co_cellvars, *code.co_freevars)
+    return tuple(name for name in names if "mask" in name and "attention" not in name)

@@ -126,7 +126,7 @@ class CachingScheduler:
             None if that call will not be one of a sampling run. It is a forecast: the feature that was to be
             used may turn out not to fit.
         """
-        clock = self.clock.tick(timestep, sample) if self.enabled else None
+        clock = self.clock.tick(timestep, sample, self.part.is_hooked) if self.enabled else None
         if clock is None:
             return None
         run = self._run_of(clock)
@@ -198,13 +198,13 @@ class CachingScheduler:
 
     def _tick(self, arguments: dict[str, Any]) -> StepClock | None:
         timestep = None if self.adapter.timestep is None else arguments[self.adapter.timestep]
-        clock = self.clock.tick(timestep, self.part.sample_of(arguments))
+        clock = self.clock.tick(timestep, self.part.sample_of(arguments), self.part.is_hooked)
         # A loop without a scheduler does not tell how many steps there are.
         return None if clock is not None and clock.total is None and self.plan.needs_total else clock
 
     def _decide(self, run: Run, step: Step, sample: torch.Tensor) -> bool:
-        """Whether a step is full; asked once per step, for all of its lanes."""
-        if step.full is None and run.hooks != run.hooks_now:
+        """Whether a step is full; asked once per step, for all of its lanes that are still to come."""
+        if run.hooks != run.hooks_now:  # before this call alone, perhaps
             self._runs_begin.look_again(run)
         if run.readers or run.aside or self.verification.failure or not step.clock.sure:
             step.full = True

@@ -86,9 +86,9 @@ class SideRun:
     def enter(self, clock: StepClock, model: nn.Module) -> None:
         if clock.step == self.step:
             self.lane += 1
-            return
-        self.step, self.lane = clock.step, 0
-        self.settings.begin_step(clock.own_code)
+        else:
+            self.step, self.lane = clock.step, 0
+            self.settings.begin_step(clock.own_code)
         hooks = hooks_so_far(), self.settings.patches
         if hooks != self.hooks:
             self.hooks, self.read = hooks, layers_that_are_read(model)

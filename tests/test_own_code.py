@@ -1,0 +1,219 @@
+"""Somebody's own code between the steps of a pipeline of diffusers, put there without a callback."""
+
+import types
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from mmcache import accelerate
+from tests import tiny
+from tests.test_community_loops import Loop
+
+
+def turned(result, by):
+    """A result of a denoiser or a sampler, rolled."""
+    return (result[0].roll(by, -1), *result[1:])
+
+
+class Counted:
+    """Calls numbered from 1 on."""
+
+    def __init__(self):
+        self.number = 0
+
+    def __next__(self):
+        self.number += 1
+        return self.number
+
+
+def forward_that_turns(pipe):
+    inner, calls = pipe.unet.forward, Counted()
+
+    def forward(sample, *args, **kwargs):
+        by = 3 * next(calls)
+        return turned(inner(sample.roll(by, -1), *args, **kwargs), -by)
+
+    pipe.unet.forward = forward
+
+
+def hooks_that_turn(pipe):
+    calls = Counted()
+
+    def before(module, args):
+        return (args[0].roll(3 * next(calls), -1), *args[1:])
+
+    def behind(module, args, result):
+        return turned(result, -3 * calls.number)
+
+    pipe.unet.register_forward_pre_hook(before)
+    pipe.unet.register_forward_hook(behind)
+
+
+def step_that_turns(pipe):
+    inner = pipe.scheduler.step
+    pipe.scheduler.step = lambda *args, **kwargs: turned(inner(*args, **kwargs), 3)
+
+
+def input_that_is_turned(pipe):
+    inner, calls = pipe.scheduler.scale_model_input, Counted()
+    pipe.scheduler.scale_model_input = lambda sample, time: inner(sample, time).roll(3 * next(calls), -1)
+
+
+class TurningSampler(DDIMScheduler):
+    def step(self, *args, **kwargs):
+        return turned(super().step(*args, **kwargs), 3)
+
+
+def sampler_that_turns(pipe):
+    pipe.scheduler = TurningSampler.from_config(pipe.scheduler.config)
+
+
+TURNS = (forward_that_turns, hooks_that_turn, step_that_turns, input_that_is_turned, sampler_that_turns)
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=lambda turn: turn.__name__)
+def test_a_latent_that_is_turned_without_a_callback_needs_features_of_its_own(turn):
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    turn(pipe)
+    tiny.sample(pipe)
+    assert tiny.steps_of(session) == "F" * tiny.STEPS
+    assert "untold_lanes" in [note.kind for note in session.report().notes]
+
+
+def test_a_step_that_was_put_on_the_class_of_a_scheduler_is_the_one_that_runs(monkeypatch):
+    def step(self, *args, plain=DDIMScheduler.step, **kwargs):
+        return turned(plain(self, *args, **kwargs), 3)
+
+    def run(accelerated):
+        pipe = tiny.small()
+        session = accelerate(pipe, interval=3) if accelerated else None
+        with monkeypatch.context() as patch:
+            patch.setattr(DDIMScheduler, "step", step)
+            return tiny.sample(pipe), session and tiny.steps_of(session)
+
+    (wanted, _), (found, ran) = run(False), run(True)
+    assert torch.equal(found, wanted)
+    assert ran == "F" * tiny.STEPS
+
+
+def weights_at(pipe, calls):
+    if next(calls) == 6:
+        with torch.no_grad():
+            for weight in pipe.unet.parameters():
+                weight.mul_(1.1)
+
+
+def by_a_hook(pipe):
+    calls = Counted()
+    pipe.unet.register_forward_pre_hook(lambda module, args: weights_at(pipe, calls))
+
+
+def by_a_forward(pipe):
+    inner, calls = pipe.unet.forward, Counted()
+
+    def forward(*args, **kwargs):
+        weights_at(pipe, calls)
+        return inner(*args, **kwargs)
+
+    pipe.unet.forward = forward
+
+
+def by_the_sampler(pipe):
+    inner, calls = pipe.scheduler.scale_model_input, Counted()
+
+    def scale(sample, time):
+        weights_at(pipe, calls)
+        return inner(sample, time)
+
+    pipe.scheduler.scale_model_input = scale
+
+
+def by_the_progress_bar(pipe):
+    calls = Counted()
+    next(calls)
+
+    class Bar:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            pass
+
+        def update(self):
+            weights_at(pipe, calls)
+
+    pipe.progress_bar = lambda *args, **kwargs: Bar()
+
+
+@pytest.mark.parametrize(
+    "change", [by_a_hook, by_a_forward, by_the_sampler, by_the_progress_bar], ids=lambda one: one.__name__
+)
+def test_weights_that_change_without_a_callback_make_the_step_full(change):
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    change(pipe)
+    tiny.sample(pipe)
+    assert tiny.steps_of(session)[:6] == "F00F0F"
+    assert "conditioning_changed" in [note.kind for note in session.report().notes]
+
+
+class OtherWeightsMidway(Loop):
+    """A pipeline of one's own, with a model for the first half of the steps and one for the second."""
+
+    def step(self, x, number, time):
+        if number == 5:
+            with torch.no_grad():
+                for weight in self.unet.parameters():
+                    weight.mul_(1.1)
+        return super().step(x, number, time)
+
+
+def test_weights_that_a_pipeline_of_ones_own_changes_make_the_step_full():
+    pipe = tiny.small(OtherWeightsMidway)
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    assert tiny.steps_of(session)[:6] == "F00F0F"
+
+
+def test_a_pipeline_that_nobody_has_touched_is_cached_as_before():
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    assert tiny.steps_of(session) == "F00F00F00F"
+    assert not session.denoisers["unet"].run.step.clock.own_code
+
+
+class Perturbed(Loop):
+    """Guidance away from a call whose deep layers are perturbed, by a hook for this call alone."""
+
+    def noise(self, x, time):
+        plain = self.unet(x, time, self.both[1:]).sample
+        hook = self.unet.mid_block.register_forward_hook(self.perturb)
+        worse = self.unet(x, time, self.both[1:]).sample
+        hook.remove()
+        return plain + 2 * (plain - worse)
+
+    def perturb(self, module, args, output):
+        self.perturbed = getattr(self, "perturbed", 0) + 1
+        return output * 0.5
+
+
+@pytest.mark.filterwarnings("ignore:every step is full")
+def test_a_hook_for_one_of_the_calls_of_a_step_runs_at_every_step():
+    pipe = tiny.small(Perturbed)
+    wanted = tiny.sample(pipe)
+    pipe.perturbed = 0
+    session = accelerate(pipe, interval=3)
+    assert torch.equal(tiny.sample(pipe), wanted)
+    assert pipe.perturbed == tiny.STEPS
+    assert "every_step_full" in [note.kind for note in session.report().notes]
+
+
+def test_methods_of_libraries_on_a_pipeline_are_not_somebodys_own():
+    pipe = tiny.small()
+    pipe.progress_bar = types.MethodType(type(pipe).progress_bar, pipe)
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    assert not session.denoisers["unet"].run.step.clock.own_code
