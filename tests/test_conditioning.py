@@ -1,7 +1,10 @@
 """A feature belongs to the conditioning that it was computed with."""
 
 import copy
-from collections import UserDict
+import functools
+import logging
+import threading
+from collections import UserDict, deque
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +19,7 @@ from torch.nn.utils import parametrize, prune
 from mmcache import Hold, Plan, StepMask, Taylor, Uniform, accelerate
 from mmcache.engine.conditioning import Conditionings
 from mmcache.engine.lanes import Lane, Origin
+from mmcache.engine.leaves import gather
 from mmcache.engine.settling import MOST_STEPS, moves_on_a_line
 from mmcache.plans.forecast import Observation
 from mmcache_demos import load_miniature
@@ -279,7 +283,42 @@ def scaling_pipe():
     return pipe
 
 
-@pytest.mark.parametrize("bag", [Bag(1.0), UserDict(scale=1.0), Bag(np.ones(1, "float32"))], ids=type)
+class Slotted:
+    __slots__ = ("scale",)
+
+    def __init__(self, scale):
+        self.scale = scale
+
+
+class Called(Bag):
+    def __call__(self):
+        return self.scale
+
+
+class Deep:
+    """An object in an object in an object."""
+
+    def __init__(self, scale):
+        self.first = Bag(Bag(Bag(Bag(scale))))
+        self.first.owner = self
+
+    @property
+    def innermost(self):
+        return self.first.scale.scale.scale
+
+    @property
+    def scale(self):
+        return self.innermost.scale
+
+    @scale.setter
+    def scale(self, scale):
+        self.innermost.scale = scale
+
+
+BAGS = [Bag(1.0), UserDict(scale=1.0), Bag(np.ones(1, "float32")), Slotted(1.0), Called(1.0), Deep(1.0)]
+
+
+@pytest.mark.parametrize("bag", BAGS, ids=lambda bag: type(bag).__name__)
 @pytest.mark.parametrize("how", ["another", "written", "equal"])
 def test_objects_that_nobody_knows_are_told_by_what_they_hold(bag, how):
     bag = copy.deepcopy(bag)
@@ -301,6 +340,57 @@ def test_objects_that_nobody_knows_are_told_by_what_they_hold(bag, how):
     session = accelerate(pipe, interval=3)
     sample_with(pipe, change, cross_attention_kwargs=given)
     assert tiny.steps_of(session) == ("F00F00F00F" if how == "equal" else "F00FFFF00F")
+
+
+def refilled(container, value):
+    container.clear()
+    getattr(container, "add", getattr(container, "append", None))(value)
+
+
+@pytest.mark.parametrize("kind", [deque, set, bytearray])
+def test_containers_of_every_kind_are_told_by_what_they_hold(kind):
+    container = kind([1])
+    before = gathered(container)
+    assert gathered(container) == before
+    refilled(container, 3)
+    assert gathered(container) != before
+
+
+def gathered(value):
+    leaves = []
+    gather(value, leaves)
+    return leaves
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda scale: functools.partial(print, scale),
+        lambda scale: Called(scale).__call__,
+        lambda scale: lambda: scale,
+        lambda scale: {"a": scale, "b": [scale, (scale,)]},
+    ],
+    ids=["partial", "method", "closure", "dict"],
+)
+def test_functions_are_told_by_what_they_have_bound(make):
+    scale = [1.0]
+    value = make(scale)
+    before = gathered(value)
+    assert gathered(value) == before
+    scale[0] = 0.3
+    assert gathered(value) != before
+
+
+def test_what_refers_to_itself_ends():
+    bag = Bag(1.0)
+    bag.own, everything = bag, [bag]
+    everything.append(everything)
+    assert 1.0 in gathered(everything)
+
+
+def test_models_locks_and_loggers_are_told_by_themselves():
+    for value in (nn.Linear(1, 1), threading.Lock(), logging.getLogger("any"), print, Bag):
+        assert gathered(value) == [value]
 
 
 def dropout(pipe, tensors):

@@ -20,12 +20,12 @@ from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.call_macs import CallMacs, MacsLater, MacsOf
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.callbacks import Callbacks
-from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.denoiser_calls import DenoiserCalls
 from mmcache.engine.few_steps import FewSteps, Once
 from mmcache.engine.kept_output import is_answered_by_output
 from mmcache.engine.lanes import Origin
 from mmcache.engine.lazy_tensor import materialized_call
+from mmcache.engine.leaves import conditioning_of
 from mmcache.engine.recording import recorded
 from mmcache.engine.run import Ahead, Call, Run, no_residuals
 from mmcache.engine.run_beginnings import RunBeginnings

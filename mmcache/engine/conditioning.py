@@ -6,58 +6,13 @@ nobody has written to since. Only tensors that are made anew are compared by val
 the device.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 
-from mmcache.engine.lazy_tensor import LazyTensor
+from mmcache.engine.leaves import Leaves
 from mmcache.engine.seen_tensor import Seen
-from mmcache.macs.count import is_store
-
-Leaves = list[Any]
-
-
-def conditioning_of(arguments: Mapping[str, Any], but: Collection[str]) -> Leaves:
-    """The tensors, numbers and words that a call is given, in order, but for the arguments of some names."""
-    leaves: Leaves = []
-    for name, value in arguments.items():
-        if name not in but:
-            gather(value, leaves)
-    return leaves
-
-
-DEPTH = 3  # how deep objects in objects are looked into; they may refer to themselves
-
-
-def gather(value: Any, leaves: Leaves, depth: int = DEPTH) -> None:
-    """Add what is in an argument: of an object that is not known, its own attributes."""
-    if value is None or isinstance(value, bool | int | float | str):
-        leaves.append(value)
-    elif isinstance(value, torch.Tensor):
-        if not isinstance(value, LazyTensor):
-            leaves.append(value)
-    elif isinstance(value, Mapping):
-        for entry in value.values():
-            gather(entry, leaves, depth)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            gather(entry, leaves, depth)
-    elif isinstance(value, np.ndarray):
-        leaves.append((value.shape, str(value.dtype), value.tobytes()))
-    elif is_own_store(value) or depth == 0:
-        leaves.append(type(value))
-    elif is_store(value):
-        for entry in (type(value), *vars(value).values()):
-            gather(entry, leaves, depth - 1)
-    else:
-        leaves.append(value)  # a function, say: told by identity
-
-
-def is_own_store(value: Any) -> bool:
-    """Whether this is a pipeline's own store of keys and values, which grows from call to call."""
-    return type(value).__module__.startswith(("diffusers.", "transformers."))
 
 
 class Conditioning:

@@ -10,8 +10,9 @@ from mmcache.clocks.clock import StepClock
 from mmcache.compat.layer_readers import hooks_so_far
 from mmcache.compat.model_settings import ModelSettings
 from mmcache.engine.change import DenoiserChange
-from mmcache.engine.conditioning import Conditionings, Leaves
+from mmcache.engine.conditioning import Conditionings
 from mmcache.engine.lanes import Lane
+from mmcache.engine.leaves import Leaves
 from mmcache.engine.paired_steps import PairedSteps
 from mmcache.engine.processes import Processes
 from mmcache.engine.record import CallRecord

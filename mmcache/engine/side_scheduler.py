@@ -23,8 +23,8 @@ from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.call_macs import ByBranch, MacsLater, weights_of
 from mmcache.engine.call_signature import call_signature, first_tensor, wants_gradients
 from mmcache.engine.callbacks import nobody
-from mmcache.engine.conditioning import conditioning_of
 from mmcache.engine.lazy_tensor import LazyTensor, on_meta
+from mmcache.engine.leaves import conditioning_of
 from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.run import Ahead, no_residuals
 from mmcache.engine.side_run import Returned, SideRun
