@@ -1,12 +1,13 @@
 """Somebody's own code between the steps of a pipeline of diffusers, put there without a callback."""
 
+import threading
 import types
 
 import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from mmcache import accelerate
+from mmcache import MmcacheWarning, accelerate
 from tests import tiny
 from tests.test_community_loops import Loop
 
@@ -217,3 +218,93 @@ def test_methods_of_libraries_on_a_pipeline_are_not_somebodys_own():
     session = accelerate(pipe, interval=3)
     tiny.sample(pipe)
     assert not session.denoisers["unet"].run.step.clock.own_code
+
+
+def put_back(pipe, inner):
+    pipe.unet.forward = type(pipe.unet).forward.__get__(pipe.unet)
+
+
+def taken_off(pipe, inner):
+    del pipe.unet.forward
+
+
+def around_the_one_of_before(pipe, inner):
+    pipe.unet.forward = lambda *args, **kwargs: inner(*args, **kwargs)
+
+
+@pytest.mark.parametrize("put", [put_back, taken_off, around_the_one_of_before], ids=lambda put: put.__name__)
+def test_a_forward_that_goes_past_the_cache_is_said_to_run_in_full(put, recwarn):
+    pipe = tiny.small()
+    inner = pipe.unet.forward
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    put(pipe, inner)
+    assert torch.equal(tiny.sample(pipe), tiny.plain())
+    tiny.sample(pipe)
+    assert [one.category for one in recwarn] == [MmcacheWarning]
+    report = session.report()
+    assert [note.kind for note in report.notes] == ["runs_in_full"]
+    assert not report.denoisers[0].steps
+    session.restore()
+    vars(pipe.unet).pop("forward", None)
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    assert tiny.steps_of(session) == "F00F00F00F"
+    assert not session.report().notes
+
+
+def test_a_run_that_passes_unchanged_is_not_said_to_go_past_the_cache(recwarn):
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    session.enabled = False
+    tiny.sample(pipe)
+    assert [note.kind for note in session.report().notes] == ["disabled"]
+    assert not recwarn.list
+
+
+def test_another_pipeline_with_the_same_scheduler_does_not_go_past_the_cache(recwarn):
+    pipe, other = tiny.small(), tiny.small()
+    other.scheduler = pipe.scheduler
+    session = accelerate(pipe, interval=3)
+    tiny.sample(other)
+    assert not session.report().notes
+    assert not recwarn.list
+
+
+def test_a_loop_whose_steps_run_in_other_threads_is_told_that_nothing_is_kept_for_it():
+    unet, scheduler = tiny.small_unet(), tiny.ddim()
+    session = accelerate(unet, interval=3, scheduler=scheduler)
+    text = tiny.embeddings()["prompt_embeds"]
+
+    def images():
+        scheduler.set_timesteps(10)
+        x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+        for time in scheduler.timesteps:
+            with torch.no_grad():
+                x = scheduler.step(unet(x, time, encoder_hidden_states=text).sample, time, x).prev_sample
+            yield x
+
+    def run(in_threads):
+        made, found = images(), []
+        for _ in range(10):
+            if in_threads:
+                thread = threading.Thread(target=lambda: found.append(next(made)))
+                thread.start()
+                thread.join()
+            else:
+                found.append(next(made))
+        return found[-1]
+
+    together = run(in_threads=True)
+    assert [note.kind for note in session.report().notes] == ["runs_in_full"]
+    run(in_threads=False)
+    assert tiny.steps_of(session) == "F00F00F00F"
+    session.restore()
+    assert torch.equal(together, run(in_threads=False))
+
+
+def test_a_pipeline_has_its_own_scheduler():
+    pipe = tiny.small()
+    with pytest.raises(TypeError):
+        accelerate(pipe, interval=3, scheduler=tiny.ddim())
+    accelerate(pipe, interval=3, scheduler=pipe.scheduler).restore()

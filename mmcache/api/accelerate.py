@@ -102,6 +102,11 @@ def begin_member(pipe: Any, plan: Any, changes: PlanChanges) -> Session:
 def begin_session(pipe: Any, plan: Any, changes: PlanChanges, scheduler: Any = None) -> Session:
     """Check everything, then put it in place; raises as `accelerate` does."""
     pipeline = resolve(pipe, scheduler)
+    if scheduler is not None and not pipeline.is_bare and scheduler not in pipeline.schedulers:
+        raise TypeError(
+            f"accelerate(pipe, scheduler={shown(scheduler)}): a {type(pipe).__name__} has its own: set "
+            f"pipe.scheduler, or accelerate the denoiser alone, accelerate(pipe.unet, scheduler=...)"
+        )
     plans = choose_plans(plan, pipeline, changes)
     check_fits(plans, pipeline)
     check_clock(plans, pipeline)

@@ -13,10 +13,12 @@ from mmcache.clocks.clock import Clock
 from mmcache.clocks.pipeline_clock import PipelineClock
 from mmcache.engine.caching_scheduler import CachingScheduler
 from mmcache.engine.callbacks import Callbacks, nobody, nothing, nothing_of
+from mmcache.engine.few_steps import Once
 from mmcache.engine.run import Run
 from mmcache.engine.side_scheduler import SideScheduler
 from mmcache.patching.forward_patch import Around, patch_forward, unwrap_compiled
 from mmcache.patching.held import held, when_gone
+from mmcache.patching.pipeline_kinds import is_pipeline
 from mmcache.plans.plan import Plan
 
 
@@ -34,6 +36,7 @@ class Bindings:
         side_networks: what drives the ControlNets, by name.
         on_begun: called when a run has begun, in the thread that samples.
         on_finished: called with runs that are over, by the names of their denoisers.
+        unheard: why nothing is known of the last run: its calls of the denoisers went by; "" usually.
         deputy: as a caching scheduler has it: gives what drives a call of this model in place of the owner's.
 
     Raises:
@@ -47,6 +50,8 @@ class Bindings:
         self._plans = plans
         self._clock = clock
         self._session: object = None
+        self.unheard = ""
+        self._once = Once()
         self.on_begun: Callable[[], None] = nothing
         self.on_finished: Callable[[Mapping[str, Run]], None] = nothing_of
         self.deputy: Callable[[nn.Module], Around | None] = nobody
@@ -96,10 +101,13 @@ class Bindings:
             raise
         if isinstance(self._clock, PipelineClock):
             self._clock.on_run, self._clock.on_end = self.follow, self.end_run
-            self._clock.on_step = self.end_step
+            self._clock.on_step, self._clock.on_unheard = self.end_step, self._miss_calls
 
     def follow(self) -> None:
         """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""
+        self.unheard = ""
+        for scheduler in self.denoisers.values():
+            scheduler.heard = False
         for name, scheduler in list(self.denoisers.items()):
             module = part_of(self.owner, name)
             if module is None or scheduler.part.is_current(module):
@@ -114,6 +122,21 @@ class Bindings:
                 self._undo[name] = patch_forward(module, fresh, owner=self._session)
                 self.denoisers[name] = fresh
         self._follow_side_networks()
+
+    def _miss_calls(self) -> None:
+        """A run has taken steps without a call of a denoiser, which somebody may have given its forward back.
+
+        Calls that pass unchanged are calls.
+        """
+        if any(scheduler.heard for scheduler in self.denoisers.values()):
+            return
+        names = ", ".join(self.denoisers)
+        self.unheard = (
+            f"{names}: nothing was cached, since no call has come by mmcache although steps were taken: "
+            f"its forward was replaced, or put back. restore() and accelerate() once more"
+        )
+        if is_pipeline(self.owner):
+            self._once.say(self.unheard)
 
     def _follow_side_networks(self) -> None:
         """Drive the ControlNets that the owner has now, and no others."""

@@ -60,8 +60,9 @@ class Reporting:
     def _report(self, runs: Mapping[str, Run], sides: Mapping[str, SideScheduler]) -> Report:
         scheduler_of = self._bindings.denoisers
         denoisers = tuple(self._denoiser(name, scheduler_of[name], run) for name, run in runs.items())
-        notes = [Note("runs_in_full", remark)] if (remark := self._bindings.remark) else []
-        for name, run in runs.items():
+        said = (self._bindings.remark, self._bindings.unheard)
+        notes = [Note("runs_in_full", text) for text in said if text]
+        for name, run in runs.items() if not self._bindings.unheard else ():
             notes += run_notes(self._subject(name, scheduler_of[name], run))
         notes += [
             Note("side_network_whole", f"{name}: ran whole at every step: {side.why_whole}")
@@ -75,6 +76,8 @@ class Reporting:
         adapter = scheduler.part.adapter.name
         if scheduler.passed:
             return DenoiserReport(name, adapter, "disabled", (), NOT_RECORDED)
+        if self._bindings.unheard:
+            return DenoiserReport(name, adapter, str(self._plans[name]), (), NOT_RECORDED)
         steps = steps_of(run.calls, scheduler.macs_of(run))
         return DenoiserReport(name, adapter, str(self._plans[name]), steps)
 

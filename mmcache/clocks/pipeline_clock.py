@@ -46,6 +46,7 @@ class PipelineClock:
         on_end: called when the last step of a run has ended, with the run's number and that step.
         on_step: called when a step has ended behind which somebody's own code alone may change the latent,
             with the run's number, the latent that it went on from and what the scheduler has returned.
+        on_unheard: called when the owner has taken steps without a call of a denoiser.
         on_stranger: called at every call of a denoiser that another pipeline makes, with that pipeline.
     """
 
@@ -55,6 +56,7 @@ class PipelineClock:
         self.on_run: Callable[[], None] = lambda: None
         self.on_end: Callable[[int, int], None] = lambda run, step: None
         self.on_step: Callable[[int, Any, Any], None] = lambda run, sample, result: None
+        self.on_unheard: Callable[[], None] = lambda: None
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._driver: SchedulerClock | None = None  # of the last call
@@ -87,6 +89,7 @@ class PipelineClock:
                 on_run=lambda: self.on_run(),
                 on_end=lambda run, step: self.on_end(run, step),
                 on_step=self._end_step,
+                on_unheard=self._miss_calls,
                 in_pipeline=self._in_pipeline,
             )
 
@@ -143,6 +146,10 @@ class PipelineClock:
         if not (self._of_diffusers or self._blends):
             self.on_step(run, sample, result)
 
+    def _miss_calls(self) -> None:
+        if not is_pipeline(self.owner) or self._in_pipeline():  # another pipeline may have the same scheduler
+            self.on_unheard()
+
     def is_handed_on(self) -> bool:
         driver = self._driver
         if driver is None or driver.run.wanders:
@@ -162,6 +169,11 @@ class PipelineClock:
                 "its denoiser was called without a step of its schedulers (it may step by itself, or by a "
                 "copy), so every call was full: call it in a loop of your own, accelerate(denoiser, ...)"
             )
+        if max((clock.run.hops for clock in self._clocks.values()), default=0) >= LEAST:
+            return (
+                "its calls came from several threads in turns, so the steps behind a change were full: what "
+                "is kept is kept for each thread, so let one thread make all calls of a loop"
+            )
         return self._own_loops.remark
 
     def release(self) -> None:
@@ -171,5 +183,5 @@ class PipelineClock:
         self._driver = None
         self._own_loops.release()
         self.on_run, self.on_end = lambda: None, lambda run, step: None  # nothing keeps the pipeline alive
-        self.on_step = lambda run, sample, result: None
+        self.on_step, self.on_unheard = lambda run, sample, result: None, lambda: None
         self.on_stranger = lambda pipeline: None

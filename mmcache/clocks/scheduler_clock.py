@@ -23,6 +23,7 @@ class SchedulerClock:
         on_end: called when the last step of a run has ended, with the run's number and that step.
         on_step: called when a step of a sampler whose steps are known has ended, with the run's number, the
             latent that it went on from and what the scheduler has returned.
+        on_unheard: called when steps have ended, and no call of a denoiser has come.
         in_pipeline: whether a pipeline of this clock is on the call stack.
 
     Attributes:
@@ -39,12 +40,14 @@ class SchedulerClock:
         on_run: Callable[[], None],
         on_end: Callable[[int, int], None],
         on_step: Callable[[int, Any, Any], None] = lambda run, sample, result: None,
+        on_unheard: Callable[[], None] = lambda: None,
         in_pipeline: Callable[[], bool] = lambda: False,
     ) -> None:
         self.scheduler = scheduler
         self.on_run = on_run
         self.on_end = on_end
         self.on_step = on_step
+        self.on_unheard = on_unheard
         self.in_pipeline = in_pipeline
         self.handed: HandedLatent | None = None
         self._turned = 0
@@ -84,6 +87,8 @@ class SchedulerClock:
             self._refuse(run)
         last = run.end_step(timestep)
         self.moved = next(self._numbers)
+        if run.is_unheard:
+            self.on_unheard()
         if not self.has_own_step:
             self.on_step(run.number, sample, result)
         if last is not None:
@@ -105,7 +110,7 @@ class SchedulerClock:
                 self._refuse(run)
             if not run.points_at(timestep):  # somebody else's loop
                 return None
-            run.thread = threading.get_ident()
+            run.thread, run.hops = threading.get_ident(), run.hops + 1
         step = run.tick(timestep, declared, may_look=lambda: not self.in_pipeline())
         if run.turned_back and not run.has_stepped:
             self._turned += 1

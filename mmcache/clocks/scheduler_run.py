@@ -80,6 +80,9 @@ def without_end(scheduler: Any, table: torch.Tensor) -> torch.Tensor:
     return table[:-1] if is_end else table
 
 
+LEAST_STEPS = 3  # without a call of the denoiser
+
+
 class SchedulerRun:
     """Where one run of a scheduler stands.
 
@@ -93,6 +96,7 @@ class SchedulerRun:
     Attributes:
         mixed: another thread has sampled with the same scheduler meanwhile.
         turned_back: a call was at an earlier step: someone's own loop begins again without `set_timesteps`.
+        hops: how often the thread has changed from which somebody's own loop calls.
         wanders: calls are at several times although no step has ended: an inversion by hand, a loss at random
             timesteps. Nothing tells their steps.
     """
@@ -102,6 +106,7 @@ class SchedulerRun:
         self.thread = thread
         self.live = live
         self.mixed = self.turned_back = self.wanders = False
+        self.hops = 0
         self._called: tuple[int, Any] | None = (
             None  # the steps that had ended at the last call, and its timestep
         )
@@ -138,6 +143,11 @@ class SchedulerRun:
             later = index - self._index
             self._begin, self._first, self._index = self._begin + later, self._first + later, index
             self._total -= later
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether enough steps have just ended to wonder why no call of a denoiser has come."""
+        return self._steps_ended == LEAST_STEPS and self._calls == 0
 
     @property
     def calls_before_step(self) -> int:

@@ -53,6 +53,7 @@ class CachingScheduler:
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
         callbacks: what is called when a run begins, is left, or a call fails.
+        heard: whether any call of the model has come since that was last asked.
         passed: whether calls have passed unchanged since the last run, of which nothing is known then.
 
     Raises:
@@ -68,7 +69,7 @@ class CachingScheduler:
         self.enabled = True
         self.on_feature: Callable[[StepClock, int, int, Feature], None] | None = None
         self.callbacks = Callbacks()
-        self.passed = False
+        self.passed = self.heard = False
         self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
         self._few_steps = FewSteps()
@@ -84,6 +85,7 @@ class CachingScheduler:
 
     def __call__(self, forward: Forward, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stands around the denoiser's forward; returns what it returns."""
+        self.heard = True
         deputy = self.callbacks.deputy(self.model)
         if deputy is not None:
             return deputy(forward, args, kwargs)
