@@ -91,6 +91,22 @@ def test_what_is_no_run_is_plain(name):
     assert len([run for run in session.denoisers["denoiser"]._runs if run.bytes_held()]) <= 8
 
 
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_teacher_that_is_asked_for_a_step_is_plain(calls):
+    """Distillations ask for one step of a sampler from a noised image, and for what comes behind it."""
+    unet, plain, scheduler = tiny.small_unet(), tiny.small_unet(), tiny.ddim()
+    session = accelerate(unet, interval=3, forecast=Hold())
+    scheduler.set_timesteps(50)
+    with torch.no_grad():
+        for seed, index in enumerate([30, 12, 44, 3, 21, 8]):
+            x = noised(latents(1)[0], int(scheduler.timesteps[index]), seed)
+            for time in scheduler.timesteps[index : index + calls]:
+                found = unet(x, time, encoder_hidden_states=TEXT).sample
+                assert torch.equal(found, plain(x, time, encoder_hidden_states=TEXT).sample)
+                x = scheduler.step(found, time, x).prev_sample
+    assert [note.kind for note in session.report().notes] == ["runs_in_full"]
+
+
 @pytest.mark.parametrize("how", ["weights", "input", "torch.func"])
 def test_what_is_differentiated_is_plain(how):
     unet, plain = tiny.small_unet().requires_grad_(how == "weights"), tiny.small_unet()

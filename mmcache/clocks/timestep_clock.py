@@ -27,7 +27,8 @@ class TimestepRun:
         times: of its steps so far.
         latent: that of its last step, a copy.
         returned: what the denoiser has returned in the calls of that step.
-        sure: it is one: its latents were seen to be those of a sampler.
+        sure: it is one: its latents were seen to be those of a sampler, at two steps in turn. One alone may
+            be that of a teacher, which distillations ask for what comes behind a noised image.
     """
 
     def __init__(self, number: int, time: float, latent: Latent) -> None:
@@ -35,7 +36,7 @@ class TimestepRun:
         self.times = [time]
         self.latent = [tensor.detach().clone() for tensor in latent]
         self.returned: list[torch.Tensor] = []
-        self.sure = False
+        self.sure = self._made = False
 
     @property
     def clock(self) -> StepClock:
@@ -58,7 +59,8 @@ class TimestepRun:
     def enter(self, time: float, latent: Latent) -> None:
         """Begin a step."""
         if not self.sure:
-            self.sure = self.makes(latent)
+            made = self.makes(latent)
+            self.sure, self._made = made and self._made, made
         self.times.append(time)
         self.latent = [tensor.detach().clone() for tensor in latent]
         self.returned = []
@@ -84,9 +86,9 @@ class TimestepClock:
     """A step ends when the timestep changes; a run ends when it turns back. Each thread has runs of its own.
 
     It reads values, which on a GPU waits for the device at every call, and it cannot know how many steps are
-    to come, so features are held until the next runs or `restore`. A run is believed once a latent is made of
-    the one before and of what the denoiser returned, as it is by every sampler that adds no noise. Where
-    noise is added, or values are clipped, every step is full.
+    to come, so features are held until the next runs or `restore`. A run is believed once two latents in turn
+    were made of the one before and of what the denoiser returned, as they are by every sampler that adds no
+    noise. Where noise is added, or values are clipped, every step is full.
     `accelerate(model, scheduler=...)` has none of these limits.
     """
 
