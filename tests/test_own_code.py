@@ -8,6 +8,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from mmcache import MmcacheWarning, accelerate
+from mmcache.clocks.handed_latent import HandedLatent
 from tests import tiny
 from tests.test_community_loops import Loop
 
@@ -81,6 +82,20 @@ def test_a_latent_that_is_turned_without_a_callback_needs_features_of_its_own(tu
     tiny.sample(pipe)
     assert tiny.steps_of(session) == "F" * tiny.STEPS
     assert "untold_lanes" in [note.kind for note in session.report().notes]
+
+
+@pytest.mark.parametrize(
+    "turn", [None, forward_that_turns, hooks_that_turn], ids=["nothing", "forward", "hooks"]
+)
+def test_what_stands_around_the_denoiser_may_turn_a_latent_that_its_pipeline_keeps(turn, monkeypatch):
+    """On a GPU, where a latent is not looked at as long as its pipeline has it among its variables."""
+    monkeypatch.setattr(HandedLatent, "is_with_callers", lambda self: True)
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    if turn is not None:
+        turn(pipe)
+    tiny.sample(pipe, callback_on_step_end=lambda pipe, step, timestep, tensors: tensors)
+    assert tiny.steps_of(session) == ("F00F00F00F" if turn is None else "F" * tiny.STEPS)
 
 
 def test_a_step_that_was_put_on_the_class_of_a_scheduler_is_the_one_that_runs(monkeypatch):

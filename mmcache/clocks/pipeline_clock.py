@@ -60,6 +60,7 @@ class PipelineClock:
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._driver: SchedulerClock | None = None  # of the last call
+        self._is_direct = False  # whether nothing of somebody's own has stood around the last call
         self._of_diffusers = False  # whether nobody's own code has run before the last call
         self._blends = False  # whether the pipeline itself may have changed the latent before it
         self._own_loops = TimestepClock(self._numbers)
@@ -106,8 +107,9 @@ class PipelineClock:
             return None  # another pipeline shares the denoiser
         holder = callers[0].pipeline if callers and is_pipeline(owner) else owner
         clock = self._driver = self._driving(holder, timestep)
-        own_code = not callers or hooked or any(caller.own_code for caller in callers)
-        self._of_diffusers = not (own_code or (clock is not None and clock.runs_own_code))
+        around = hooked or (clock is not None and clock.runs_own_code)
+        self._is_direct = not around and all(caller.is_direct for caller in callers)
+        self._of_diffusers = bool(callers) and not around and not any(caller.own_code for caller in callers)
         self._blends = not self._of_diffusers and any(caller.has_mask for caller in callers)
         declared = next((caller.steps for caller in callers if caller.pipeline is holder), None)
         step = None if clock is None else clock.tick(timestep, declared)
@@ -156,7 +158,7 @@ class PipelineClock:
             return driver is not None
         if self._of_diffusers:  # inpainting puts an image beside its mask back into the latent, say
             return True
-        return driver.handed is not None and driver.handed.is_with_callers()
+        return self._is_direct and driver.handed is not None and driver.handed.is_with_callers()
 
     def returned(self, result: Any) -> None:
         self._own_loops.returned(result)

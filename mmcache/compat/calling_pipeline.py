@@ -27,13 +27,15 @@ class Caller(NamedTuple):
         steps: how many steps its run has, if it says so; it may stop before its scheduler's last one.
         own_code: whether somebody's own code may run between its steps: a callback, a class or methods of
             one's own, or what was put around the denoiser.
-        exchangeable: what a callback is given beside the latents, and may exchange.
+        is_direct: whether nothing of somebody's own stands between it and the denoiser.
         has_mask: whether the pipeline itself may change the latent, and put an image of its own back.
+        exchangeable: what a callback is given beside the latents, and may exchange.
     """
 
     pipeline: Any
     steps: int | None
     own_code: bool
+    is_direct: bool
     has_mask: bool = False
     exchangeable: tuple[str, ...] = ()
 
@@ -51,11 +53,15 @@ def calling_pipelines() -> list[Caller]:
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if not module.startswith(_BETWEEN):
-            own_code = own_code or is_own_frame(module)
-            caller = caller_of(frame, own_code) if frame.f_code.co_varnames[:1] == ("self",) else None
+            between, own_code = own_code, own_code or is_own_frame(module)
+            caller = (
+                caller_of(frame, own_code, between) if frame.f_code.co_varnames[:1] == ("self",) else None
+            )
             known = None if caller is None else found.get(id(caller.pipeline))
-            if caller is not None and (known is None or known.steps is None or caller.own_code):
+            if caller is not None and known is None:
                 found[id(caller.pipeline)] = caller
+            elif caller is not None and known is not None and (known.steps is None or caller.own_code):
+                found[id(caller.pipeline)] = caller._replace(is_direct=known.is_direct)
         frame = frame.f_back
     return list(found.values())
 
@@ -81,11 +87,13 @@ def is_variable_of_callers(thing: Any) -> bool:
     return False
 
 
-def caller_of(frame: FrameType, own_code: bool) -> Caller | None:
+def caller_of(frame: FrameType, own_code: bool, between: bool) -> Caller | None:
     """The pipeline that a method is of, or that a block of a modular pipeline was called with.
 
     Args:
-        own_code: whether somebody's own code lies between it and the denoiser.
+        frame: the method's, or the block's.
+        own_code: whether somebody's own code runs in it, or between it and the denoiser.
+        between: whether between them alone.
     """
     method_of = frame.f_locals.get("self")
     if is_pipeline(method_of):
@@ -93,7 +101,7 @@ def caller_of(frame: FrameType, own_code: bool) -> Caller | None:
         callback = calls_back(frame)
         exchangeable = given_to_callback(frame) if callback else ()
         own_code = own_code or callback or is_own(method_of)
-        return Caller(method_of, steps, own_code, has_mask(frame), exchangeable)
+        return Caller(method_of, steps, own_code, not between, has_mask(frame), exchangeable)
     if not is_block(method_of):
         return None
     arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
@@ -102,7 +110,7 @@ def caller_of(frame: FrameType, own_code: bool) -> Caller | None:
         return None
     timesteps = getattr(frame.f_locals.get("block_state"), "timesteps", None)
     steps = len(timesteps) if isinstance(timesteps, Sized) else None
-    return Caller(given, steps, own_code or is_own(given))
+    return Caller(given, steps, own_code or is_own(given), not between)
 
 
 def calls_back(frame: FrameType) -> bool:
