@@ -107,6 +107,22 @@ def test_a_teacher_that_is_asked_for_a_step_is_plain(calls):
     assert [note.kind for note in session.report().notes] == ["runs_in_full"]
 
 
+def test_a_run_whose_latents_stop_going_on_as_a_samplers_is_full_there():
+    """Smooth windows that a loop moves a little are much alike, but further off than a sampler's step."""
+    unet, scheduler = tiny.unconditional_unet(in_channels=4, out_channels=4), tiny.ddim()
+    session = accelerate(unet, interval=3, forecast=Hold())
+    scheduler.set_timesteps(60)
+    image = 10 * torch.sin(torch.arange(16) * torch.pi / 8).expand(1, 4, 16, 16)
+    with torch.no_grad():
+        for step, time in enumerate(scheduler.timesteps[:20]):
+            image = image.roll(1, -1) if step in (8, 14) else image
+            image = scheduler.step(unet(image, time).sample, time, image).prev_sample
+    ran = tiny.steps_of(session)
+    assert ran[:8] == "FF0F00F0"
+    assert [ran[8], ran[14]] == ["F", "F"]
+    assert [note.kind for note in session.report().notes] == ["runs_in_full"]
+
+
 @pytest.mark.parametrize("how", ["weights", "input", "torch.func"])
 def test_what_is_differentiated_is_plain(how):
     unet, plain = tiny.small_unet().requires_grad_(how == "weights"), tiny.small_unet()

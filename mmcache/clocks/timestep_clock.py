@@ -6,6 +6,7 @@ is full.
 """
 
 import itertools
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import torch
 
 from mmcache.clocks.clock import StepClock
-from mmcache.clocks.latents import ALIKE, Latent, is_step_from, most_alike, tensors_in
+from mmcache.clocks.latents import ALIKE, Latent, cosine, is_step_from, most_alike, tensors_in
 
 MOST_AT_ONCE = 8  # runs that are open at once; of more images in one loop, the oldest begin anew
+FURTHER = 4  # than at the step before; a window that a loop has moved is further off
 LEAST = 3  # calls before it is said that none of them was a step
 
 
@@ -27,8 +29,9 @@ class TimestepRun:
         times: of its steps so far.
         latent: that of its last step, a copy.
         returned: what the denoiser has returned in the calls of that step.
-        sure: it is one: its latents were seen to be those of a sampler, at two steps in turn. One alone may
-            be that of a teacher, which distillations ask for what comes behind a noised image.
+        sure: it is one: its latents were seen to be those of a sampler, at two steps in turn, and have gone
+            on so since. One step alone may be that of a teacher, which distillations ask for what comes
+            behind a noised image.
     """
 
     def __init__(self, number: int, time: float, latent: Latent) -> None:
@@ -37,6 +40,7 @@ class TimestepRun:
         self.latent = [tensor.detach().clone() for tensor in latent]
         self.returned: list[torch.Tensor] = []
         self.sure = self._made = False
+        self._moved = 0.0  # how far, at the last step: 1 less the cosine
 
     @property
     def clock(self) -> StepClock:
@@ -58,9 +62,11 @@ class TimestepRun:
 
     def enter(self, time: float, latent: Latent) -> None:
         """Begin a step."""
-        if not self.sure:
-            made = self.makes(latent)
-            self.sure, self._made = made and self._made, made
+        alike = cosine(latent, self.latent)
+        moved = math.inf if alike is None else 1 - alike.item()
+        made = (self.sure and moved <= FURTHER * self._moved) or self.makes(latent)
+        self.sure, self._made = made and (self.sure or self._made), made
+        self._moved = moved if made else 0.0
         self.times.append(time)
         self.latent = [tensor.detach().clone() for tensor in latent]
         self.returned = []
@@ -95,7 +101,7 @@ class TimestepClock:
     def __init__(self, numbers: Iterator[int] | None = None) -> None:
         self._numbers = itertools.count(1) if numbers is None else numbers
         self._of_thread = RunsOfThread()
-        self._calls = self._doubtful = 0
+        self._calls = self._doubtful = self._lost = 0
 
     @property
     def runs_at_once(self) -> int:
@@ -106,7 +112,9 @@ class TimestepClock:
         latent = tensors_in(sample)
         runs = self._of_thread
         runs.called = None
+        known = [run for run in runs.open if run.sure]
         run = self._going_on(runs.open, time, latent)
+        self._lost += run is not None and run in known and not run.sure
         if run is None:
             run = TimestepRun(next(self._numbers), time, latent)
         runs.open = [*(one for one in runs.open if one is not run), run][-MOST_AT_ONCE:]
@@ -139,6 +147,11 @@ class TimestepClock:
 
     @property
     def remark(self) -> str:
+        if self._lost:
+            return (
+                "its latents did not always go on as those of a sampler (windows that move, say), so some "
+                "steps were full: pass the scheduler of your loop, accelerate(model, scheduler=scheduler)"
+            )
         if self._calls < LEAST or self._doubtful < self._calls:
             return ""
         return (
@@ -148,4 +161,4 @@ class TimestepClock:
 
     def release(self) -> None:
         self._of_thread = RunsOfThread()
-        self._calls = self._doubtful = 0
+        self._calls = self._doubtful = self._lost = 0

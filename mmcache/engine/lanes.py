@@ -167,6 +167,10 @@ class Lane:
         assert self.output is not None  # observations of outputs have a form
         return self.output.put_together(self.forecast(NOTHING, clock, forecast))
 
+    def forget_but_newest(self) -> None:
+        """Behind a step that was full only since nobody knew of a run yet: no line is drawn through it."""
+        self.observations = {branch: past[-1:] for branch, past in self.observations.items()}
+
     def drop_features(self) -> None:
         self.observations, self.forecast_at = {}, {}
 

@@ -68,6 +68,9 @@ class Run:
         if last is not None and last.clock.step == clock.step:
             return last
         follows = last is not None and last.clock.step == clock.step - 1
+        if last is not None and not last.clock.sure:
+            for lane in last.lanes.values():
+                lane.forget_but_newest()
         self.step = Step(clock, dict(last.lanes), last.returned) if follows and last else Step(clock)
         for known in self.conditionings.values():
             known.begin_step(clock.own_code)
