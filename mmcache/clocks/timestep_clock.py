@@ -6,7 +6,6 @@ is full.
 """
 
 import itertools
-import math
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from mmcache.clocks.clock import StepClock
-from mmcache.clocks.latents import ALIKE, Latent, cosine, is_step_from, most_alike, tensors_in
+from mmcache.clocks.latents import ALIKE, Latent, is_step_from, most_alike, tensors_in
 
 MOST_AT_ONCE = 8  # runs that are open at once; of more images in one loop, the oldest begin anew
 FURTHER = 4  # than at the step before; a window that a loop has moved is further off
@@ -60,10 +59,9 @@ class TimestepRun:
         fits = latent[0].shape[1:] == self.latent[0].shape[1:]
         return fits and is_step_from(latent[0], self.latent[0], self.returned)
 
-    def enter(self, time: float, latent: Latent) -> None:
-        """Begin a step."""
-        alike = cosine(latent, self.latent)
-        moved = math.inf if alike is None else 1 - alike.item()
+    def enter(self, time: float, latent: Latent, alike: float) -> None:
+        """Begin a step with a latent that is so much like the last one."""
+        moved = 1 - alike
         made = (self.sure and moved <= FURTHER * self._moved) or self.makes(latent)
         self.sure, self._made = made and (self.sure or self._made), made
         self._moved = moved if made else 0.0
@@ -130,11 +128,12 @@ class TimestepClock:
             return same_step
         later = [run for run in reversed(runs) if run.may_go_on_at(time)]
         number, alike = most_alike(latent, [run.latent for run in later])
-        found = later[number] if later and alike >= ALIKE else None
-        if found is None:  # few steps are long ones
-            found = next((run for run in later if run.makes(latent)), None)
+        if later and alike >= ALIKE:
+            later[number].enter(time, latent, alike)
+            return later[number]
+        found = next((run for run in later if run.makes(latent)), None)  # few steps are long ones
         if found is not None:
-            found.enter(time, latent)
+            found.enter(time, latent, alike=-1.0)
         return found
 
     def is_handed_on(self) -> bool:

@@ -5,6 +5,7 @@ a sampler with a step of its own, methods put on the pipeline or on its schedule
 latent, or change the model's weights.
 """
 
+import functools
 import types
 from typing import Any
 
@@ -18,6 +19,7 @@ NEUTRAL = ("contextlib", "functools")  # whose functions stand around those of l
 METHODS = (types.FunctionType, types.MethodType)
 
 
+@functools.lru_cache(maxsize=4096)
 def is_own_frame(module: str) -> bool:
     """Whether a function of the module of this name is somebody's own."""
     return not is_of_library(module) and module not in NEUTRAL
