@@ -6,6 +6,7 @@ from itertools import pairwise, product
 import pytest
 
 from mmcache.tools.inspecting.canvas import SMALL
+from mmcache_demos.app.about import ABOUT, PAPER, project_address
 from mmcache_demos.app.browser import why_no_browser
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.film import SECONDS
@@ -369,8 +370,28 @@ def test_the_page_has_a_head_of_its_own(page, address):
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert page.title() == "mmcache: the same picture with less work"
-    links = page.locator(".mm-head nav a").evaluate_all("all => all.map(one => one.href)")
-    assert any("arxiv.org/abs/2312.00858" in link for link in links)
+
+
+def test_the_page_links_to_the_paper_and_to_what_is_known_of_the_project(visit, address):
+    page = visit(width=320)
+    for place in (".mm-head", ".mm-foot"):
+        links = page.locator(f"{place} a").evaluate_all("all => all.map(one => one.href)")
+        assert links == [project_address() or f"{address}{ABOUT}", PAPER]
+    complaints = []
+    page.on("console", lambda said: complaints.append(said.text))
+    answer = page.goto(address + ABOUT)
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    for width, scheme, paper in ((320, "light", 249), (390, "dark", 17), (1280, "light", 249)):
+        resize(page, width)
+        page.emulate_media(color_scheme=scheme)
+        page.reload()
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        colour = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+        assert abs(int(re.search(r"\d+", colour)[0]) - paper) < 5, scheme
+    assert page.locator("h1").inner_text() == "mmcache"
+    page.get_by_role("link", name="Back to the demo").click()
+    page.wait_for_selector("#go-text-to-image")
+    assert not [said for said in complaints if "Content Security Policy" in said]
 
 
 @pytest.mark.parametrize(

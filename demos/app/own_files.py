@@ -1,4 +1,4 @@
-"""The page's own files and its head: stored images, and what other pages show for a link to it."""
+"""The page's own files and its head: stored images, the README, what a link to it shows."""
 
 import mimetypes
 import re
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from mmcache_demos.app.about import ABOUT, about_page
 from mmcache_demos.app.markup import text
 from mmcache_demos.app.stored import FOLDER, SERVED, SHARED
 
@@ -46,20 +47,27 @@ class OwnFiles:
             if path in self._files:
                 await self._answer(self._files[path], send)
                 return
+            if path == f"/{ABOUT}":
+                await answer(about_page(), "text/html; charset=utf-8", send)
+                return
             if path == "/":
                 send = Head(send, origin_of(scope))
         await self._app(scope, receive, send)
 
     async def _answer(self, file: Path, send: Send) -> None:
-        content = file.read_bytes()
         kind = KINDS.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        headers = [
-            (b"content-type", kind.encode()),
-            (b"content-length", str(len(content)).encode()),
-            (b"cache-control", b"public, max-age=3600"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await answer(file.read_bytes(), kind, send)
+
+
+async def answer(content: bytes, kind: str, send: Send) -> None:
+    """Send a whole answer that a browser may keep for an hour."""
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", b"public, max-age=3600"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 class Head:
