@@ -271,14 +271,24 @@ def test_clips_are_large_and_whole_and_above_the_fold(page):
     assert page.locator(".mm-stored h2").locator("visible=true").inner_text().startswith("Same clip. ")
     for width, height in ((768, 1024), (1280, 800), (1440, 900), (1920, 1080)):
         resize(page, width, height)
-        one = box(page, ".mm-pair video")
+        one = box(page, ".mm-frame canvas")
         assert one["width"] >= 256, width
         assert one["width"] % stored("text-to-video").width == 0, "each pixel is as large as the others"
         assert one["y"] + one["height"] <= height, width
-    for width, height in ((320, 568), (390, 844), (667, 375), (844, 390)):
+    for width, height in ((320, 568), (360, 640), (390, 844), (667, 375), (844, 390)):
         resize(page, width, height)
-        one, go = box(page, ".mm-pair video"), box(page, "#go-text-to-video")
+        one, go = box(page, ".mm-frame canvas"), box(page, "#go-text-to-video")
+        assert one["width"] >= 256 or width > height, "a phone on its side has 247 pixels for it"
         assert one["y"] + one["height"] <= go["y"], (width, "nothing covers the clip")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_a_stored_clip_is_served_in_parts_so_that_one_can_seek_in_it(address):
+    file = f"{address}stored/{stored('text-to-video').files['both']}"
+    whole = httpx.get(file)
+    assert whole.headers["content-type"] == "video/mp4"
+    part = httpx.get(file, headers={"range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, whole.content[100:200])
 
 
 def test_a_mistake_is_said_beside_its_field(page, capfd):

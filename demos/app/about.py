@@ -38,7 +38,7 @@ def project_address() -> str:
 def links() -> str:
     """Links to the project, or to its README where it has no address, and to the paper; HTML."""
     project = project_address()
-    shown = {"Project": project} if project else {"About mmcache": ABOUT}
+    shown = {"Project": project} if project else {"About": ABOUT}
     return " ".join(
         f'<a href="{text(url)}"{outside(url)}>{text(name)}</a>'
         for name, url in (shown | {"Paper": PAPER}).items()
