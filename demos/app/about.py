@@ -55,7 +55,7 @@ def about_page() -> bytes:
     """The README that was installed with the package, as a page in the style of the demo."""
     known = metadata("mmcache")
     style = "".join((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "about.css"))
-    readme = readme_markup(known.get("Description") or "")
+    readme = readme_markup("".join(known.get_all("Description") or ()))
     return PAGE.format(style=style, version=text(known["Version"]), readme=readme).encode()
 
 
