@@ -178,4 +178,5 @@ def downloads_markup(files: Mapping[str, Path]) -> str:
         for name, label in DOWNLOADS.items()
         if name in files
     )
-    return f'<nav class="mm-downloads" aria-label="Downloads"><ul>{links}</ul></nav>'
+    title = '<p class="mm-label">Download</p>'
+    return f'<nav class="mm-downloads" aria-label="Downloads">{title}<ul>{links}</ul></nav>'
