@@ -218,7 +218,35 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(offline_hub):
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.parametrize("command", ["compare", "generate", "sweep", "check", "inspect"])
+def test_a_model_that_the_hub_does_not_give_is_said_before_torch_is_imported(command, tmp_path):
+    words = [command, *(["a cat"] if command in ("compare", "generate") else []), "--model", "nobody/nothing"]
+    if command in ("check", "inspect"):
+        words.remove("--model")
+    calls = f"""
+import sys
+from mmcache.cli import app
+try:
+    app({words})
+finally:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", calls],
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "False\n")
+    assert "cannot be reached" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_denoiser_alone_on_the_hub(offline_hub):
+    for command in ("compare", "sweep"):
+        done = run(command, "--model", "owner/bare")
+        assert (done.exit_code, "UNet2DConditionModel alone" in done.stderr) == (2, True)
     with pytest.raises(ModelNotFoundError, match="UNet2DConditionModel alone"):
         load_pipeline("owner/bare", device="cpu")
     assert type(denoisers_from_config("owner/bare")["denoiser"]).__name__ == "UNet2DConditionModel"

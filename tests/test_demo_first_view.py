@@ -6,6 +6,7 @@ from itertools import pairwise, product
 import pytest
 
 from mmcache.tools.inspecting.canvas import SMALL
+from mmcache_demos.app.about import ABOUT, PAPER, project_address
 from mmcache_demos.app.browser import why_no_browser
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.film import SECONDS
@@ -270,14 +271,24 @@ def test_clips_are_large_and_whole_and_above_the_fold(page):
     assert page.locator(".mm-stored h2").locator("visible=true").inner_text().startswith("Same clip. ")
     for width, height in ((768, 1024), (1280, 800), (1440, 900), (1920, 1080)):
         resize(page, width, height)
-        one = box(page, ".mm-pair video")
+        one = box(page, ".mm-frame canvas")
         assert one["width"] >= 256, width
         assert one["width"] % stored("text-to-video").width == 0, "each pixel is as large as the others"
         assert one["y"] + one["height"] <= height, width
-    for width, height in ((320, 568), (390, 844), (667, 375), (844, 390)):
+    for width, height in ((320, 568), (360, 640), (390, 844), (667, 375), (844, 390)):
         resize(page, width, height)
-        one, go = box(page, ".mm-pair video"), box(page, "#go-text-to-video")
+        one, go = box(page, ".mm-frame canvas"), box(page, "#go-text-to-video")
+        assert one["width"] >= 256 or width > height, "a phone on its side has 247 pixels for it"
         assert one["y"] + one["height"] <= go["y"], (width, "nothing covers the clip")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_a_stored_clip_is_served_in_parts_so_that_one_can_seek_in_it(address):
+    file = f"{address}stored/{stored('text-to-video').files['both']}"
+    whole = httpx.get(file)
+    assert whole.headers["content-type"] == "video/mp4"
+    part = httpx.get(file, headers={"range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, whole.content[100:200])
 
 
 def test_a_mistake_is_said_beside_its_field(page, capfd):
@@ -369,8 +380,28 @@ def test_the_page_has_a_head_of_its_own(page, address):
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert page.title() == "mmcache: the same picture with less work"
-    links = page.locator(".mm-head nav a").evaluate_all("all => all.map(one => one.href)")
-    assert any("arxiv.org/abs/2312.00858" in link for link in links)
+
+
+def test_the_page_links_to_the_paper_and_to_what_is_known_of_the_project(visit, address):
+    page = visit(width=320)
+    for place in (".mm-head", ".mm-foot"):
+        links = page.locator(f"{place} a").evaluate_all("all => all.map(one => one.href)")
+        assert links == [project_address() or f"{address}{ABOUT}", PAPER]
+    complaints = []
+    page.on("console", lambda said: complaints.append(said.text))
+    answer = page.goto(address + ABOUT)
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    for width, scheme, paper in ((320, "light", 249), (390, "dark", 17), (1280, "light", 249)):
+        resize(page, width)
+        page.emulate_media(color_scheme=scheme)
+        page.reload()
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        colour = page.evaluate("() => getComputedStyle(document.documentElement).backgroundColor")
+        assert abs(int(re.search(r"\d+", colour)[0]) - paper) < 5, scheme
+    assert page.locator("h1").inner_text() == "mmcache"
+    page.get_by_role("link", name="Back to the demo").click()
+    page.wait_for_selector("#go-text-to-image")
+    assert not [said for said in complaints if "Content Security Policy" in said]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The demo's models: which of them a visitor may choose, what is in memory, and what the slider offers."""
 
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from mmcache.tools.tasks.tasks import find_task
 from mmcache_demos import SHIPPED
 from mmcache_demos.app.costs import CALIBRATED, closeness, record_of, slider_for, stored
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
+from mmcache_demos.app.explore import denoisers_of
 from mmcache_demos.app.model_plans import deepest_branch, family_for
 from mmcache_demos.app.models import LABELS, ModelRefusedError, Models, Offer, label
 from mmcache_demos.app.settings import MINIATURE, SHIPPED_AS
@@ -203,3 +205,26 @@ def test_a_model_is_looked_at_only_while_none_is_loaded(tmp_path, monkeypatch):
     assert service.explorer.page(service.explorer.names[0], 0) == ""
     assert looked == [True]
     assert not service.models.loading.locked()
+
+
+def test_every_model_is_drawn_before_it_is_chosen_and_never_beside_a_run(service, monkeypatch):
+    monkeypatch.setattr("mmcache_demos.app.service.QUIET", 0.01)
+    read = []
+
+    def noted(name):
+        assert not service.models.running.locked()
+        read.append(name)
+        return denoisers_of(name)
+
+    monkeypatch.setattr("mmcache_demos.app.explore.denoisers_of", noted)
+    with service.models.running:
+        preparing = threading.Thread(target=service.prepare, args=(True,), daemon=True)
+        preparing.start()
+        preparing.join(timeout=3)
+        assert preparing.is_alive()
+    preparing.join(timeout=60)
+    assert read == service.explorer.names
+    for name in service.explorer.names:
+        assert service.explorer.branches(name) >= 1
+        assert "<img" in service.explorer.page(name, 0)
+    assert read == service.explorer.names, "none is read again"

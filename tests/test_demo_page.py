@@ -136,25 +136,66 @@ def test_a_tab_shows_both_pictures_and_their_difference(same_visit):
     check_images(compare(same_visit()))
 
 
+# Which frame of the file each canvas shows, at every frame that the browser draws, while the clip plays.
+FRAMES_SHOWN = """async (place, [frames, seconds]) => {
+    const video = place.querySelector("video");
+    const canvases = [...place.querySelectorAll("canvas")];
+    const sharp = canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    const known = canvases.map(() => []);
+    video.pause();
+    for (let frame = 0; frame < frames; frame++) {
+        const there = new Promise(done => {
+            video.requestVideoFrameCallback(done); // after the page's own
+            setTimeout(done, 500); // it shows this frame already
+        });
+        video.currentTime = (frame + 0.5) * video.duration / frames;
+        await there;
+        canvases.forEach((canvas, side) => known[side].push(sharp(canvas)));
+    }
+    const apart = (a, b) => a.reduce((sum, value, place) => sum + Math.abs(value - b[place]), 0);
+    const shown = (canvas, side) => {
+        const now = sharp(canvas);
+        const distances = known[side].map(one => apart(now, one));
+        return distances.indexOf(Math.min(...distances));
+    };
+    await video.play();
+    const found = [];
+    for (const began = performance.now(); performance.now() - began < 1000 * seconds;) {
+        await new Promise(requestAnimationFrame);
+        found.push(canvases.map(shown));
+    }
+    return found;
+}"""
+
+
 def test_two_clips_play_by_themselves_in_step(visit):
     page = visit("text-to-video", frames=4, moving=True)
-    places = "all => all.map(one => [one.paused, one.muted, one.loop, one.currentTime])"
-    wait_until(page, "() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
-    assert page.locator(".mm-stored video").count() == 2, "the stored clips play without a click"
+    playing = "() => document.querySelector('#result-text-to-video video').currentTime > 0.1"
+    wait_until(page, playing)  # the stored clips, without a click
     result = compare(page, "text-to-video")
-    clips = result.locator("video")
     assert len(result.locator(".mm-curve circle").all()) == 4
-    wait_until(page, "() => document.querySelector('#result-text-to-video video').currentTime > 0.1")
-    (*full_is, full), (*cached_is, cached) = clips.evaluate_all(places)
-    assert full_is == cached_is == [False, True, True]
-    assert abs(full - cached) < 1 / 8, "less than a frame apart"
-    result.locator(".mm-play").click()
-    seek = result.locator(".mm-bar input")
-    seek.evaluate("one => { one.value = 500; one.dispatchEvent(new Event('input', { bubbles: true })) }")
-    (full_paused, *_, full), (cached_paused, *_, cached) = clips.evaluate_all(places)
-    assert full_paused
-    assert cached_paused
-    assert full == cached > 0.1
+    wait_until(page, playing)
+    clip, seek = result.locator("video"), result.locator(".mm-bar input")
+    states = "one => [one.paused, one.muted, one.loop]"
+    assert clip.evaluate(states) == [False, True, True]
+    assert result.locator(".mm-play").inner_text() == "Pause"
+    shown = result.locator(".mm-wipe").evaluate(FRAMES_SHOWN, [4, 4])
+    assert len(shown) > 20
+    assert {tuple(pair) for pair in shown} == {(frame, frame) for frame in range(4)}
+    seek.evaluate("one => { one.value = 600; one.dispatchEvent(new Event('input', { bubbles: true })) }")
+    assert clip.evaluate(states) == [True, True, True]
+    assert clip.evaluate("one => one.currentTime / one.duration") == pytest.approx(0.6, abs=0.01)
+    result.locator(".mm-play").press("Enter")
+    wait_until(page, "() => !document.querySelector('#result-text-to-video .mm-result video').paused")
+
+
+def test_clips_wait_for_who_wants_nothing_to_move_and_show_a_frame(visit):
+    page = visit("text-to-video")
+    drawn = "one => one.getContext('2d').getImageData(64, 64, 1, 1).data[3]"
+    canvas = page.locator("#result-text-to-video .mm-stored canvas").first
+    wait_until(page, "() => document.querySelector('#result-text-to-video video').readyState > 1")
+    assert canvas.evaluate(drawn) == 255
+    assert page.locator("#result-text-to-video video").evaluate("one => one.paused && !one.currentTime")
 
 
 def test_the_wipe_moves_by_mouse_and_by_keyboard(same_visit):

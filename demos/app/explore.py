@@ -23,7 +23,7 @@ from mmcache_demos.app.markup import join, text
 from mmcache_demos.app.models import ModelRefusedError, Models
 from mmcache_demos.app.settings import SHIPPED_AS
 
-KEPT_MODELS = 4
+KEPT_MODELS = 8  # all that are shipped, and a few that the server offers
 KEPT_PAGES = 60
 USUAL_DPI = 100  # of a drawing that does not say
 SMALLEST = 12.5  # pixels of the screen, of the drawing's smallest letters
@@ -79,10 +79,10 @@ class Explorer:
                     self._pages.popitem(last=False)
             return self._pages[name, branch]
 
-    def prepare(self) -> None:
-        """Make the first page, so that whoever opens the tab does not wait for it."""
+    def prepare(self, name: str) -> None:
+        """Make the page that a model begins with, so that whoever chooses it does not wait for it."""
         with suppress(ValueError, OSError):  # a model that cannot be shown says so to who asks for it
-            self.page(self.names[0], 0)
+            self.page(name, 0)
 
     def _explored(self, name: str) -> list[Explored]:
         # Not even where visitors may type ids: whoever wrote a config names the module that it is for.

@@ -1,11 +1,13 @@
-"""The page's own files and its head: stored images, and what other pages show for a link to it."""
+"""The page's own files and its head: stored images, the README, what a link to it shows."""
 
-import mimetypes
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from starlette.responses import FileResponse, HTMLResponse
+
+from mmcache_demos.app.about import ABOUT, about_page
 from mmcache_demos.app.markup import text
 from mmcache_demos.app.stored import FOLDER, SERVED, SHARED
 
@@ -21,6 +23,7 @@ DESCRIPTION = (
 HOST = re.compile(r"[\w.:\[\]-]{1,200}")
 # gradio's own names and images for every page.
 FOREIGN = re.compile(r'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>')
+KEPT = {"cache-control": "public, max-age=3600"}
 KINDS = {".webp": "image/webp"}  # not known to every machine
 
 
@@ -44,22 +47,17 @@ class OwnFiles:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             if path in self._files:
-                await self._answer(self._files[path], send)
+                file = self._files[path]
+                # (it answers for a part of a file too: without that, browsers cannot seek in a clip)
+                answer = FileResponse(file, media_type=KINDS.get(file.suffix), headers=KEPT)
+                await answer(scope, receive, send)
+                return
+            if path == f"/{ABOUT}":
+                await HTMLResponse(about_page(), headers=KEPT)(scope, receive, send)
                 return
             if path == "/":
                 send = Head(send, origin_of(scope))
         await self._app(scope, receive, send)
-
-    async def _answer(self, file: Path, send: Send) -> None:
-        content = file.read_bytes()
-        kind = KINDS.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        headers = [
-            (b"content-type", kind.encode()),
-            (b"content-length", str(len(content)).encode()),
-            (b"cache-control", b"public, max-age=3600"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
 
 
 class Head:

@@ -1,6 +1,5 @@
 () => {
   // Results come and go, so the page listens once for all of them.
-  const withinFrames = 0.5; // how far, in frames, two players may be apart
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const narrow = () => matchMedia("(max-width: 900px)").matches;
   document.documentElement.classList.add("mm-ready");
@@ -11,32 +10,40 @@
     frame.style.setProperty("--wipe", `${input.value}%`);
   };
 
-  // Two clips that go in step.
-  const players = (inside) => {
-    const place = inside.closest(".mm-players");
-    const [full, cached] = place.querySelectorAll("video");
-    return { full, cached, place, button: place.querySelector(".mm-play"), bar: place.querySelector(".mm-bar input") };
+  // Two clips are one file: each frame of it is drawn into both canvases at once, so they cannot part.
+  const clips = (inside) => {
+    const place = inside.closest(".mm-wipe");
+    return { place, video: place.querySelector("video"), button: place.querySelector(".mm-play"), bar: place.querySelector(".mm-bar input") };
   };
-  const bringTogether = ({ full, cached, place }) => {
-    if (Math.abs(full.currentTime - cached.currentTime) > withinFrames / Number(place.dataset.fps)) {
-      cached.currentTime = full.currentTime;
-    }
+  const follow = ({ place, video, bar }) => {
+    const halves = [...place.querySelectorAll("canvas")];
+    const { width, height } = halves[0];
+    const frame = document.createElement("canvas"); // a copy, since the video may go on between two looks at it
+    [frame.width, frame.height] = [2 * width, height];
+    const draw = () => {
+      frame.getContext("2d").drawImage(video, 0, 0, frame.width, height);
+      for (const one of halves) {
+        one.getContext("2d").drawImage(frame, one.dataset.half * width, 0, width, height, 0, 0, width, height);
+      }
+      if (!video.paused) bar.value = (bar.max * video.currentTime) / video.duration;
+      if (!place.isConnected) return;
+      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(draw);
+      else requestAnimationFrame(draw);
+    };
+    draw();
   };
-  const play = async (both) => {
-    both.full.muted = both.cached.muted = true; // only muted clips may begin by themselves
-    both.cached.currentTime = both.full.currentTime;
+  const play = async ({ video, button }) => {
+    video.muted = true; // only a muted clip may begin by itself
     try {
-      await Promise.all([both.full.play(), both.cached.play()]);
-      both.button.textContent = "Pause both";
+      await video.play();
+      button.textContent = "Pause";
     } catch {
-      both.button.textContent = "Play both";
+      button.textContent = "Play";
     }
   };
-  const pause = (both) => {
-    both.full.pause();
-    both.cached.pause();
-    both.cached.currentTime = both.full.currentTime;
-    both.button.textContent = "Play both";
+  const pause = ({ video, button }) => {
+    video.pause();
+    button.textContent = "Play";
   };
 
   // Two films, each at the pace of its run.
@@ -152,9 +159,9 @@
   document.addEventListener("input", ({ target }) => {
     if (target.matches(".mm-frame input")) wipe(target);
     if (target.matches(".mm-bar input")) {
-      const both = players(target);
+      const both = clips(target);
       pause(both);
-      both.full.currentTime = both.cached.currentTime = (both.full.duration * target.value) / target.max;
+      both.video.currentTime = (both.video.duration * target.value) / target.max;
     }
     const field = target.closest(".mm-faulty");
     if (field) forget(field);
@@ -164,8 +171,8 @@
   document.addEventListener("pointerup", () => (dragged = null));
   document.addEventListener("click", ({ target }) => {
     if (target.matches(".mm-play")) {
-      const both = players(target);
-      if (both.full.paused) play(both);
+      const both = clips(target);
+      if (both.video.paused) play(both);
       else pause(both);
     }
     if (target.matches(".mm-race-go")) race(target);
@@ -184,15 +191,6 @@
       panel.querySelectorAll(".mm-faulty").forEach(forget);
     }
   });
-  // Media events do not bubble, so they are caught on their way down. Only the full player leads.
-  document.addEventListener("timeupdate", ({ target }) => {
-    if (!target.closest(".mm-players")) return;
-    const both = players(target);
-    if (target !== both.full) return;
-    if (!both.full.paused) bringTogether(both);
-    both.bar.value = (both.bar.max * both.full.currentTime) / both.full.duration;
-  }, true);
-
   // On a phone the outcome is above the controls: the page goes there when a run begins, and when it ends.
   const goTo = (place) => narrow() && place.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
   const began = new WeakSet();
@@ -214,10 +212,11 @@
       one.dataset.seen = "";
       one.scrollLeft = (one.scrollWidth - one.clientWidth) / 2;
     }
-    for (const one of document.querySelectorAll(".mm-players:not([data-seen])")) {
+    for (const one of document.querySelectorAll(".mm-frame video:not([data-seen])")) {
       if (!one.checkVisibility()) continue;
       one.dataset.seen = "";
-      if (!calm) play(players(one));
+      follow(clips(one));
+      if (!calm) play(clips(one));
     }
   };
   new MutationObserver(watch).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["style", "class"] });

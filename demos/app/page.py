@@ -1,11 +1,11 @@
 """The page: its heading, its tabs, and what its address asks for."""
 
 from functools import partial
-from importlib.metadata import metadata
 from typing import Any
 
 import gradio as gr
 
+from mmcache_demos.app.about import links
 from mmcache_demos.app.demo_tabs import DRAWING_TABS
 from mmcache_demos.app.explore_tab import build_explore_tab
 from mmcache_demos.app.gallery import EMPTY, gallery_markup
@@ -22,20 +22,10 @@ from mmcache_demos.app.settings import Settings
 from mmcache_demos.app.stops import stops
 from mmcache_demos.app.tab import BuiltTab, build_tab
 
-PAPER = "https://arxiv.org/abs/2312.00858"
 HEADING = """<header class="mm-head"><h1>mmcache</h1>
 <p>Diffusion models with less work, without training.</p>
 <nav aria-label="About">{links}</nav></header>"""
 GALLERY, EXPLORE = "gallery", "explore"
-
-
-def about() -> str:
-    """Links to the project, where its package names addresses, and to the paper."""
-    urls = dict(line.split(", ", 1) for line in metadata("mmcache").get_all("Project-URL") or ())
-    return " ".join(
-        f'<a href="{text(url)}" rel="noopener" target="_blank">{text(name)}</a>'
-        for name, url in (urls | {"Paper": PAPER}).items()
-    )
 
 
 def build(service: Service) -> gr.Blocks:
@@ -48,7 +38,7 @@ def build(service: Service) -> gr.Blocks:
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(SWEEP, limits.idle_seconds), fill_width=True
     ) as page:
-        gr.HTML(HEADING.format(links=about()), apply_default_css=False)
+        gr.HTML(HEADING.format(links=links()), apply_default_css=False)
         gallery = gr.HTML(EMPTY, render=False, elem_id="gallery", apply_default_css=False)
         with gr.Tabs(elem_id="tabs") as tabs:
             built = []
@@ -92,13 +82,14 @@ def build(service: Service) -> gr.Blocks:
 
 
 def footer(service: Service) -> str:
-    """Which models there are, the limits, and what becomes of a visitor's images."""
+    """Links to the project, which models there are, the limits, and what becomes of a visitor's images."""
     names = dict.fromkeys(
         label(name, tab.task) for tab in DRAWING_TABS for name in service.models.offer.names(tab.task)
     )
     minutes = service.limits.idle_seconds // 60
     return (
-        f'<footer class="mm-foot"><p>Models: {text(", ".join(names))}. {text(service.limits.in_words())} '
+        f'<footer class="mm-foot"><p class="mm-links">{links()}</p>'
+        f"<p>Models: {text(', '.join(names))}. {text(service.limits.in_words())} "
         f"Your images are seen by nobody else, and are deleted {minutes} minutes after your last visit, or "
         f"when the server ends.</p></footer>"
     )

@@ -15,7 +15,7 @@ from mmcache.tools.comparison.comparison import Comparison
 from mmcache.tools.comparison.comparison_table import notes_of
 from mmcache.tools.comparison.video_comparison import VideoComparison
 from mmcache.tools.media.side_by_side import as_images
-from mmcache_demos.app.clips import clip_details, players_markup
+from mmcache_demos.app.clips import BOTH, both_clips, clip_details, players_markup, size_of_clips
 from mmcache_demos.app.costs import closeness
 from mmcache_demos.app.figures import FIRST, figures_markup, figures_of, psnr_of
 from mmcache_demos.app.film import Film, film_strip, race_markup
@@ -72,7 +72,7 @@ def files_of(ran: Ran) -> dict[str, bytes]:
     found = ran.found
     files = found.files() | {PLAN: plan_text(found.plan).encode()}
     files |= {FILMS[side]: film_strip(one) for side, one in films_of(ran).items()}
-    return files if isinstance(found, VideoComparison) else files | further_files(found)
+    return files | ({BOTH: both_clips(found)} if isinstance(found, VideoComparison) else further_files(found))
 
 
 def result_markup(ran: Ran, files: Mapping[str, Path], full_was_kept: bool) -> str:
@@ -86,10 +86,8 @@ def result_markup(ran: Ran, files: Mapping[str, Path], full_was_kept: bool) -> s
     found = ran.found
     prompt = str(found.settings.get("prompt", "no prompt"))
     if isinstance(found, VideoComparison):
-        shown, more = (
-            players_markup(found, files, prompt, found.full.images.shape[-2]),
-            clip_details(found, files),
-        )
+        shown = players_markup(address(files[BOTH]), prompt, *size_of_clips(found))
+        more = clip_details(found, files)
     else:
         shown = wipe(address(files[still.FULL]), address(files[still.CACHED]), prompt, *size_of(found))
         more = panels_markup(found, files)
@@ -109,10 +107,11 @@ def result_markup(ran: Ran, files: Mapping[str, Path], full_was_kept: bool) -> s
 
 def stored_markup(one: Stored) -> str:
     """A stored comparison, as it stands there before anybody has pressed anything."""
-    full, cached = (stored_address(one.files[side]) for side in ("full", "cached"))
     if one.is_clip:
-        shown = players_markup(None, {"full": full, "cached": cached}, one.prompt, one.width)
+        both = stored_address(one.files["both"])
+        shown = players_markup(both, one.prompt, one.width, one.height, once=True)
     else:
+        full, cached = (stored_address(one.files[side]) for side in ("full", "cached"))
         shown = wipe(full, cached, one.prompt, one.width, one.height, once=True)
     bars = [bar(branch) for branch in one.branches]
     figures = join(
@@ -179,4 +178,5 @@ def downloads_markup(files: Mapping[str, Path]) -> str:
         for name, label in DOWNLOADS.items()
         if name in files
     )
-    return f'<nav class="mm-downloads" aria-label="Downloads"><ul>{links}</ul></nav>'
+    title = '<p class="mm-label">Download</p>'
+    return f'<nav class="mm-downloads" aria-label="Downloads">{title}<ul>{links}</ul></nav>'

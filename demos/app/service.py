@@ -57,13 +57,18 @@ class Service:
 
         Args:
             warm: before it, import and load what a first visitor waits for, while the page goes to the
-                browser; the drawing comes when nothing runs, since a run needs the processor more.
+                browser, and draw every model; the drawing comes when nothing runs, since a run needs the
+                processor more.
         """
         with self._preparing:
             if warm:
                 self._warm_up()
-            if not self.over.is_set():
-                self.explorer.prepare()
+            for name in self.explorer.names[: None if warm else 1]:
+                while warm and not self.over.wait(QUIET) and self.models.running.locked():
+                    pass
+                if self.over.is_set():
+                    return
+                self.explorer.prepare(name)
 
     def _warm_up(self) -> None:
         task = DRAWING_TABS[0].task
@@ -71,8 +76,6 @@ class Service:
             require_torchmetrics()
         if not self.over.is_set() and self.models.offer.names(task)[0] == MINIATURE:
             self.models.pipe_for(task, MINIATURE)
-        while not self.over.wait(QUIET) and self.models.running.locked():
-            pass
 
     def stop_all(self) -> None:
         """End all runs, at the end of the step that each is in, and prepare for nobody any more."""

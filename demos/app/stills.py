@@ -45,22 +45,35 @@ def panels_markup(found: Comparison, files: Mapping[str, Path]) -> str:
 
 
 def wipe(full: str, cached: str, prompt: str, width: int, height: int, once: bool = False) -> str:
-    """The full run's image over the cached one's, as far as a slider says; page.js moves the line.
+    """The full run's image over the cached one's, as far as a slider says.
 
     Args:
         full, cached: addresses of the images.
         prompt: what they show, for who cannot see them.
-        width, height: of the images; small ones are enlarged by whole factors.
+        width, height, once: as `under_a_line` has them.
+    """
+    shown = (
+        f'<img src="{cached}" alt="Cached run: {text(prompt)}">'
+        f'<img class="mm-over" src="{full}" alt="Full run: {text(prompt)}">'
+    )
+    return under_a_line(shown, width, height, once)
+
+
+def under_a_line(shown: str, width: int, height: int, once: bool = False, below: str = "") -> str:
+    """Two results under a line to wipe; page.js moves the line.
+
+    Args:
+        shown: both, HTML; what belongs to the full run has the class mm-over.
+        width, height: of each in pixels; small ones are enlarged by whole factors.
         once: whether the line wipes by itself once.
+        below: what stands between them and the words, HTML.
     """
     pixels = " pixels" if max(width, height) < LARGE else ""
     return (
         f'<figure class="mm-wipe{pixels}" style="--ratio:{width}/{height};--w:{width}px">'
-        f'<div class="mm-frame{" once" if once else ""}">'
-        f'<img src="{cached}" alt="Cached run: {text(prompt)}">'
-        f'<img class="mm-over" src="{full}" alt="Full run: {text(prompt)}">'
+        f'<div class="mm-frame{" once" if once else ""}">{shown}'
         f'<span class="mm-tag full">full</span><span class="mm-tag cached">cached</span>'
         f'<span class="mm-line"></span>'
-        f'<input type="range" min="0" max="100" value="50" step="1" aria-label="{WIPE}"></div>'
+        f'<input type="range" min="0" max="100" value="50" step="1" aria-label="{WIPE}"></div>{below}'
         f"<figcaption>{HOW}</figcaption></figure>"
     )

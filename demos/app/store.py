@@ -13,10 +13,11 @@ from typing import Annotated, Any
 import typer
 from PIL import Image, ImageDraw, ImageFont
 
-from mmcache.tools.comparison.comparison import Comparison
+from mmcache.tools.comparison.comparison import CACHED, FULL, Comparison
 from mmcache.tools.media.side_by_side import as_images
 from mmcache.tools.running.requests import noise
 from mmcache_demos import GUIDANCE_SCALE
+from mmcache_demos.app.clips import BOTH
 from mmcache_demos.app.costs import slider_for
 from mmcache_demos.app.demo_tabs import DRAWING_TABS, DrawingTab
 from mmcache_demos.app.figures import psnr_of
@@ -25,6 +26,7 @@ from mmcache_demos.app.measure_costs import Subject, inputs_of
 from mmcache_demos.app.model_plans import family_for
 from mmcache_demos.app.models import Models, Offer
 from mmcache_demos.app.orders import Order, Ran
+from mmcache_demos.app.result import files_of
 from mmcache_demos.app.runs import run_both
 from mmcache_demos.app.settings import MINIATURE, OWN_SAMPLER
 from mmcache_demos.app.stored import FOLDER, INDEX, SHARED, Stored, times
@@ -71,7 +73,7 @@ def paced(frames: Sequence[Frame], work: Sequence[float], total: float, last: Im
     return Film(images, [*(frame.step for frame in shown), len(work)], at)
 
 
-def films_of(ran: Ran, lasts: dict[str, Image.Image]) -> dict[str, Film]:
+def paced_films(ran: Ran, lasts: dict[str, Image.Image]) -> dict[str, Film]:
     """The films of both runs; only the denoiser's work counts."""
     steps = [step for step in ran.found.report.denoisers[0].steps if step.lane == 0]
     cached = [float(step.macs or 0) for step in steps]
@@ -93,12 +95,12 @@ def store_comparison(tab: DrawingTab, models: Models, out: Path) -> Stored:
     order, cost = order_for(tab, models, pipe)
     ran = run_both(pipe, order, None, threading.Event(), lambda news: None)
     found, name = ran.found, tab.task.name
-    made, lasts = found.files(), results_of(found)
-    kind = "mp4" if tab.task.generates_video else "png"
-    files = {side: f"{name}-{side}.{kind}" for side in ("full", "cached")}
-    for side, file in files.items():
-        (out / file).write_bytes(made[f"{side}.{kind}"])
-    films = films_of(ran, lasts)
+    made, lasts = files_of(ran), results_of(found)
+    shown = (BOTH,) if tab.task.generates_video else (FULL, CACHED)
+    files = {Path(file).stem: f"{name}-{file}" for file in shown}
+    for file in shown:
+        (out / f"{name}-{file}").write_bytes(made[file])
+    films = paced_films(ran, lasts)
     for side, film in films.items():
         files[f"film-{side}"] = f"{name}-film-{side}.webp"
         (out / files[f"film-{side}"]).write_bytes(film_strip(film))

@@ -33,7 +33,8 @@ class Stored:
         macs: of the denoiser, "full" and "cached".
         branches: of each step of the cached run; None for a full one.
         width, height: of the result.
-        files: by what they are: full, cached, and the film strips film-full, film-cached.
+        files: by what they are: full and cached, of a clip both in one, and the film strips film-full,
+            film-cached.
         films: `steps` and `at` of both film strips.
     """
 
@@ -56,7 +57,7 @@ class Stored:
     @property
     def is_clip(self) -> bool:
         """Whether it is a video."""
-        return self.files["full"].endswith(".mp4")
+        return "both" in self.files
 
     @property
     def headline(self) -> str:

@@ -123,9 +123,10 @@ def check_source(model: str | None) -> None:
     """Find out whether a model is there, before torch is imported.
 
     Raises:
-        ModelNotFoundError: it is neither a miniature, nor a path, nor an id of the hub.
+        ModelNotFoundError: it is neither a miniature, nor a path, nor on the hub.
         MissingExtraError: it is a miniature, and they are not installed.
     """
+    from mmcache.tools.hub import index_of, reachable
     from mmcache.tools.model_source import ModelNotFoundError, check_model_name, is_hub_id
     from mmcache.tools.tasks.miniatures import is_miniature, twofold_name
 
@@ -135,8 +136,10 @@ def check_source(model: str | None) -> None:
         note(said)
     if model is None or is_miniature(model):
         require_demos(MINIATURES)
-    elif not Path(model).expanduser().exists() and not is_hub_id(model):
-        raise ModelNotFoundError(f"{model}: there is no such folder ({Path(model).expanduser().absolute()})")
+    elif not (folder := Path(model).expanduser()).exists():
+        if not is_hub_id(model):
+            raise ModelNotFoundError(f"{model}: there is no such folder ({folder.absolute()})")
+        index_of(model, online=reachable())
 
 
 def find_models(model: str | None) -> dict[str, Any]:

@@ -96,11 +96,14 @@ class GenerationRequest:
         return task_arguments(with_defaults(self.selected_task, values) if self.miniature else values)
 
     def _check_sources(self) -> None:
-        """Find out what the model and its further part can be, without asking the hub."""
+        """Find out whether the model is there, also on the hub, and what its further part can be."""
+        from mmcache.tools.hub import check_pipeline
         from mmcache.tools.model_source import MODEL, find_source
 
         if not self.miniature:
-            find_source(str(self.model), revision=self.revision)
+            source = find_source(str(self.model), revision=self.revision)
+            if isinstance(source, str):
+                check_pipeline(source, self.revision)
         for part in (self.controlnet, self.motion_adapter):
             if part is not None:
                 find_source(part, MODEL, "a ControlNet or motion adapter")

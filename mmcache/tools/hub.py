@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmcache.tools.model_source import MODEL, PIPELINE, ModelNotFoundError, beginning, read_config
+from mmcache.tools.model_source import (
+    MODEL,
+    PIPELINE,
+    ModelNotFoundError,
+    beginning,
+    read_config,
+    refuse_bare,
+)
 
 SECONDS = 5.0  # that an answer may take
 
@@ -63,6 +70,17 @@ def index_of(model: str, *, online: bool, revision: str | None = None) -> tuple[
         if found is not None:
             return file, found
     raise ModelNotFoundError(missing_text(model, online))
+
+
+def check_pipeline(model: str, revision: str | None = None) -> None:
+    """Find out whether a model of the hub is a pipeline, before torch is imported to load it.
+
+    Raises:
+        ModelNotFoundError: there is no such model or no way to it, or it is a denoiser alone.
+    """
+    kind, found = index_of(model, online=reachable(), revision=revision)
+    if kind == MODEL:
+        refuse_bare(model, found)
 
 
 def missing_text(model: str, online: bool, error: BaseException | None = None) -> str:
