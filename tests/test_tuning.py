@@ -221,8 +221,8 @@ def test_another_number_of_steps_is_refused_and_another_sampler_warned_of(pipe, 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({}, "either a speedup"),
-        ({"speedup": 2.0, "psnr": 30.0}, "either a speedup"),
+        ({}, "one goal"),
+        ({"speedup": 2.0, "psnr": 30.0}, "one goal"),
         ({"speedup": 1.0}, "more than 1"),
         ({"speedup": 1000.0}, "cannot take 1000 times fewer"),
         ({"speedup": 2.0, "prompts": PROMPTS[:2]}, "at least 3"),
@@ -272,7 +272,7 @@ def test_the_command_writes_a_plan_file_and_prints_its_figures(folder, tmp_path)
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ([], "either a speedup"),
+        ([], "one goal"),
         (["--speedup", 2, "--branches", "x"], "no whole number"),
         (["--speedup", 2, "--prompts", "nowhere.txt"], "no such file of prompts"),
         (["--speedup", 2, "--task", "video"], "unknown task"),

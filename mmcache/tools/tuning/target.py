@@ -12,7 +12,7 @@ def check_target(speedup: float | None, psnr: float | None) -> None:
         ValueError: neither or both are set, or the target is no gain.
     """
     if (speedup is None) == (psnr is None):
-        raise ValueError("give either a speedup, such as 2.5, or a psnr, such as 40")
+        raise ValueError("a plan needs one goal: a speedup (--speedup 2.5) or a psnr (--psnr 40)")
     if speedup is not None and not (is_number(speedup) and 1 < speedup < math.inf):
         raise ValueError(
             f"speedup={shown(speedup)}: wanted more than 1, such as 2.5 for 2.5 times fewer MACs"
