@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -95,33 +95,34 @@ def caller_of(frame: FrameType, own_code: bool, between: bool) -> Caller | None:
         own_code: whether somebody's own code runs in it, or between it and the denoiser.
         between: whether between them alone.
     """
-    method_of = frame.f_locals.get("self")
+    variables = frame.f_locals  # Python makes a copy whenever it is asked
+    method_of = variables.get("self")
     if is_pipeline(method_of):
         steps = getattr(method_of, "_num_timesteps", None)
-        callback = calls_back(frame)
-        exchangeable = given_to_callback(frame) if callback else ()
+        callback = calls_back(variables)
+        exchangeable = given_to_callback(variables) if callback else ()
         own_code = own_code or callback or is_own(method_of)
-        return Caller(method_of, steps, own_code, not between, has_mask(frame), exchangeable)
+        masked = has_mask(frame.f_code, variables)
+        return Caller(method_of, steps, own_code, not between, masked, exchangeable)
     if not is_block(method_of):
         return None
     arguments = frame.f_code.co_varnames[1 : frame.f_code.co_argcount]
-    given = frame.f_locals.get(arguments[0]) if arguments else None
+    given = variables.get(arguments[0]) if arguments else None
     if not is_pipeline(given):
         return None
-    timesteps = getattr(frame.f_locals.get("block_state"), "timesteps", None)
+    timesteps = getattr(variables.get("block_state"), "timesteps", None)
     steps = len(timesteps) if isinstance(timesteps, Sized) else None
     return Caller(given, steps, own_code or is_own(given), not between)
 
 
-def calls_back(frame: FrameType) -> bool:
+def calls_back(variables: Mapping[str, Any]) -> bool:
     """Whether a pipeline's method calls its user's function behind each step; read from diffusers, 0.42."""
-    names = frame.f_code.co_varnames
-    return any(name in names and frame.f_locals.get(name) is not None for name in CALLBACKS)
+    return any(variables.get(name) is not None for name in CALLBACKS)
 
 
-def given_to_callback(frame: FrameType) -> tuple[str, ...]:
+def given_to_callback(variables: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of what a pipeline's callback is given beside the latents."""
-    names = frame.f_locals.get("callback_on_step_end_tensor_inputs") or ()
+    names = variables.get("callback_on_step_end_tensor_inputs") or ()
     return tuple(name for name in names if name != "latents")
 
 
@@ -130,13 +131,12 @@ def is_own(pipeline: Any) -> bool:
     return not type(pipeline).__module__.startswith("diffusers.") or has_own_methods(pipeline)
 
 
-def has_mask(frame: FrameType) -> bool:
+def has_mask(code: CodeType, variables: Mapping[str, Any]) -> bool:
     """Whether a pipeline's method has a mask of what it draws: inpainting, frames that are given.
 
     Masks of words have two dimensions, or are those of attention.
     """
-    names = mask_names(frame.f_code)
-    masks = [frame.f_locals.get(name) for name in names] if names else []
+    masks = [variables.get(name) for name in mask_names(code)]
     return any(isinstance(mask, torch.Tensor) and mask.dim() > 2 for mask in masks)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from mmcache.compat.layer_classes import LayerClasses
 from mmcache.compat.layer_readers import is_foreign
-from mmcache.compat.watched import Watched, own_settings
+from mmcache.compat.watched import Watched, WatchedTogether, own_settings
 
 
 class LayerChanges:
@@ -34,7 +34,7 @@ class LayerChanges:
         self._classes = LayerClasses(self._model)
         self._size = sum(map(len, self._tables))
         self._forwards = forwards_in(self._tables)
-        self._watched = list(some_layers(self._model))
+        self._watched = WatchedTogether(some_layers(self._model))
 
     def changed(self) -> bool:
         """Whether a cached feature may be that of another model than it is now."""
@@ -46,7 +46,7 @@ class LayerChanges:
         if not self._classes.is_same():
             self.patches += 1
             patched = True
-        if not patched and all(one.is_same() for one in self._watched):
+        if not patched and self._watched.is_same():
             return False
         self._look()
         return True

@@ -13,7 +13,7 @@ from torch import nn
 
 from mmcache.compat.layer_changes import LayerChanges
 from mmcache.compat.model_weights import ModelWeights
-from mmcache.compat.watched import Watched, is_plain, own_settings
+from mmcache.compat.watched import Watched, WatchedTogether, is_plain, own_settings
 
 # What peft keeps on the layers that it wraps.
 TUNER = ("scaling", "_active_adapter", "_disable_adapters", "merged_adapters")
@@ -92,7 +92,7 @@ class ModelSettings:
         self._model = model
         self._number = 0
         self._autocast: tuple[Any, ...] = ()
-        self._watched: list[Watched] | None = None  # until it is asked for the first time
+        self._watched: WatchedTogether | None = None  # until it is asked for the first time
         self._weights: ModelWeights | None = None
         self._layers: LayerChanges | None = None
 
@@ -120,14 +120,14 @@ class ModelSettings:
     def number(self) -> int:
         """The number of how the model is set now; looked at in every call."""
         if self._watched is None:
-            self._watched, self._autocast = list(watched(self._model)), autocast()
+            self._watched, self._autocast = WatchedTogether(watched(self._model)), autocast()
         elif self._autocast != (now := autocast()):
             self._autocast = now
             self._number += 1
-        if not all(one.is_same() for one in self._watched):
+        if not self._watched.is_same():
             self._change()
         return self._number
 
     def _change(self) -> None:
         self._number += 1
-        self._watched = list(watched(self._model))
+        self._watched = WatchedTogether(watched(self._model))

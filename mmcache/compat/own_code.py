@@ -16,7 +16,7 @@ from mmcache.compat.layer_readers import OF_ALL_MODULES, TABLES, is_foreign, is_
 from mmcache.patching.scheduler_patch import plain_class, step_name
 
 NEUTRAL = ("contextlib", "functools")  # whose functions stand around those of libraries
-METHODS = (types.FunctionType, types.MethodType)
+METHODS = frozenset((types.FunctionType, types.MethodType))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -27,7 +27,10 @@ def is_own_frame(module: str) -> bool:
 
 def has_own_methods(thing: Any) -> bool:
     """Whether somebody has put a function on this very pipeline or scheduler."""
-    return any(isinstance(value, METHODS) and is_foreign(value) for value in vars(thing).values())
+    values = vars(thing).values()
+    if METHODS.isdisjoint(map(type, values)):  # as usual
+        return False
+    return any(type(value) in METHODS and is_foreign(value) for value in values)
 
 
 def has_own_hooks(model: nn.Module) -> bool:

@@ -26,7 +26,7 @@ from mmcache.engine.kept_output import is_answered_by_output
 from mmcache.engine.lanes import Origin
 from mmcache.engine.lazy_tensor import materialized_call
 from mmcache.engine.leaves import conditioning_of
-from mmcache.engine.recording import recorded
+from mmcache.engine.record import Stopwatch
 from mmcache.engine.run import Ahead, Call, Run, no_residuals
 from mmcache.engine.run_beginnings import RunBeginnings
 from mmcache.engine.run_views import Forward, RunViews
@@ -62,8 +62,7 @@ class CachingScheduler:
 
     def __init__(self, part: Denoiser, plan: Plan, clock: Clock) -> None:
         self.part = part
-        self.model = part.model
-        self.adapter = part.adapter
+        self.model, self.adapter = part.model, part.adapter
         self.plan = plan
         self.clock = clock
         self.enabled = True
@@ -72,8 +71,7 @@ class CachingScheduler:
         self.passed = self.heard = False
         self.verification = CutVerification(needed=part.adapter.inferred or part.has_own_forward)
         self._macs = CallMacs(self.model, part.adapter, compiled=part.is_compiled)
-        self._few_steps = FewSteps()
-        self._once = Once()
+        self._few_steps, self._once = FewSteps(), Once()
         self._calls = DenoiserCalls(self.model, plan, self.verification, self._few_steps)
         self._runs_begin = RunBeginnings(part, plan, self.verification)
         # One run per thread: in a loop of one's own, several threads may call one denoiser.
@@ -230,7 +228,8 @@ class CachingScheduler:
         call = Call(step, lane, form, planned, branch, missing)
         if form not in run.shapes:  # before the call: models take entries out of lists that they are given
             run.shapes[form] = shapes_of(arguments)
-        with recorded(self._macs, run, call, sample):
+        watch = Stopwatch(sample)
+        with self._macs.counting(call.form, call.branch):
             alone = call.branch is None and not run.views.cuts
             result, taps = (plain(), ()) if alone else self._calls.run(run, call, forward, arguments)
             if call.branch is None:
@@ -240,6 +239,7 @@ class CachingScheduler:
             if self.plan.policy.needs_change and len(step.lanes) == 1:
                 run.change.seen(call.branch is None, sample, first_tensor(result))
             run.end_call(step, lane)
+        run.record(call, watch)
         return result
 
     def _keep_output(self, call: Call, result: Any, sample: torch.Tensor) -> None:

@@ -1,7 +1,7 @@
 """Multiply-adds of a denoiser's calls: from their shapes when somebody asks, or while they run."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -16,6 +16,8 @@ from mmcache.plans.branch import NOTHING
 
 # By model, for as long as it lives: a service makes a session for each request, and counting takes a while.
 _counted: WeakKeyDictionary[nn.Module, dict[Hashable, int | None]] = WeakKeyDictionary()
+
+NOT_COUNTED = nullcontext()
 
 ByBranch = dict[int | None, int | None]
 """The multiply-adds of one kind of call at a branch (None: full); None where they cannot be counted."""
@@ -122,12 +124,13 @@ class CallMacs:
         weights = self._weights if running else weights_of(self.model)
         return MacsLater(self.model, adapter.name, weights, NOTHING, find)
 
-    @contextmanager
-    def counting(self, signature: Hashable, branch: int | None) -> Iterator[None]:
+    def counting(self, signature: Hashable, branch: int | None) -> AbstractContextManager[None]:
         """Around a call: counts it, if that is the way and none of its kind was counted before."""
-        if not self.while_running or branch == NOTHING:
-            yield
-            return
+        counts = self.while_running and branch != NOTHING
+        return self._while_running(signature, branch) if counts else NOT_COUNTED
+
+    @contextmanager
+    def _while_running(self, signature: Hashable, branch: int | None) -> Iterator[None]:
         key = self._key(self._weights, signature, branch)
         with while_running(key not in self._counted) as total:
             yield

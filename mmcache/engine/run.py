@@ -15,7 +15,7 @@ from mmcache.engine.lanes import Lane
 from mmcache.engine.leaves import Leaves
 from mmcache.engine.paired_steps import PairedSteps
 from mmcache.engine.processes import Processes
-from mmcache.engine.record import CallRecord
+from mmcache.engine.record import CallRecord, Stopwatch
 from mmcache.engine.run_views import RunViews
 from mmcache.engine.step import Step
 from mmcache.layouts.cut import Given
@@ -121,6 +121,21 @@ class Run:
             self.calls[-1] = replace(
                 call, bytes_held=call.bytes_held + self.step.returned.add(sample, result)
             )
+
+    def record(self, call: "Call", watch: Stopwatch) -> None:
+        """Note a call that has ended now; `watch` was started before it."""
+        self.calls.append(
+            CallRecord(
+                clock=call.step.clock,
+                lane=len(call.step.lanes) - 1,
+                branch=call.branch,
+                cache_miss=call.branch is None and call.planned is not None,
+                signature=call.form,
+                measured=watch.stop(),
+                bytes_held=self.bytes_held(),
+                missing=call.missing,
+            )
+        )
 
     def end_call(self, step: Step, lane: Lane) -> None:
         """Behind the last step's call in a lane: nothing is held for it any more."""
