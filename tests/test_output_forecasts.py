@@ -290,4 +290,5 @@ def test_a_model_that_returns_a_tensor_is_cached_in_a_loop_of_ones_own_too():
     with torch.no_grad():
         for time in (900, 700, 500, 300):
             latent = latent - 0.1 * model(latent, torch.tensor(time))
-    assert [str(step.ran) for step in session.report().denoisers[0].steps] == ["full", "nothing"] * 2
+    ran = [str(step.ran) for step in session.report().denoisers[0].steps]
+    assert ran == ["full", "full", "full", "nothing"]  # believed to be a run at its second step

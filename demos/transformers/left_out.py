@@ -43,7 +43,8 @@ class WeightsSeen(TorchFunctionMode):
         self._ran: set[str] = set()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self._ran |= {self.names[id(one)] for one in args if id(one) in self.names}
+        weights = args[1:]  # what stands first is multiplied, or is a weight of which something is asked
+        self._ran |= {self.names[id(one)] for one in weights if id(one) in self.names}
         return func(*args, **(kwargs or {}))
 
     def take(self) -> set[str]:

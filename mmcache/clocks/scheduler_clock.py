@@ -1,12 +1,11 @@
 """The clock of one diffusers scheduler, watched: `set_timesteps` starts a run and `step` ends a step."""
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmcache.clocks.clock import StepClock
 from mmcache.clocks.handed_latent import HandedLatent
-from mmcache.clocks.scheduler_run import SchedulerRun
+from mmcache.clocks.scheduler_run import SchedulerRun, this_thread
 from mmcache.compat.own_code import has_own_methods, has_own_step
 from mmcache.errors import PipelineInUseError
 from mmcache.patching.scheduler_patch import Listener, watch
@@ -72,7 +71,7 @@ class SchedulerClock:
         return self.has_own_step or has_own_methods(self.scheduler)
 
     def _new_run(self, live: bool, announced: Any) -> SchedulerRun:
-        return SchedulerRun(self.scheduler, announced, next(self._numbers), threading.get_ident(), live)
+        return SchedulerRun(self.scheduler, announced, next(self._numbers), this_thread(), live)
 
     def _start_run(self) -> None:
         self.run = self._new_run(True, self.scheduler.timesteps)
@@ -83,7 +82,7 @@ class SchedulerClock:
 
     def _end_step(self, timestep: Any, sample: Any, result: Any) -> None:
         run, self.handed = self.run, HandedLatent(result)
-        if (run.mixed or run.thread != threading.get_ident()) and self.in_pipeline():
+        if (run.mixed or run.thread != this_thread()) and self.in_pipeline():
             self._refuse(run)
         last = run.end_step(timestep)
         self.moved = next(self._numbers)
@@ -105,12 +104,12 @@ class SchedulerClock:
             PipelineInUseError: another thread samples with the same pipeline.
         """
         run = self.run
-        if run.mixed or run.thread != threading.get_ident():
+        if run.mixed or run.thread != this_thread():
             if self.in_pipeline():
                 self._refuse(run)
             if not run.points_at(timestep):  # somebody else's loop
                 return None
-            run.thread, run.hops = threading.get_ident(), run.hops + 1
+            run.thread, run.hops = this_thread(), run.hops + 1
         step = run.tick(timestep, declared, may_look=lambda: not self.in_pipeline())
         if run.turned_back and not run.has_stepped:
             self._turned += 1

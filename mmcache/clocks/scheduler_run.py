@@ -7,12 +7,21 @@ calls `step` once per tile) from steps.
 """
 
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import torch
 
 from mmcache.clocks.clock import StepClock
+
+Thread = ref[threading.Thread]
+
+
+def this_thread() -> Thread:
+    """Which thread calls. Numbers do not tell: one that ends leaves its number to the next."""
+    return ref(threading.current_thread())
 
 
 def index_in_table(timestep: Any, table: torch.Tensor) -> int | None:
@@ -101,7 +110,7 @@ class SchedulerRun:
             timesteps. Nothing tells their steps.
     """
 
-    def __init__(self, scheduler: Any, announced: Any, number: int, thread: int, live: bool) -> None:
+    def __init__(self, scheduler: Any, announced: Any, number: int, thread: Thread, live: bool) -> None:
         self.number = number
         self.thread = thread
         self.live = live
