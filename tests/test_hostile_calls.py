@@ -27,6 +27,16 @@ CALLS = {
     "a negative size": lambda pipe: mmcache.compare(pipe, "a", steps=3, height=-8),
     "a size in text": lambda pipe: mmcache.compare(pipe, "a", steps=3, width="64"),
     "an endless number": lambda pipe: mmcache.compare(pipe, "a", steps=3, eta=float("inf")),
+    "half a character": lambda pipe: mmcache.compare(pipe, "a \ud800", steps=3),
+    "half a word not to show": lambda pipe: mmcache.compare(pipe, "a", steps=3, negative_prompt="\udcff"),
+    "tune half a character": lambda pipe: mmcache.tune(pipe, ["a", "b", "\udfff"], speedup=2),
+    "generate half a character": lambda pipe: mmcache.generate(["a \ud800"], "out", load=lambda: pipe),
+    "generate half a word": lambda pipe: mmcache.generate(
+        ["a"], "out", load=lambda: pipe, negative_prompt="\ud800"
+    ),
+    "generate guidance nan": lambda pipe: mmcache.generate(
+        ["a"], "out", load=lambda: pipe, guidance_scale=NAN
+    ),
     "accelerate shared": lambda pipe: mmcache.accelerate(pipe, shared="yes"),
     "tune letters": lambda pipe: mmcache.tune(pipe, "a lighthouse", speedup=2),
     "tune numbers": lambda pipe: mmcache.tune(pipe, [1, 2, 3], speedup=2),

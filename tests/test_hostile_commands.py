@@ -121,6 +121,26 @@ def test_a_file_of_prompts_is_lines_of_text_or_refused(content, tmp_path):
     assert str(file) in refusal
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "a \udcff"],
+        ["generate", "a", "--negative-prompt", "\udcff"],
+        ["compare", "\udcff"],
+        ["generate", "--prompts", "prompts.txt", "--negative-prompt", "\udcff"],
+    ],
+    ids=ascii,
+)
+def test_bytes_that_are_no_text_are_refused(words, tmp_path, monkeypatch):
+    """So Python hands on what a command line has in another encoding."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompts.txt").write_text("a cat\n")
+    done = CliRunner().invoke(app, [*words, "--steps", "2", "--out", "out"])
+    assert done.exit_code == 2, done.output
+    assert "UTF-8; give" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
 def test_prompts_and_configs_are_read_from_regular_files_only(tmp_path):
     started = time.monotonic()

@@ -233,8 +233,12 @@ def test_who_waits_in_the_queue_is_not_idle(tmp_path):
     assert visits.of("waits") is visit
 
 
+VALUES = DRAWING_TABS[0].settings(MINIATURE).flat() | {"prompt": "a \ud800", "steps": 2, "cost": "2.5x"}
+HALF = [VALUES[name] for name in NAMES if name != "frames"]  # with half a character
+
+
 def test_a_bad_value_is_no_traceback_in_the_log(address, events, capfd):
-    for number, data in enumerate(([5000] * 19, [], [{"a": 1}] * 19, ["x" * 2000] + [None] * 18)):
+    for number, data in enumerate(([5000] * 19, [], [{"a": 1}] * 19, ["x" * 2000] + [None] * 18, HALF)):
         for event in (run_event(events), *[one for one in events if one["queue"] is False][:3]):
             session = f"bad-{number}-{event['id']}"
             if join(address, event, data, session).status_code == 200:

@@ -9,6 +9,7 @@ from diffusers import PixArtSigmaPipeline, UNet2DConditionModel
 from torch import nn
 
 from mmcache import UnsupportedPipelineError, accelerate
+from mmcache.patching.endless_arguments import is_endless
 from tests import tiny
 from tests.zoo import controlnet
 from tests.zoo.transformers import flux, pixart
@@ -276,3 +277,48 @@ def test_a_forward_with_an_argument_given_beforehand_runs_on_views():
     assert tiny.steps_of(session) == CACHED
     session.restore()
     assert torch.equal(tiny.sample(pipe), plain)
+
+
+def itself():
+    holder = {"scale": 1.0}
+    holder["itself"] = holder
+    return holder
+
+
+def without_end():
+    chain = []
+    for _ in range(3000):
+        chain = [chain]
+    return chain
+
+
+@pytest.mark.parametrize("grad", [False, True], ids=["sampled", "differentiated"])
+@pytest.mark.parametrize("make", [itself, without_end], ids=lambda f: f.__name__)
+def test_an_argument_without_an_end_is_named(make, grad):
+    pipe = tiny.small()
+    session = accelerate(pipe, interval=3)
+    sample, text = torch.randn(1, 4, 8, 8), tiny.embeddings()["prompt_embeds"]
+    with torch.set_grad_enabled(grad), pytest.raises(ValueError, match="cross_attention_kwargs") as raised:
+        pipe.unet(sample, 500, encoder_hidden_states=text, cross_attention_kwargs={"own": make()})
+    assert len(str(raised.value)) <= 300
+    torch.testing.assert_close(tiny.sample(pipe), tiny.cached(), rtol=0, atol=1)
+    assert "0" in tiny.steps_of(session)
+
+
+def test_an_argument_that_is_shared_many_times_is_no_argument_without_an_end():
+    value = [1.0]
+    for _ in range(60):
+        value = [value, value]
+    assert not is_endless(value)
+    assert is_endless(itself())
+
+
+def test_a_model_that_never_returns_keeps_its_own_error():
+    def calls_itself(module, args):
+        return calls_itself(module, args)
+
+    pipe = tiny.small()
+    accelerate(pipe, interval=3)
+    pipe.unet.mid_block.register_forward_pre_hook(calls_itself)
+    with pytest.raises(RecursionError):
+        tiny.sample(pipe)

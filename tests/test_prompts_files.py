@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import tracemalloc
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from mmcache.tools.generating.items import Item, ItemMaker, items_in
 from mmcache.tools.generating.lines import LineError, LineSchema
-from mmcache.tools.generating.prompts_file import PromptsFileError, RawLine, write_lines
+from mmcache.tools.generating.prompts_file import PromptsFileError, RawLine, check_exists, write_lines
 from mmcache.tools.generating.repeated_names import NameCollector
 from mmcache.tools.generating.store import Store
 from mmcache.tools.generating.survey import ALL, Shard, open_items, survey
@@ -61,6 +62,14 @@ def surveyed(path, out, shard=ALL, schema=None, **options):
         ("[1, 2]", "is a list"),
         ("3", "is a int"),
         ('{"prompt": "a"', "is not JSON"),
+        ('{"prompt": "a", "guidance": 1%s}' % ("0" * 400), "too large a number"),
+        ('{"prompt": "a", "guidance": 1e999}', "too large a number"),
+        ('{"prompt": "a", "steps": 1%s}' % ("0" * 30), "at most 100000"),
+        ('{"prompt": "a", "height": 100001}', "at most 100000"),
+        ('{"prompt": "a \\ud800"}', "half a character"),
+        ('{"prompt": "a", "negative_prompt": "\\udfff"}', "half a character"),
+        ('{"prompt": "a", "image": "%s"}' % ("x" * 5000), "there is no file"),
+        ('{"prompt": "a", "image": "a\\u0000"}', "there is no file"),
         ("a cat", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
     ],
@@ -100,6 +109,25 @@ def test_a_missing_file_and_text_in_another_encoding(tmp_path):
     path.write_bytes("ein Bär\n".encode("latin-1"))
     with pytest.raises(PromptsFileError, match="line 1 is not text in UTF-8"):
         surveyed(path, tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes that have names")
+def test_prompts_are_read_from_regular_files_only(tmp_path):
+    """They are read twice, and a pipe would be waited for."""
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    for name in ("pipe.jsonl", "zeros", "itself", ".", "x" * 5000, "a\0b"):
+        for ask in (check_exists, lambda path: surveyed(path, tmp_path)):
+            with pytest.raises(PromptsFileError) as refused:
+                ask(tmp_path / name)
+            assert len(str(refused.value)) <= 300
+
+
+def test_whole_characters_in_two_halves_are_one(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('"a \\ud83d\\ude00"\n')
+    assert [item.prompt for item in items(path)] == ["a \U0001f600"]
 
 
 def test_a_text_file_is_a_prompt_a_line_and_json_lines_say_the_same(tmp_path):
@@ -149,7 +177,9 @@ def test_equal_lines_differ_by_their_seeds_and_equal_seeds_are_one_image(tmp_pat
     assert surveyed(path, tmp_path).total == 3
 
 
-@pytest.mark.parametrize("ids", [("a", "a"), ("a", "A"), (1, "1")])
+@pytest.mark.parametrize(
+    "ids", [("a", "a"), ("a", "A"), (1, "1"), ("\u00e9", "e\u0301"), ("\u00c9", "e\u0301")], ids=ascii
+)
 def test_two_lines_for_one_file_are_refused(ids, tmp_path):
     path = tmp_path / "prompts.jsonl"
     lines = [{"prompt": "x", "id": ids[0]}, "between", {"prompt": "y", "id": ids[1]}]

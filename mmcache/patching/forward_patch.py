@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmcache.patching.endless_arguments import refuse_endless
+
 Around = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 """Called in place of a model's forward, with that forward and the arguments of the call."""
 
@@ -84,7 +86,11 @@ class ForwardPatch:
     # Compiled after it was patched, the model's own forward is what the compiler gets to see.
     @functools.partial(torch.compiler.disable, recursive=False)
     def _not_traced(self, *args: Any, **kwargs: Any) -> Any:
-        return self.around(self.inner, args, kwargs)
+        try:
+            return self.around(self.inner, args, kwargs)
+        except RecursionError as error:
+            refuse_endless(error, getattr(self.inner, "__self__", None), args, kwargs)
+            raise
 
 
 def itself(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from mmcache.tools.generating.prompts_file import PromptsFileError, write_lines
 from mmcache.tools.generating.result import ManyResult
 from mmcache.tools.generating.run import ManyRun, run_many
 from mmcache.tools.generating.survey import ALL, Shard
-from mmcache.tools.running.call_settings import OWN, check_count, check_counts
+from mmcache.tools.running.call_settings import OWN, check_count, check_counts, check_values
 
 
 def generate(
@@ -143,6 +143,7 @@ def generate_many(
     for name in call:
         if name in OWN or name == "prompt":
             raise ValueError(f"{name}=...: give {OWN.get(name, 'it in the prompts')}")
+    check_values(call)
     plans = PlanCheck(model.config, model.revision)
     plans.check(plan, interval, branch)
     settings = {

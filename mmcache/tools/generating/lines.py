@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmcache.errors import shortened, unknown_name
+from mmcache.tools.running.call_settings import MOST, MOST_SEED
 
 OF_LINES = ("id", "seed", "plan")  # keys that are not arguments of the pipeline's call
 ALIASES = {
@@ -46,6 +47,14 @@ class LineError(ValueError):
 def is_for_lines(name: str) -> bool:
     """Whether an argument can be written as JSON: tensors and functions cannot."""
     return not (name.startswith("callback") or name.endswith(("_embeds", "_embeds_2", "_mask_2")))
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file of this name, which may be none that a file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
 
 
 def is_image_key(name: str) -> bool:
@@ -118,17 +127,17 @@ class LineSchema:
             for file in value if isinstance(value, list) else [value]:
                 if not isinstance(file, str):
                     raise LineError(f"{key}={shortened(repr(file), 60)}: wanted the path of an image")
-                if not (self.folder / file).is_file():
+                if not is_file(self.folder / file):
                     raise LineError(f"{key}: there is no file {shortened(str(self.folder / file), 120)}")
 
 
-def whole(least: int, most: float = math.inf) -> Callable[[Any], str]:
+def whole(least: int, most: int = MOST) -> Callable[[Any], str]:
     """A check that finds nothing wrong with whole numbers within these bounds."""
 
     def check(value: Any) -> str:
         fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-        limit = "" if most == math.inf else " and at most 2**64 - 1"
-        return "" if fits else f"wanted a whole number of at least {least}{limit}"
+        limit = "2**64 - 1" if most == MOST_SEED else most
+        return "" if fits else f"wanted a whole number of at least {least} and at most {limit}"
 
     return check
 
@@ -164,7 +173,7 @@ def file_name(value: Any) -> str:
 
 CHECKS: Mapping[str, Callable[[Any], str]] = {
     "id": file_name,
-    "seed": whole(0, 2**64 - 1),
+    "seed": whole(0, MOST_SEED),
     "plan": text,
     "prompt": prompt_text,
     "negative_prompt": text,

@@ -1,15 +1,18 @@
 """A file of prompts, read line by line: JSON lines, or a text file with a prompt in each line."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from mmcache.errors import shortened
+from mmcache.plans.regular_file import open_regular
 from mmcache.tools.generating.lines import LineError
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 LONGEST = 2**20  # bytes of a line
+MOST_PATH = 160  # characters of a path in a message
 BOM = b"\xef\xbb\xbf"
 
 
@@ -25,17 +28,29 @@ class RawLine(NamedTuple):
 
 
 def check_exists(path: Path) -> None:
-    """Find out beforehand whether there is such a file, without opening it: a pipe can be read only once.
+    """Find out beforehand whether there is such a file.
 
     Raises:
-        PromptsFileError: there is none.
+        PromptsFileError: there is none, or it is no regular file: a pipe can be read only once.
     """
-    if not path.exists():
-        raise missing(path)
+    open_prompts(path).close()
 
 
-def missing(path: Path) -> PromptsFileError:
-    return PromptsFileError(f"{path}: there is no such file of prompts")
+def open_prompts(path: Path) -> BinaryIO:
+    """A file of prompts, open to be read.
+
+    Raises:
+        PromptsFileError: there is none, or it is no regular file.
+    """
+    name = shortened(str(path), MOST_PATH)
+    try:
+        return open_regular(path)
+    except FileNotFoundError:
+        raise PromptsFileError(f"{name}: there is no such file of prompts") from None
+    except ValueError as error:
+        raise PromptsFileError(
+            f"{name}: {error}; give a file of prompts, which is read more than once"
+        ) from None
 
 
 def read_lines(path: Path) -> Iterator[RawLine | tuple[int, LineError]]:
@@ -49,15 +64,9 @@ def read_lines(path: Path) -> Iterator[RawLine | tuple[int, LineError]]:
         Lines; for one that cannot be read its number, and the reason.
 
     Raises:
-        PromptsFileError: there is no such file.
+        PromptsFileError: there is no such file, or it is no regular one.
     """
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        raise missing(path) from None
-    except OSError as error:
-        raise PromptsFileError(f"{path}: cannot be read as a file of prompts: {error.strerror}") from None
-    with file:
+    with open_prompts(path) as file:
         as_json: bool | None = path.suffix.lower() in JSON_ENDINGS or None
         number = 0
         while raw := file.readline(LONGEST + 1):
@@ -83,12 +92,21 @@ def parse_json(words: str) -> Any:
     """A line of JSON lines.
 
     Raises:
-        LineError: it is none, has a key twice, or numbers that JSON does not have.
+        LineError: it is none, has a key twice, numbers that JSON does not have or no float can hold, or
+            half a character.
     """
     try:
-        return json.loads(words, object_pairs_hook=unique, parse_constant=no_constant)
+        data = json.loads(
+            words, object_pairs_hook=unique, parse_constant=no_constant, parse_float=finite, parse_int=bounded
+        )
+        if "\\u" in words:  # the one way to write half a character
+            json.dumps(data, ensure_ascii=False).encode()
+        return data
     except LineError:
         raise
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.end]
+        raise LineError(f"has {half!a}, which is half a character") from None
     except (ValueError, RecursionError) as error:
         raise LineError(f"is not JSON ({error}): {shortened(words, 60)}") from None
 
@@ -100,6 +118,17 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise LineError(f"has the key {key!r} twice")
         found[key] = value
     return found
+
+
+def finite(word: str) -> float:
+    if math.isinf(number := float(word)):
+        raise LineError(f"has {shortened(word, 60)}, which is too large a number")
+    return number
+
+
+def bounded(word: str) -> int:
+    finite(word)
+    return int(word)
 
 
 def no_constant(word: str) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,10 @@ class NameCollector:
 
     def add(self, name: str, key: str, line: int) -> None:
         """Note the name of an item, the hash of what it is, and its line."""
-        # File systems of some machines do not tell capital letters from small ones.
-        hashed = hashlib.sha256(name.casefold().encode()).digest()
+        # File systems of some machines do not tell capital letters from small ones, nor an accent of its own
+        # from a letter that has it.
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+        hashed = hashlib.sha256(folded.encode()).digest()
         buffer = self._buffers[hashed[8] % BUCKETS]
         buffer += hashed[:8] + bytes.fromhex(key[:16]) + line.to_bytes(8, "little")
         if len(buffer) >= BUFFERED:

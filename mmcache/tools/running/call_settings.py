@@ -52,13 +52,16 @@ def check_values(settings: Mapping[str, Any]) -> None:
     """Refuse numbers that a pipeline takes without a word and that mean nothing.
 
     Raises:
-        ValueError: a size that is no whole number of at least 1, a guidance that is no number, NaN, infinity.
+        ValueError: a size that is no whole number of at least 1, a guidance that is no number, NaN, infinity,
+            a text with half a character.
     """
     for name, value in settings.items():
         if name in SIZES and value is not None:
             check_count(name, value)
         if name in GUIDANCE and not isinstance(value, NUMBERS):
             raise ValueError(f"{name}={shown(value)}: wanted a number, such as 7.5")
+        for text in value if isinstance(value, list) else [value]:
+            check_characters(name, text)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{name}={value!r}: is no finite number; give one such as 7.5")
 
@@ -91,7 +94,7 @@ def check_prompt(prompt: str | list[str] | None) -> None:
     """Refuse a prompt that says nothing.
 
     Raises:
-        ValueError: it is empty, no text, or a list without prompts.
+        ValueError: it is empty, no text, has half a character, or is a list without prompts.
     """
     texts = [prompt] if prompt is None or isinstance(prompt, str) else prompt
     if not isinstance(texts, list) or not all(text is None or isinstance(text, str) for text in texts):
@@ -101,6 +104,25 @@ def check_prompt(prompt: str | list[str] | None) -> None:
     for text in texts:
         if text is not None and not text.strip():
             raise ValueError(f"prompt={prompt!r}: the prompt is empty, say what the image should show")
+        check_characters("prompt", text)
+
+
+def check_characters(name: str, text: Any) -> None:
+    """Refuse a text that no tokenizer reads and no file holds.
+
+    Python puts halves of characters in place of bytes that are no UTF-8 on a command line, and JSON may have
+    them.
+
+    Raises:
+        ValueError: it has half a character.
+    """
+    try:
+        text.encode() if isinstance(text, str) else None
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name}={shown(text)}: {text[error.start]!a} is half a character, or a byte that is no UTF-8; "
+            f"give the text in UTF-8"
+        ) from None
 
 
 def prompt_list(prompts: Sequence[str], name: str = "prompts") -> list[str]:
