@@ -47,9 +47,12 @@ def events(address):
     return get(f"{address}config").json()["dependencies"]
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 def join(address, event, data, session):
     body = {"fn_index": event["id"], "data": data, "session_hash": session}
-    return post(f"{address}gradio_api/queue/join", json=body)
+    return post(f"{address}gradio_api/queue/join", content=json.dumps(body), headers=JSON)
 
 
 def news(address, session):
@@ -245,11 +248,26 @@ def test_a_bad_value_is_no_traceback_in_the_log(address, events, capfd):
                 news(address, session)
             post(
                 f"{address}gradio_api/run/predict",
-                json={"fn_index": event["id"], "data": data, "session_hash": session},
+                content=json.dumps({"fn_index": event["id"], "data": data, "session_hash": session}),
+                headers=JSON,
             )
     post(f"{address}gradio_api/call/v2/nowhere", json={})
     written = capfd.readouterr()
     assert "Traceback" not in written.err + written.out
+
+
+def test_sessions_have_a_short_name_and_no_name_is_one_of_their_own(address, events, capfd):
+    event = next(one for one in events if one["api_name"] == "begin")
+    for session in ("", "x" * 65, "x" * 10**5):
+        sent = join(address, event, [], session)
+        assert sent.status_code == (422 if session else 200)
+    sent = post(f"{address}gradio_api/call/{event['api_name']}", json={"data": [], "session_hash": ""})
+    assert sent.status_code == 200
+    assert join(address, event, [], "s" * 64).status_code == 200
+    assert news(address, "s" * 64)["success"] is False, "behind them in the queue"
+    written = capfd.readouterr()
+    assert "Traceback" not in written.err + written.out
+    assert "KeyError" not in written.err + written.out
 
 
 def test_nothing_names_a_folder_of_the_machine(address):

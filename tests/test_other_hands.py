@@ -9,6 +9,7 @@ from diffusers import PixArtSigmaPipeline, UNet2DConditionModel
 from torch import nn
 
 from mmcache import UnsupportedPipelineError, accelerate
+from mmcache.caller import MmcacheWarning
 from mmcache.patching.endless_arguments import is_endless
 from tests import tiny
 from tests.zoo import controlnet
@@ -245,6 +246,92 @@ def test_caches_that_a_function_puts_on_in_mid_run_are_refused_by_name(name):
 
     with pytest.raises(UnsupportedPipelineError, match=name):
         pixart.sample(pipe, True, callback=callback, callback_steps=1)
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_blocks_that_are_taken_out_in_mid_run_make_the_rest_of_it_full(left):
+    def run(pipe):
+        blocks = list(pipe.transformer.transformer_blocks)
+
+        def callback(step, timestep, latents):
+            if step == 1:
+                pipe.transformer.transformer_blocks = nn.ModuleList(blocks[:left])
+
+        image = pixart.sample(pipe, True, callback=callback, callback_steps=1)
+        pipe.transformer.transformer_blocks = nn.ModuleList(blocks)
+        return torch.as_tensor(image)
+
+    plain = run(pixart.build(PixArtSigmaPipeline))
+    pipe = pixart.build(PixArtSigmaPipeline)
+    session = accelerate(pipe, interval=2)
+    with pytest.warns(MmcacheWarning, match="taken out"):
+        cached = run(pipe)
+    assert (cached - plain).norm() < 0.02 * plain.norm()
+    assert "every_step_full" in [note.kind for note in session.report().notes]
+    pixart.sample(pipe, True)
+    assert tiny.steps_of(session) == "F0F0F0", "the blocks are back"
+
+
+def test_blocks_that_are_taken_out_between_runs_make_the_next_one_full():
+    pipe, plain = (pixart.build(PixArtSigmaPipeline) for _ in range(2))
+    accelerate(pipe, interval=2)
+    pixart.sample(pipe, True)
+    for one in (pipe, plain):
+        del one.transformer.transformer_blocks[1:]
+    assert (torch.as_tensor(pixart.sample(pipe, True)) == torch.as_tensor(pixart.sample(plain, True))).all()
+
+
+def bound_again(pipe):
+    """As cache-dit puts itself on a model, and off again."""
+    model = pipe.transformer
+    found = model.forward
+    model.forward = functools.partial(found)
+    model.forward = found.__get__(model)
+
+
+def test_a_forward_that_was_found_can_be_bound_once_more():
+    pipe = pixart.build(PixArtSigmaPipeline)
+    session = accelerate(pipe, interval=2)
+    before = torch.as_tensor(pixart.sample(pipe, True))
+    bound_again(pipe)
+    assert (torch.as_tensor(pixart.sample(pipe, True)) == before).all()
+    assert tiny.steps_of(session) == "F0F0F0"
+    session.restore()
+    plain = pixart.sample(pixart.build(PixArtSigmaPipeline), True)
+    assert (torch.as_tensor(pixart.sample(pipe, True)) == torch.as_tensor(plain)).all()
+
+
+def with_cache_dit(pipe):
+    cache_dit = pytest.importorskip("cache_dit")
+    blocks = pipe.transformer.transformer_blocks
+    cache_dit.enable_cache(
+        cache_dit.BlockAdapter(
+            pipe=pipe,
+            transformer=pipe.transformer,
+            blocks=blocks,
+            forward_pattern=cache_dit.ForwardPattern.Pattern_3,
+        ),
+        cache_config=cache_dit.DBCacheConfig(Fn_compute_blocks=1, Bn_compute_blocks=0),
+    )
+    return cache_dit
+
+
+@pytest.mark.parametrize("in_mid_run", [False, True])
+def test_cache_dit_is_refused_whenever_it_comes_and_can_be_taken_off(in_mid_run):
+    pipe = pixart.build(PixArtSigmaPipeline)
+    session = accelerate(pipe, interval=2)
+    before = torch.as_tensor(pixart.sample(pipe, True))
+    found = [] if in_mid_run else [with_cache_dit(pipe)]
+
+    def callback(step, timestep, latents):
+        if step == 1:
+            found.append(with_cache_dit(pipe))
+
+    with pytest.raises(UnsupportedPipelineError, match="cache-dit"):
+        pixart.sample(pipe, True, callback=callback, callback_steps=1)
+    found[0].disable_cache(pipe)
+    assert (torch.as_tensor(pixart.sample(pipe, True)) == before).all()
+    assert tiny.steps_of(session) == "F0F0F0"
 
 
 def test_a_traced_denoiser_is_the_plain_one():

@@ -1,6 +1,7 @@
 """What gradio does before our own functions are asked, made safe: its queue, its values, its editor."""
 
 import io
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.messages import in_a_toast
 
 RUNS = "runs"  # the queue of whatever takes the processor for long
+SESSION = 64  # letters of its name; gradio's page has 11
 MOST_LAYERS = 4  # of an editor that has no button for more than one
 PICTURES = 3  # of full size in an edit: what is behind, what is painted, both together
 EDITS = 50  # values of editors that were sent and not yet read
@@ -28,11 +30,18 @@ def held_runs(page: gr.Blocks) -> list[str]:
 
 
 def refuse_more_runs(page: gr.Blocks, limits: Limits) -> None:
-    """Let the queue itself keep the limit on waiting, whichever way a run gets there."""
+    """Let the queue itself keep the limit on waiting, whichever way a run gets there.
+
+    A page names its session in few letters. gradio keeps each name, and files an empty one under two names,
+    of which it then misses one.
+    """
     queue = page._queue
     push = queue.push
 
     async def limited(body: Any, request: Any, username: str | None) -> Any:
+        body.session_hash = body.session_hash or None
+        if len(body.session_hash or "") > SESSION:
+            return False, f"The name of a session has at most {SESSION} letters.", "validator_error"
         fn = page.fns.get(body.fn_index)
         if fn is not None and fn.concurrency_id == RUNS and len(held_runs(page)) > limits.waiting:
             return False, f"{limits.waiting} runs are waiting already: try again soon", "queue_full"
@@ -45,11 +54,12 @@ def refuse_quietly(page: gr.Blocks) -> None:
     """Answer values that no page sends in one sentence: gradio prints a traceback for each."""
     read = page.preprocess_data
 
-    async def quiet(event: Any, *args: Any, **options: Any) -> Any:
+    async def quiet(event: Any, inputs: Any, *args: Any, **options: Any) -> Any:
         if event.fn is None:  # its work is the browser's, which does not send it
             raise gr.Error("There is nothing to do for the server.", print_exception=False)
         try:
-            return await read(event, *args, **options)
+            check_characters(inputs)
+            return await read(event, inputs, *args, **options)
         except gr.Error as error:
             error.print_exception = False
             raise
@@ -58,6 +68,18 @@ def refuse_quietly(page: gr.Blocks) -> None:
             raise gr.Error(in_a_toast(ValueError(words)), print_exception=False) from None
 
     page.preprocess_data = quiet  # type: ignore[assignment, method-assign]
+
+
+def check_characters(inputs: Any) -> None:
+    """Refuse half a character anywhere in what was sent: no answer that repeats it can be sent back.
+
+    Raises:
+        ValueError: there is one.
+    """
+    try:
+        json.dumps(inputs, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{error.object[error.start]!a}: is half a character") from None
 
 
 def guard_editor(editor: gr.ImageEditor, limits: Limits) -> None:

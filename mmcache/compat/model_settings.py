@@ -90,7 +90,7 @@ class ModelSettings:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._number = 0
+        self._number = self._exchanged = 0
         self._autocast: tuple[Any, ...] = ()
         self._watched: WatchedTogether | None = None  # until it is asked for the first time
         self._weights: ModelWeights | None = None
@@ -98,15 +98,17 @@ class ModelSettings:
 
     @property
     def patches(self) -> int:
-        """How often forwards were put on layers, or taken off, as far as steps have begun."""
-        return 0 if self._layers is None else self._layers.patches
+        """How often forwards were put on layers or taken off, or layers exchanged, before a step began."""
+        return self._exchanged + (0 if self._layers is None else self._layers.patches)
 
     def begin_step(self, own_code: bool) -> None:
         """Notice other weights and layers; looked at where somebody's own code runs between the steps."""
         if not own_code:
             return
         if self._weights is None or not self._weights.is_same():
-            self._number += self._weights is not None
+            if self._weights is not None:
+                self._number += 1
+                self._exchanged += not self._weights.has_same_objects()
             self._weights = ModelWeights(self._model)
         if self._layers is None:
             self._layers = LayerChanges(self._model)

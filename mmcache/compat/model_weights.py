@@ -74,15 +74,18 @@ class ModelWeights:
         self._numbers = [one.detach().flatten()[0] for one in few if one.is_cpu and is_plain_tensor(one)]
         self._values = [number.item() for number in self._numbers]
 
-    def is_same(self) -> bool:
-        """Whether all are the same objects, and nobody has written to a weight."""
+    def has_same_objects(self) -> bool:
+        """Whether all weights and layers are the same objects, whatever is written in them."""
         try:
             now = self._tables.objects()
         except KeyError:
             return False
-        same = len(now) == len(self._objects) and all(map(is_, now, self._objects))
+        return len(now) == len(self._objects) and all(map(is_, now, self._objects))
+
+    def is_same(self) -> bool:
+        """Whether all are the same objects, and nobody has written to a weight."""
         return (
-            same
+            self.has_same_objects()
             and list(map(count_writes, self._counted)) == self._counts
             and [weight.data_ptr() for weight in self._few] == self._places
             and [number.item() for number in self._numbers] == self._values

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from mmcache.errors import UnsupportedPipelineError
 from mmcache.patching.plain_model import PlainModel
 
 # By what the names of its hooks begin with, in diffusers' registry of hooks; read from diffusers.hooks
@@ -58,6 +59,22 @@ def other_cache(model: nn.Module, seen: PlainModel | None = None) -> str:
     if helped_by_deepcache(model):
         return f"DeepCache's helper is enabled on this {kind}, {only}: call helper.disable() first"
     return ""
+
+
+def refuse_other_cache(model: nn.Module, seen: PlainModel | None = None) -> str:
+    """What is said of DeepCache's helper, which stands above: it calls the model as it likes; "" of none.
+
+    Args:
+        model: the denoiser.
+        seen: as for `other_cache`.
+
+    Raises:
+        UnsupportedPipelineError: it is another one.
+    """
+    found = other_cache(model, seen)
+    if found and not helped_by_deepcache(model):
+        raise UnsupportedPipelineError(found)
+    return found
 
 
 def hooked_cache(model: nn.Module) -> str:

@@ -4,7 +4,7 @@ from mmcache.architectures.component import Denoiser
 from mmcache.compat.attention_readers import attention_readers, modules_that_are_read
 from mmcache.compat.layer_readers import read_layers, readers
 from mmcache.compat.model_settings import ModelSettings
-from mmcache.compat.other_caches import helped_by_deepcache, other_cache
+from mmcache.compat.other_caches import refuse_other_cache
 from mmcache.engine.few_steps import Once
 from mmcache.engine.processes import Processes, split_decision
 from mmcache.engine.run import Run
@@ -68,17 +68,20 @@ class RunBeginnings:
             self._part.check_forward()
         except UnsupportedPipelineError as error:
             return str(error)
-        return self._other_cache()
+        return refuse_other_cache(self._model, plain_model(self._model)) or self._outgrown()
 
-    def _other_cache(self) -> str:
-        """What is said of DeepCache's helper, which stands above: it calls the model as it likes."""
-        found = other_cache(self._model, plain_model(self._model))
-        if found and not helped_by_deepcache(self._model):
-            raise UnsupportedPipelineError(found)
-        return found
+    def _outgrown(self) -> str:
+        """What is said where the plan's branches are not there any more; "" if they are."""
+        deepest = max(self._plan.cut_branches, default=-1)
+        if deepest < (count := self._adapter.branches(self._model)):
+            return ""
+        return (
+            f"blocks of {type(self._model).__name__} were exchanged or taken out since accelerate(): it has "
+            f"{count} branches now, and the plan runs branch {deepest}"
+        )
 
     def look_again(self, run: Run) -> None:
-        """In the middle of a run somebody has registered a hook, or put a forward on a layer.
+        """In the middle of a run somebody has registered a hook, put a forward on a layer, or exchanged one.
 
         Raises:
             UnsupportedPipelineError: it is another cache's.

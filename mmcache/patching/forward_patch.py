@@ -51,6 +51,10 @@ class ForwardPatch:
         """A pickled copy of the model is not accelerated."""
         return itself, (self.inner,)
 
+    def __get__(self, model: object, kind: type | None = None) -> "ForwardPatch":
+        """Bound already, as the method that it stands in for: other caches bind what they found again."""
+        return self
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """A copy of the model (for an exponential moving average, say) is not accelerated."""
         return copy.deepcopy(self.inner, memo)
