@@ -82,6 +82,16 @@ def test_shards_fill_one_folder_in_any_order(count, prompts, tmp_path):
     assert run_fake(path, out, None).nothing_to_do
 
 
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_shard_without_a_line_is_done_whoever_comes_first(first, prompts, tmp_path):
+    """A launcher may start more of them than there are prompts."""
+    path, out = prompts("a", "b"), tmp_path / "new" / "out"
+    for index in (first, 2 - first, 1):
+        assert run_fake(path, out, None, shard=Shard(index, 3)).exit_code == 0
+    assert images(out) == expected(path)
+    assert json.loads((out / "summary-2-of-3.json").read_text())["total"] == 0
+
+
 def test_a_finished_run_does_nothing_again_and_says_so(prompts, tmp_path):
     path = prompts("a", "b")
     out = tmp_path / "out"

@@ -104,7 +104,8 @@ def run_many(
     if not new:
         store.clean()  # what a killed driver's workers left
     if result.nothing_to_do:
-        if not summary.exists():  # the driver was killed before it wrote it
+        if not summary.exists():  # the driver was killed before it wrote it, or the shard has no line
+            run.out.mkdir(parents=True, exist_ok=True)
             write_summary(store, run, result, 0)
         listener("end", **result.as_dict())
         return result
