@@ -202,6 +202,14 @@ def test_bare_model_and_pipeline_agree():
     assert torch.equal(loop(unet, scheduler), of_timesteps)
 
 
+def test_a_loop_without_a_scheduler_that_makes_the_same_image_again_is_reported_whole():
+    unet, scheduler = tiny.small_unet(), tiny.ddim()
+    session = accelerate(unet, interval=3)
+    for _ in range(3):
+        loop(unet, scheduler)
+        assert tiny.steps_of(session) == "FF0F00F00F"
+
+
 def test_policies_that_need_the_number_of_steps_want_a_scheduler():
     with pytest.raises(ValueError, match="scheduler=scheduler"):
         accelerate(tiny.small_unet(), policy=NonUniform(3))

@@ -122,15 +122,20 @@ class TimestepClock:
         return run.clock
 
     def _going_on(self, runs: Sequence[TimestepRun], time: float, latent: Latent) -> TimestepRun | None:
-        """The run that a call belongs to, at its next step; None for one that begins a run."""
-        same_step = next((run for run in reversed(runs) if run.has(time, latent)), None)
-        if same_step is not None:
-            return same_step
-        later = [run for run in reversed(runs) if run.may_go_on_at(time)]
+        """The run that a call belongs to, at its next step; None for one that begins a run.
+
+        Of a call that is one more of a run's step, a run that was called since may have made the latent: a
+        loop that draws the same image again is at the step at which the first one has ended.
+        """
+        place = next((i for i in reversed(range(len(runs))) if runs[i].has(time, latent)), None)
+        since = runs if place is None else runs[place + 1 :]
+        later = [run for run in reversed(since) if run.may_go_on_at(time)]
         number, alike = most_alike(latent, [run.latent for run in later])
-        if later and alike >= ALIKE:
+        if later and alike >= ALIKE and (place is None or later[number].makes(latent)):
             later[number].enter(time, latent, alike)
             return later[number]
+        if place is not None:
+            return runs[place]
         found = next((run for run in later if run.makes(latent)), None)  # few steps are long ones
         if found is not None:
             found.enter(time, latent, alike=-1.0)
