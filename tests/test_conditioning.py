@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize, prune
 from mmcache import Hold, Plan, StepMask, Taylor, Uniform, accelerate
 from mmcache.engine.conditioning import Conditionings
 from mmcache.engine.lanes import Lane, Origin
-from mmcache.engine.leaves import gather
+from mmcache.engine.leaves import conditioning_of, gather
 from mmcache.engine.settling import MOST_STEPS, moves_on_a_line
 from mmcache.plans.forecast import Observation
 from mmcache_demos import load_miniature
@@ -542,3 +542,10 @@ def test_a_sample_that_turns_keeps_its_batch_unsettled():
     assert not moves_on_a_line(past, 2.0, (now,))
     assert moves_on_a_line(alone, 2.0, (now[:1],))
     assert not moves_on_a_line(alone[1:], 2.0, (now[:1],))
+
+
+def test_objects_that_refer_to_each_other_are_looked_into_once():
+    bags = [Bag(float(number)) for number in range(12)]
+    for bag in bags:
+        bag.others = bags
+    assert len(conditioning_of({"bag": bags[0]}, ())) < 12 * 20

@@ -1,11 +1,12 @@
 """Somebody's own code between the steps of a pipeline of diffusers, put there without a callback."""
 
+import functools
 import threading
 import types
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 from mmcache import MmcacheWarning, accelerate
 from mmcache.clocks.handed_latent import HandedLatent
@@ -57,6 +58,39 @@ def step_that_turns(pipe):
     pipe.scheduler.step = lambda *args, **kwargs: turned(inner(*args, **kwargs), 3)
 
 
+def step_bound_by_partial(pipe):
+    def step(inner, *args, **kwargs):
+        return turned(inner(*args, **kwargs), 3)
+
+    pipe.scheduler.step = functools.partial(step, pipe.scheduler.step)
+
+
+class TurnedStep:
+    """A step that is an object."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __call__(self, *args, **kwargs):
+        return turned(self.inner(*args, **kwargs), 3)
+
+
+def step_that_is_an_object(pipe):
+    pipe.scheduler.step = TurnedStep(pipe.scheduler.step)
+
+
+def forward_of_a_module_named_like_a_library(pipe):
+    """In `torch_tricks.py`, say."""
+    names = {"inner": pipe.unet.forward, "calls": Counted(), "turned": turned, "__name__": "torch_tricks"}
+    exec(
+        "def forward(sample, *args, **kwargs):\n"
+        "    by = 3 * next(calls)\n"
+        "    return turned(inner(sample.roll(by, -1), *args, **kwargs), -by)",
+        names,
+    )
+    pipe.unet.forward = names["forward"]
+
+
 def input_that_is_turned(pipe):
     inner, calls = pipe.scheduler.scale_model_input, Counted()
     pipe.scheduler.scale_model_input = lambda sample, time: inner(sample, time).roll(3 * next(calls), -1)
@@ -71,7 +105,16 @@ def sampler_that_turns(pipe):
     pipe.scheduler = TurningSampler.from_config(pipe.scheduler.config)
 
 
-TURNS = (forward_that_turns, hooks_that_turn, step_that_turns, input_that_is_turned, sampler_that_turns)
+TURNS = (
+    forward_that_turns,
+    forward_of_a_module_named_like_a_library,
+    hooks_that_turn,
+    step_that_turns,
+    step_bound_by_partial,
+    step_that_is_an_object,
+    input_that_is_turned,
+    sampler_that_turns,
+)
 
 
 @pytest.mark.parametrize("turn", TURNS, ids=lambda turn: turn.__name__)
@@ -235,6 +278,52 @@ def test_methods_of_libraries_on_a_pipeline_are_not_somebodys_own():
     assert not session.denoisers["unet"].run.step.clock.own_code
 
 
+def pass_all(images, **more):
+    return images, [False] * len(images)
+
+
+def test_what_stands_in_the_place_of_no_method_is_not_somebodys_own_code():
+    pipe = tiny.small()
+    pipe.safety_checker = pass_all
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    assert not session.denoisers["unet"].run.step.clock.own_code
+
+
+def test_a_hook_that_only_computes_may_say_so():
+    def timed(module, args, output):
+        pass
+
+    timed.computes_only = True
+    pipe = tiny.small()
+    pipe.unet.register_forward_hook(timed)
+    session = accelerate(pipe, interval=3)
+    tiny.sample(pipe)
+    assert not session.denoisers["unet"].run.step.clock.own_code
+
+
+class Passing(StableDiffusionPipeline):
+    """Calls the method that it derives from, whose variables tell of the callback."""
+
+    def __call__(self, *args, **kwargs):
+        return super().__call__(*args, **kwargs)
+
+
+def test_a_subclass_that_passes_its_call_on_has_the_callback_of_its_call():
+    given = {
+        "callback_on_step_end": lambda pipe, step, timestep, tensors: tensors,
+        "callback_on_step_end_tensor_inputs": ["prompt_embeds"],
+    }
+    ran = []
+    for kind in (StableDiffusionPipeline, Passing):
+        pipe = tiny.small(kind)
+        session = accelerate(pipe, interval=3)
+        tiny.sample(pipe, **given)
+        ran.append((tiny.steps_of(session), [note.kind for note in session.report().notes]))
+    assert ran[0] == ran[1]
+    assert "paired_steps" in ran[1][1]
+
+
 def put_back(pipe, inner):
     pipe.unet.forward = type(pipe.unet).forward.__get__(pipe.unet)
 
@@ -275,6 +364,20 @@ def test_a_run_that_passes_unchanged_is_not_said_to_go_past_the_cache(recwarn):
     tiny.sample(pipe)
     assert [note.kind for note in session.report().notes] == ["disabled"]
     assert not recwarn.list
+
+
+def test_a_loop_whose_first_steps_are_those_of_another_model_is_reported_whole(recwarn):
+    base, refiner, scheduler = tiny.small_unet(), tiny.small_unet(), tiny.ddim()
+    session = accelerate(refiner, interval=3, scheduler=scheduler)
+    text = tiny.embeddings()["prompt_embeds"]
+    scheduler.set_timesteps(15)
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for number, time in enumerate(scheduler.timesteps):
+            unet = base if number < 5 else refiner
+            x = scheduler.step(unet(x, time, encoder_hidden_states=text).sample, time, x).prev_sample
+    assert tiny.steps_of(session).count("0") > 4
+    assert "runs_in_full" not in [note.kind for note in session.report().notes]
 
 
 def test_another_pipeline_with_the_same_scheduler_does_not_go_past_the_cache(recwarn):

@@ -36,7 +36,6 @@ class Bindings:
         side_networks: what drives the ControlNets, by name.
         on_begun: called when a run has begun, in the thread that samples.
         on_finished: called with runs that are over, by the names of their denoisers.
-        unheard: why nothing is known of the last run: its calls of the denoisers went by; "" usually.
         deputy: as a caching scheduler has it: gives what drives a call of this model in place of the owner's.
 
     Raises:
@@ -50,7 +49,7 @@ class Bindings:
         self._plans = plans
         self._clock = clock
         self._session: object = None
-        self.unheard = ""
+        self._steps_missed = False
         self._once = Once()
         self.on_begun: Callable[[], None] = nothing
         self.on_finished: Callable[[Mapping[str, Run]], None] = nothing_of
@@ -105,7 +104,7 @@ class Bindings:
 
     def follow(self) -> None:
         """Follow the owner: a part that was compiled or replaced after `accelerate` is bound anew."""
-        self.unheard = ""
+        self._steps_missed = False
         for scheduler in self.denoisers.values():
             scheduler.heard = False
         for name, scheduler in list(self.denoisers.items()):
@@ -123,19 +122,24 @@ class Bindings:
                 self.denoisers[name] = fresh
         self._follow_side_networks()
 
-    def _miss_calls(self) -> None:
+    @property
+    def unheard(self) -> str:
+        """Why nothing is known of the last run: its calls of the denoisers went by mmcache; "" usually."""
+        if not self._steps_missed or any(scheduler.heard for scheduler in self.denoisers.values()):
+            return ""
+        return (
+            f"{', '.join(self.denoisers)}: nothing was cached, since no call has come by mmcache although "
+            f"steps were taken: its forward was replaced, or put back. restore() and accelerate() once more"
+        )
+
+    def _miss_calls(self, only_scheduler: bool) -> None:
         """A run has taken steps without a call of a denoiser, which somebody may have given its forward back.
 
-        Calls that pass unchanged are calls.
+        Calls that pass unchanged are calls. Where the owner has further schedulers, a model that is not
+        cached may have taken these steps, and calls may come behind them.
         """
-        if any(scheduler.heard for scheduler in self.denoisers.values()):
-            return
-        names = ", ".join(self.denoisers)
-        self.unheard = (
-            f"{names}: nothing was cached, since no call has come by mmcache although steps were taken: "
-            f"its forward was replaced, or put back. restore() and accelerate() once more"
-        )
-        if is_pipeline(self.owner):
+        self._steps_missed = True
+        if only_scheduler and is_pipeline(self.owner) and self.unheard:
             self._once.say(self.unheard)
 
     def _follow_side_networks(self) -> None:

@@ -46,7 +46,8 @@ class PipelineClock:
         on_end: called when the last step of a run has ended, with the run's number and that step.
         on_step: called when a step has ended behind which somebody's own code alone may change the latent,
             with the run's number, the latent that it went on from and what the scheduler has returned.
-        on_unheard: called when the owner has taken steps without a call of a denoiser.
+        on_unheard: called when the owner has taken steps without a call of a denoiser, with whether it has
+            no other scheduler.
         on_stranger: called at every call of a denoiser that another pipeline makes, with that pipeline.
     """
 
@@ -56,7 +57,7 @@ class PipelineClock:
         self.on_run: Callable[[], None] = lambda: None
         self.on_end: Callable[[int, int], None] = lambda run, step: None
         self.on_step: Callable[[int, Any, Any], None] = lambda run, sample, result: None
-        self.on_unheard: Callable[[], None] = lambda: None
+        self.on_unheard: Callable[[bool], None] = lambda only_scheduler: None
         self._numbers = itertools.count(1)
         self._clocks: dict[int, SchedulerClock] = {}
         self._driver: SchedulerClock | None = None  # of the last call
@@ -150,7 +151,7 @@ class PipelineClock:
 
     def _miss_calls(self) -> None:
         if not is_pipeline(self.owner) or self._in_pipeline():  # another pipeline may have the same scheduler
-            self.on_unheard()
+            self.on_unheard(len(self._clocks) == 1)
 
     def is_handed_on(self) -> bool:
         driver = self._driver
@@ -185,5 +186,5 @@ class PipelineClock:
         self._driver = None
         self._own_loops.release()
         self.on_run, self.on_end = lambda: None, lambda run, step: None  # nothing keeps the pipeline alive
-        self.on_step, self.on_unheard = lambda run, sample, result: None, lambda: None
+        self.on_step, self.on_unheard = lambda run, sample, result: None, lambda only_scheduler: None
         self.on_stranger = lambda pipeline: None

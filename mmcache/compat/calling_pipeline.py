@@ -12,8 +12,7 @@ from mmcache.compat.own_code import has_own_methods, is_own_frame
 from mmcache.patching.pipeline_kinds import is_block, is_pipeline
 
 # Frames that lie between a pipeline and its denoiser; their locals need not be looked at.
-_BETWEEN = ("torch", "accelerate", "diffusers.hooks", "diffusers.models", "mmcache")
-
+_BETWEEN = ("torch.", "accelerate.", "diffusers.hooks.", "diffusers.models.", "mmcache.")
 
 CALLBACKS = ("callback_on_step_end", "callback")  # the second one in pipelines that have not changed since
 MOST_CALLERS = 8  # whose variables are looked at
@@ -39,6 +38,22 @@ class Caller(NamedTuple):
     has_mask: bool = False
     exchangeable: tuple[str, ...] = ()
 
+    def around(self, inner: "Caller") -> "Caller":
+        """What both show: a method of the same pipeline has called another one, as a subclass's does."""
+        return Caller(
+            self.pipeline,
+            self.steps if inner.steps is None else inner.steps,
+            self.own_code or inner.own_code,
+            inner.is_direct,
+            self.has_mask or inner.has_mask,
+            inner.exchangeable or self.exchangeable,
+        )
+
+
+def is_between(module: str) -> bool:
+    """Whether frames of the module of this name lie between a pipeline and its denoiser."""
+    return f"{module}.".startswith(_BETWEEN)
+
 
 def calling_pipelines() -> list[Caller]:
     """The diffusers pipelines on the call stack, the innermost first; none in someone's own loop.
@@ -52,16 +67,12 @@ def calling_pipelines() -> list[Caller]:
     own_code = False  # in the frames so far
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if not module.startswith(_BETWEEN):
+        if not is_between(module):
             between, own_code = own_code, own_code or is_own_frame(module)
-            caller = (
-                caller_of(frame, own_code, between) if frame.f_code.co_varnames[:1] == ("self",) else None
-            )
-            known = None if caller is None else found.get(id(caller.pipeline))
-            if caller is not None and known is None:
-                found[id(caller.pipeline)] = caller
-            elif caller is not None and known is not None and (known.steps is None or caller.own_code):
-                found[id(caller.pipeline)] = caller._replace(is_direct=known.is_direct)
+            method = frame.f_code.co_varnames[:1] == ("self",)
+            if method and (caller := caller_of(frame, own_code, between)) is not None:
+                known = found.get(id(caller.pipeline))
+                found[id(caller.pipeline)] = caller if known is None else caller.around(known)
         frame = frame.f_back
     return list(found.values())
 
@@ -75,12 +86,11 @@ def is_variable_of_callers(thing: Any) -> bool:
     frame: FrameType | None = sys._getframe(1)
     left = MOST_CALLERS
     while frame is not None and left:
-        if not frame.f_globals.get("__name__", "").startswith(_BETWEEN):
+        if not is_between(frame.f_globals.get("__name__", "")):
             variables = frame.f_locals
-            if any(value is thing for value in variables.values()):
-                return True
             state = getattr(variables.get("block_state"), "__dict__", {})
-            if any(value is thing for value in state.values()):
+            # Copied at once: a notebook's variables are those of all its threads.
+            if any(value is thing for value in (*variables.values(), *state.values())):
                 return True
             left -= 1
         frame = frame.f_back

@@ -18,7 +18,7 @@ Leaves = list[Any]
 
 DEPTH = 8  # how deep objects in objects are looked into
 PLAIN = (float, int, str, bool)
-CONTAINERS = (dict, list, tuple, deque)
+CONTAINERS = (list, tuple, deque)
 SLOT = types.MemberDescriptorType
 
 
@@ -31,38 +31,41 @@ def conditioning_of(arguments: Mapping[str, Any], but: Collection[str]) -> Leave
     return leaves
 
 
-def gather(value: Any, leaves: Leaves, depth: int = DEPTH, within: tuple[int, ...] = ()) -> None:
+def gather(value: Any, leaves: Leaves, depth: int = DEPTH, seen: dict[int, Any] | None = None) -> None:
     """Add what is in an argument: of an object that is not known, its own attributes.
 
     Args:
         value: the argument, or what was found in it.
         leaves: to be added to.
         depth: how deep to look.
-        within: the ids of what it was found in, which it may refer to.
+        seen: what was looked into already, by its id: of that its place is added.
     """
     if value is None or isinstance(value, PLAIN):
         leaves.append(value)
     elif isinstance(value, torch.Tensor):
         if not isinstance(value, LazyTensor):
             leaves.append(value)
-    elif isinstance(value, CONTAINERS) and depth and id(value) not in within:
-        for entry in value.values() if isinstance(value, dict) else value:
-            gather(entry, leaves, depth - 1, (*within, id(value)))
     elif isinstance(value, np.ndarray):
         leaves.append((value.shape, str(value.dtype), value.tobytes()))
     elif isinstance(value, set | frozenset | bytearray | array):
         leaves.append((type(value), frozenset(value) if isinstance(value, set | frozenset) else bytes(value)))
-    elif depth == 0 or id(value) in within or is_own_store(value):
+    elif depth == 0 or is_own_store(value):
         leaves.append(type(value))
+    elif seen is not None and id(value) in seen:
+        leaves.append(list(seen).index(id(value)))
     else:
+        seen = {} if seen is None else seen
+        seen[id(value)] = value
         for entry in entries_of(value, leaves):
-            gather(entry, leaves, depth - 1, (*within, id(value)))
+            gather(entry, leaves, depth - 1, seen)
 
 
 def entries_of(value: Any, leaves: Leaves) -> Collection[Any]:
     """What is in a mapping, an object or a function; what tells it beside that is added at once."""
     if isinstance(value, Mapping):
         return value.values()
+    if isinstance(value, CONTAINERS):
+        return value
     if isinstance(value, functools.partial):
         return value.func, value.args, value.keywords
     if isinstance(value, types.MethodType):
