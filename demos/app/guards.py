@@ -1,7 +1,6 @@
 """What gradio does before our own functions are asked, made safe: its queue, its values, its editor."""
 
 import io
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from mmcache.tools.running.characters import half_character
 from mmcache_demos.app.limits import Limits
 from mmcache_demos.app.messages import in_a_toast
 
@@ -76,10 +76,8 @@ def check_characters(inputs: Any) -> None:
     Raises:
         ValueError: there is one.
     """
-    try:
-        json.dumps(inputs, ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{error.object[error.start]!a}: is half a character") from None
+    if half := half_character(inputs):
+        raise ValueError(f"{half}: is half a character")
 
 
 def guard_editor(editor: gr.ImageEditor, limits: Limits) -> None:

@@ -68,10 +68,11 @@ class ModelWeights:
         self._objects = self._tables.objects()
         self._counted = [one for one in (*self._objects, *self._tables.biases()) if is_counted(one)]
         self._counts = list(map(count_writes, self._counted))
-        few = spread(self._counted, FEW)
-        self._few = few
-        self._places = [weight.data_ptr() for weight in few]
-        self._numbers = [one.detach().flatten()[0] for one in few if one.is_cpu and is_plain_tensor(one)]
+        self._few = spread(self._counted, FEW)
+        self._places = [weight.data_ptr() for weight in self._few]
+        self._numbers = [
+            weight.detach().flatten()[0] for weight in self._few if weight.is_cpu and is_plain_tensor(weight)
+        ]
         self._values = [number.item() for number in self._numbers]
 
     def has_same_objects(self) -> bool:

@@ -53,7 +53,7 @@ class CachingScheduler:
         enabled: False passes every call through unchanged.
         on_feature: called with step, lane, branch and feature whenever a feature is kept, for calibration.
         callbacks: what is called when a run begins, is left, or a call fails.
-        heard: whether any call of the model has come since that was last asked.
+        heard: whether any call of the model has come since a run of the owner has begun.
         passed: whether calls have passed unchanged since the last run, of which nothing is known then.
 
     Raises:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmcache.engine.leaves import slot_names
+from mmcache.engine.leaves import closure_of, slot_names
 
 PLAIN = (bool, int, float, complex, str, bytes)
 CONTAINERS = (list, dict, set, deque)
@@ -127,11 +127,7 @@ def seen_by_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     yield "", function.__dict__
     yield "", function.__defaults__
     yield "", function.__kwdefaults__
-    for cell, where in zip(function.__closure__ or (), function.__code__.co_freevars, strict=False):
-        try:
-            yield where, cell.cell_contents
-        except ValueError:  # not filled yet
-            continue
+    yield from (("", value) for value in closure_of(function))
     names = function.__code__.co_names
     for where in names:
         found = function.__globals__.get(where)

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 from mmcache.errors import shortened
 from mmcache.plans.regular_file import open_regular
 from mmcache.tools.generating.lines import LineError
+from mmcache.tools.running.characters import half_character
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 LONGEST = 2**20  # bytes of a line
@@ -99,14 +100,11 @@ def parse_json(words: str) -> Any:
         data = json.loads(
             words, object_pairs_hook=unique, parse_constant=no_constant, parse_float=finite, parse_int=bounded
         )
-        if "\\u" in words:  # the one way to write half a character
-            json.dumps(data, ensure_ascii=False).encode()
+        if "\\u" in words and (half := half_character(data)):  # the one way to write it
+            raise LineError(f"has {half}, which is half a character")
         return data
     except LineError:
         raise
-    except UnicodeEncodeError as error:
-        half = error.object[error.start : error.end]
-        raise LineError(f"has {half!a}, which is half a character") from None
     except (ValueError, RecursionError) as error:
         raise LineError(f"is not JSON ({error}): {shortened(words, 60)}") from None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmcache.errors import shown, unknown_name
+from mmcache.tools.running.characters import half_character
 
 MOST = 100_000  # of anything that is counted: beyond it a run would take weeks, or a list all memory
 MOST_SEED = 2**64 - 1  # of torch
@@ -110,19 +111,14 @@ def check_prompt(prompt: str | list[str] | None) -> None:
 def check_characters(name: str, text: Any) -> None:
     """Refuse a text that no tokenizer reads and no file holds.
 
-    Python puts halves of characters in place of bytes that are no UTF-8 on a command line, and JSON may have
-    them.
-
     Raises:
         ValueError: it has half a character.
     """
-    try:
-        text.encode() if isinstance(text, str) else None
-    except UnicodeEncodeError as error:
+    if isinstance(text, str) and (half := half_character(text)):
         raise ValueError(
-            f"{name}={shown(text)}: {text[error.start]!a} is half a character, or a byte that is no UTF-8; "
+            f"{name}={shown(text)}: {half} is half a character, or a byte that is no UTF-8; "
             f"give the text in UTF-8"
-        ) from None
+        )
 
 
 def prompt_list(prompts: Sequence[str], name: str = "prompts") -> list[str]:
